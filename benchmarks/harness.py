@@ -1,0 +1,77 @@
+"""What every benchmark shares: its options, the facts of the machine, and the committed result."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+import gerank
+
+RESULTS = Path(__file__).parent / "results"
+Row = dict[str, Any]
+
+
+def options(description: str) -> argparse.ArgumentParser:
+    """`--quick` (under a minute, not committed) and `--json` (rows instead of a table)."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--quick", action="store_true", help="small sizes, under a minute")
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    return parser
+
+
+def publish(script: str, rows: list[Row], arguments: argparse.Namespace) -> None:
+    """Prints the rows; a full run also writes benchmarks/results/<script>.json."""
+    if arguments.json:
+        print(json.dumps(rows, indent=2))
+    else:
+        _print(script, rows)
+    if not arguments.quick:
+        document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": rows}
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{script}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+def facts() -> Row:
+    """Machine, versions and date."""
+    return {
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "machine": {
+            "processor": _processor(),
+            "cores": torch.get_num_threads(),
+            "capability": torch.backends.cpu.get_cpu_capability(),
+        },
+        "versions": {
+            "gerank": gerank.__version__,
+            "torch": torch.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor()
+
+
+def _print(script: str, rows: list[Row]) -> None:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(*columns, title=script, title_justify="left")
+    for row in rows:
+        table.add_row(*(_cell(row.get(name)) for name in columns))
+    Console(width=None).print(table)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

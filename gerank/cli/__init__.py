@@ -1,0 +1,32 @@
+"""The command `gerank`: one file per subcommand, each a thin shell over the library."""
+
+from __future__ import annotations
+
+import typer
+
+from gerank.cli import convert, demo, evaluate, export, info, rerank, serve, simulate, train, verify
+from gerank.cli.errors import exit_on_error
+
+app = typer.Typer(
+    name="gerank",
+    help="Re-rank whole pages: train on logged pages, export one file, serve slates.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+app.command()(demo.demo)
+app.command()(simulate.simulate)
+app.add_typer(convert.app, name="convert")
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(export.export)
+app.command()(info.info)
+app.command()(verify.verify)
+app.command()(serve.serve)
+app.command()(rerank.rerank)
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 failure, 2 usage."""
+    with exit_on_error():
+        app()

@@ -1,0 +1,35 @@
+"""Which exceptions are the user's to mend: one line on stderr and exit code 1, no traceback."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import typer
+
+from gerank.cli.console import err
+
+
+@contextlib.contextmanager
+def exit_on_error() -> Iterator[None]:
+    """Turns an expected error into a message; anything else is a bug and keeps its traceback."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if not _expected(error):
+            raise
+        err.print(f"[bold red]error:[/] {_escaped(error)}", soft_wrap=True, highlight=False)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        err.print("interrupted")
+        raise SystemExit(1) from None
+
+
+def _expected(error: Exception) -> bool:
+    """Our own ValueErrors name field and value; an OSError names its file."""
+    module = type(error).__module__
+    return isinstance(error, OSError) or module.startswith(("gerank.", "gerank_server."))
+
+
+def _escaped(error: Exception) -> str:
+    return typer.style(str(error)).replace("[", r"\[")

@@ -1,0 +1,25 @@
+"""`gerank export`: the one file that is served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gerank.cli.console import out
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
+    out_file: Annotated[Path, typer.Option("--out", help="The artifact to write.")],
+) -> None:
+    """Write a run's generator as an artifact, and check it.
+
+    Example:  gerank export runs/first --out model.gerank
+    """
+    from gerank.export.from_run import export_run
+
+    artifact = export_run(run, out_file)
+    size = out_file.stat().st_size / 1024
+    out.print(f"{out_file}: {artifact.model_version}, {size:.0f} KiB, golden requests passed")

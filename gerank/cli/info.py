@@ -1,0 +1,61 @@
+"""`gerank info`: what an artifact says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gerank.cli.console import out, show
+
+
+def info(
+    file: Annotated[Path, typer.Argument(help="An artifact.")],
+    json_output: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
+) -> None:
+    """Show an artifact's features, groups, flags, limits, weights and versions.
+
+    Example:  gerank info model.gerank --json
+    """
+    from gerank.export.artifact import load_artifact
+
+    manifest = load_artifact(file).manifest
+    if json_output:
+        out.print_json(json.dumps(manifest))
+        return
+    limits = manifest["limits"]
+    out.print(f"[bold]{manifest['model_version']}[/]  format {manifest['format_version']}")
+    out.print(f"up to {limits['candidates']} candidates, {limits['slots']} slots")
+    out.print(f"groups: {', '.join(manifest['groups'])}; flags: {', '.join(manifest['flags'])}")
+    for table in _tables(manifest):
+        show(table)
+    versions = manifest["versions"]
+    out.print(f"written with gerank {versions['gerank']}, torch {versions['torch']}")
+
+
+def _tables(manifest: dict[str, Any]) -> list[Any]:
+    from gerank.train.report import Table
+
+    features = tuple(
+        (side, entry["name"], entry["kind"], _domain(entry))
+        for side in ("user", "candidate")
+        for entry in manifest["features"][side]
+    )
+    weights = tuple(
+        (name, entry["min"], entry["max"], entry["default"])
+        for name, entry in manifest["weights"].items()
+    )
+    return [
+        Table("Features", ("of", "name", "kind", "values"), features),
+        Table("Weights", ("utility", "min", "max", "default"), weights),
+    ]
+
+
+def _domain(entry: dict[str, Any]) -> str:
+    if entry["kind"] == "dense":
+        return f"{entry['minimum']:.4g} .. {entry['maximum']:.4g} in training"
+    if entry["hashed"]:
+        return f"any, hashed to {entry['vocabulary']}"
+    return ", ".join(entry["values"]) or f"0 .. {entry['vocabulary'] - 1}"

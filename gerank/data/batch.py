@@ -1,0 +1,87 @@
+"""The tensors that travel: a padded batch of requests in, slates out, exposures for training.
+
+Axes: B requests, M candidates, N slots, K group keys, Q flags, U utilities. Padding is told by a
+mask or by -1, never by a value of a feature.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class RerankBatch(NamedTuple):
+    """B requests, padded to common M and N: the positional arguments of a generator.
+
+    Attributes:
+        user_dense: [B, Fu] float32.
+        user_ids: [B, Iu] int64.
+        candidate_dense: [B, M, F] float32.
+        candidate_ids: [B, M, I] int64.
+        candidate_mask: [B, M] bool. True where the candidate is real.
+        weights: [B, U] float32. Preference weight of each utility.
+        pins: [B, N] int64. The candidate of a pinned slot, -1 elsewhere.
+        dedup_keys: [B, M] int64. Candidates with one key exclude each other; -1 = no key.
+        spacing: [B, K, 2] int64. (window, cap) per group key; window 0 = no rule.
+        quotas: [B, Q, 2] int64. (min, max) per flag; min 0 and max -1 = no rule.
+        slots: [B] int64. Slots asked for, 1..N.
+        temperature: [B] float32, > 0.
+        seeds: [B] int64. The 64 bits of the request's seed.
+        greedy: [B] bool. True: argmax; False: sample.
+    """
+
+    user_dense: Tensor
+    user_ids: Tensor
+    candidate_dense: Tensor
+    candidate_ids: Tensor
+    candidate_mask: Tensor
+    weights: Tensor
+    pins: Tensor
+    dedup_keys: Tensor
+    spacing: Tensor
+    quotas: Tensor
+    slots: Tensor
+    temperature: Tensor
+    seeds: Tensor
+    greedy: Tensor
+
+
+class Slates(NamedTuple):
+    """What a generator answers.
+
+    Attributes:
+        slates: [B, N] int64. Chosen candidate per slot; -1 where the slate has no more.
+        log_prob: [B, N] float32. Of each choice; 0 at pinned and empty slots.
+        relaxed: [B, N] int64. Bits of the rules dropped at a slot: see `RELAXED`.
+    """
+
+    slates: Tensor
+    log_prob: Tensor
+    relaxed: Tensor
+
+
+RELAXED: dict[int, str] = {1: "spacing", 2: "quotas"}
+"""Bit of `Slates.relaxed` -> the name a response gives it. Weakest rule first."""
+
+
+class ExposureBatch(NamedTuple):
+    """B logged pages, padded.
+
+    Attributes:
+        user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask: As in `RerankBatch`.
+        slates: [B, N] int64. The exposed slate; -1 behind its end.
+        clicks: [B, N] float32. 1 where the slot was clicked; 0 behind the end.
+        log_propensity: [B, N] float32. log P(choice | choices before it) under the behavior policy.
+        placement_propensity: [B, N] float32. P(this candidate at this slot); NaN where unknown.
+    """
+
+    user_dense: Tensor
+    user_ids: Tensor
+    candidate_dense: Tensor
+    candidate_ids: Tensor
+    candidate_mask: Tensor
+    slates: Tensor
+    clicks: Tensor
+    log_propensity: Tensor
+    placement_propensity: Tensor

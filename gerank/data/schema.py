@@ -1,0 +1,207 @@
+"""What a user and a candidate are made of: the one definition of every feature.
+
+A `FeatureSchema` is read by the converters that write exposure logs, by the model that embeds
+features, and by the fronts that check requests. It travels inside the artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+
+
+class FeatureKind(StrEnum):
+    """How a feature enters the model."""
+
+    DENSE = "dense"
+    ID = "id"
+
+
+class SchemaError(ValueError):
+    """A schema that contradicts itself, or a value that does not fit its feature."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature of a user or of a candidate.
+
+    Attributes:
+        name: As people write it in requests and logs.
+        kind: `dense` (a float32) or `id` (an int64).
+        vocabulary: Of an id: the number of values (fixed) or of embedding rows (hashed).
+        hashed: Of an id: True when any 64-bit integer or string is a value.
+        values: Of a fixed id: optional names of its values, in order.
+        minimum, maximum: Of a dense feature: the range seen in training; for information.
+    """
+
+    name: str
+    kind: FeatureKind
+    vocabulary: int = 0
+    hashed: bool = False
+    values: tuple[str, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise SchemaError("a feature needs a name")
+        if self.kind is FeatureKind.ID and self.vocabulary < 1:
+            raise SchemaError(f"feature {self.name!r}: vocabulary is {self.vocabulary}, not >= 1")
+        if self.values and (self.hashed or len(self.values) != self.vocabulary):
+            raise SchemaError(
+                f"feature {self.name!r}: {len(self.values)} value names for a "
+                f"{'hashed' if self.hashed else 'fixed'} vocabulary of {self.vocabulary}"
+            )
+
+    def encode(self, value: object) -> float | int:
+        """The number that stands for `value` on the wire and in tensors.
+
+        Raises:
+            SchemaError: `value` does not fit; the message names feature and value.
+        """
+        return self._dense(value) if self.kind is FeatureKind.DENSE else self._id(value)
+
+    def _dense(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise SchemaError(f"feature {self.name!r}: {value!r} is not a number")
+        if not abs(value) <= 3.4028234e38:  # false for NaN too; exact for integers of any size
+            raise SchemaError(f"feature {self.name!r}: {value!r} is not a finite float32")
+        return float(value)
+
+    def _id(self, value: object) -> int:
+        if isinstance(value, str):
+            if self.hashed:
+                return hash_id(value)
+            if value in self.values:
+                return self.values.index(value)
+            raise SchemaError(f"feature {self.name!r}: unknown value {value!r}")
+        if isinstance(value, bool):
+            value = int(value)
+        if not isinstance(value, int):
+            raise SchemaError(f"feature {self.name!r}: {value!r} is not an integer or a string")
+        low, high = (_INT64_MIN, _INT64_MAX) if self.hashed else (0, self.vocabulary - 1)
+        if not low <= value <= high:
+            raise SchemaError(f"feature {self.name!r}: {value} is outside [{low}, {high}]")
+        return value
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The features of one deployment, in the order of their columns.
+
+    Attributes:
+        user: Features of the person a page is for.
+        candidate: Features of an item.
+        groups: Names of candidate id features that rules and local context speak of.
+        flags: Names of candidate id features with a vocabulary of 2 (0 = no, 1 = yes).
+    """
+
+    user: tuple[Feature, ...]
+    candidate: tuple[Feature, ...]
+    groups: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for side, features in (("user", self.user), ("candidate", self.candidate)):
+            names = [feature.name for feature in features]
+            for name in names:
+                if names.count(name) > 1:
+                    raise SchemaError(f"{side} feature {name!r} is defined twice")
+        ids = {f.name: f for f in self.candidate if f.kind is FeatureKind.ID}
+        for name in self.groups + self.flags:
+            if name not in ids:
+                raise SchemaError(f"{name!r} is not an id feature of the candidate")
+        for name in self.flags:
+            if ids[name].hashed or ids[name].vocabulary != 2:
+                raise SchemaError(f"flag {name!r} needs a fixed vocabulary of 2")
+
+    @property
+    def user_dense(self) -> tuple[Feature, ...]:
+        """Dense user features, in column order."""
+        return _of_kind(self.user, FeatureKind.DENSE)
+
+    @property
+    def user_ids(self) -> tuple[Feature, ...]:
+        """Id user features, in column order."""
+        return _of_kind(self.user, FeatureKind.ID)
+
+    @property
+    def candidate_dense(self) -> tuple[Feature, ...]:
+        """Dense candidate features, in column order."""
+        return _of_kind(self.candidate, FeatureKind.DENSE)
+
+    @property
+    def candidate_ids(self) -> tuple[Feature, ...]:
+        """Id candidate features, in column order."""
+        return _of_kind(self.candidate, FeatureKind.ID)
+
+    @property
+    def group_columns(self) -> tuple[int, ...]:
+        """Where each group key lies among the candidate's id columns."""
+        return self._columns(self.groups)
+
+    @property
+    def flag_columns(self) -> tuple[int, ...]:
+        """Where each flag lies among the candidate's id columns."""
+        return self._columns(self.flags)
+
+    def _columns(self, names: tuple[str, ...]) -> tuple[int, ...]:
+        order = [feature.name for feature in self.candidate_ids]
+        return tuple(order.index(name) for name in names)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and dictionaries, as `gerank.json` and a log's metadata hold them."""
+        return {
+            "user": [_feature_to_json(feature) for feature in self.user],
+            "candidate": [_feature_to_json(feature) for feature in self.candidate],
+            "groups": list(self.groups),
+            "flags": list(self.flags),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> FeatureSchema:
+        """The inverse of `to_json`.
+
+        Raises:
+            SchemaError: A key is missing or unknown, or a value is malformed.
+        """
+        try:
+            return cls(
+                user=tuple(_feature_from_json(entry) for entry in document["user"]),
+                candidate=tuple(_feature_from_json(entry) for entry in document["candidate"]),
+                groups=tuple(document["groups"]),
+                flags=tuple(document["flags"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise SchemaError(f"malformed feature schema: {error!r}") from error
+
+
+def hash_id(text: str) -> int:
+    """FNV-1a, 64 bit, of the UTF-8 bytes, as a signed integer: any language repeats it easily."""
+    state = 0xCBF29CE484222325
+    for byte in text.encode():
+        state = ((state ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
+    return state - 2**64 if state >= 2**63 else state
+
+
+def _of_kind(features: tuple[Feature, ...], kind: FeatureKind) -> tuple[Feature, ...]:
+    return tuple(feature for feature in features if feature.kind is kind)
+
+
+def _feature_to_json(feature: Feature) -> dict[str, Any]:
+    if feature.kind is FeatureKind.DENSE:
+        bounds = {"minimum": feature.minimum, "maximum": feature.maximum}
+        return {"name": feature.name, "kind": "dense"} | bounds
+    entry = {"name": feature.name, "kind": "id", "vocabulary": feature.vocabulary}
+    return entry | {"hashed": feature.hashed, "values": list(feature.values)}
+
+
+def _feature_from_json(entry: Mapping[str, Any]) -> Feature:
+    fields = dict(entry)
+    kind = FeatureKind(fields.pop("kind"))
+    values = tuple(fields.pop("values", ()))
+    return Feature(kind=kind, values=values, **fields)

@@ -1,0 +1,203 @@
+"""Writes, checks and loads the one file that is served.
+
+A TorchScript archive with three extra files: `gerank.json` (the manifest), `golden.pt` (requests
+and the slates they must get) and `checksums.json` (CRC-32 of every other record).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import gerank.ops  # noqa: F401  registers the ops that archives call
+from gerank.data.batch import RerankBatch, Slates
+from gerank.data.contract import RequestContract
+from gerank.export import golden
+from gerank.export.manifest import (
+    FORMAT_VERSION,
+    build_manifest,
+    manifest_bytes,
+    model_version,
+    op_schemas,
+)
+from gerank.nn.generator import Generator
+
+_GOLDEN_REQUESTS, _GOLDEN_CANDIDATES = 16, 24
+_UNCHECKED = (".data/serialization_id", "extra/checksums.json")
+
+
+class ArtifactError(ValueError):
+    """A file that is no artifact, is damaged, or does not fit this installation."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A loaded and checked artifact.
+
+    Attributes:
+        module: The scripted generator: `module(*RerankBatch)` -> `Slates`.
+        contract: What requests must satisfy.
+        manifest: `gerank.json`.
+    """
+
+    module: torch.jit.ScriptModule
+    contract: RequestContract
+    manifest: dict[str, Any]
+
+    @property
+    def model_version(self) -> str:
+        """Names the model in every response."""
+        version: str = self.manifest["model_version"]
+        return version
+
+    def rerank(self, batch: RerankBatch) -> Slates:
+        """Answers a padded batch of requests that satisfy the contract."""
+        with torch.inference_mode():
+            return Slates(*self.module(*batch))
+
+
+def write_artifact(
+    generator: Generator,
+    contract: RequestContract,
+    path: Path,
+    *,
+    name: str,
+    training: dict[str, Any],
+) -> Artifact:
+    """Freezes, scripts and writes a generator; whole or not at all.
+
+    Args:
+        generator: A trained generator; its decoder weights are packed for good.
+        contract: What requests must satisfy.
+        path: The file.
+        name: First part of the model version.
+        training: Facts of the training run, kept in the manifest.
+
+    Returns:
+        The artifact, loaded back from the file and checked.
+    """
+    version = model_version(name, generator)
+    generator = generator.eval()
+    generator.decoder.freeze()
+    scripted = script(generator)
+    manifest = build_manifest(contract, version, training)
+    candidates = min(_GOLDEN_CANDIDATES, contract.max_candidates)
+    batch = golden.draw_batch(contract, _GOLDEN_REQUESTS, candidates, seed=0)
+    with torch.inference_mode():
+        answer = Slates(*scripted(*batch))
+    extra = {"gerank.json": manifest_bytes(manifest), "golden.pt": golden.to_bytes(batch, answer)}
+    extra["checksums.json"] = json.dumps(_checksums(_archive(scripted, extra))).encode()
+    draft = path.with_name(path.name + ".tmp")
+    draft.write_bytes(_archive(scripted, extra))
+    try:
+        artifact = load_artifact(draft)
+    except ArtifactError:
+        draft.unlink()
+        raise
+    draft.replace(path)
+    return artifact
+
+
+def script(generator: Generator) -> torch.jit.ScriptModule:
+    """The generator as TorchScript, parameters frozen into it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        scripted: torch.jit.ScriptModule = torch.jit.script(generator)
+    return scripted
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Loads an artifact and runs its golden requests.
+
+    Raises:
+        ArtifactError: The file is missing, truncated, altered or foreign, has another format
+            version, calls ops this library lacks, or answers its golden requests differently.
+    """
+    manifest, expected = _read_extra_files(path)
+    _check_manifest(path, manifest)
+    try:
+        contract = RequestContract.from_json(manifest)
+    except (KeyError, ValueError, TypeError) as error:
+        raise ArtifactError(f"{path}: malformed gerank.json: {error!r}") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+            module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        raise ArtifactError(f"{path}: torch refuses it: {str(error).splitlines()[0]}") from None
+    artifact = Artifact(module, contract, manifest)
+    batch, answer = expected
+    differs = golden.difference(answer, artifact.rerank(batch))
+    if differs:
+        raise ArtifactError(f"{path}: {differs}; it was written with {manifest['versions']}")
+    return artifact
+
+
+def _archive(scripted: torch.jit.ScriptModule, extra: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        torch.jit.save(scripted, buffer, _extra_files=extra)
+    return buffer.getvalue()
+
+
+def _records(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    """Record name without the archive's own prefix -> content."""
+    return {entry.split("/", 1)[1]: archive.read(entry) for entry in archive.namelist()}
+
+
+def _checksums(content: bytes) -> dict[str, int]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return _sums(_records(archive))
+
+
+def _sums(records: dict[str, bytes]) -> dict[str, int]:
+    return {name: zlib.crc32(body) for name, body in records.items() if name not in _UNCHECKED}
+
+
+def _read_extra_files(path: Path) -> tuple[dict[str, Any], tuple[RerankBatch, Slates]]:
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            records = _records(archive)
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, IndexError) as error:
+        raise ArtifactError(f"{path}: not an artifact, truncated or altered: {error}") from None
+    if "extra/gerank.json" not in records:
+        raise ArtifactError(f"{path}: a foreign archive, without gerank.json")
+    try:
+        manifest = json.loads(records["extra/gerank.json"])
+        _check_format(path, manifest)
+        written = json.loads(records["extra/checksums.json"])
+        found = _sums(records)
+        for name in sorted(written.keys() | found.keys()):
+            if written.get(name) != found.get(name):
+                raise ArtifactError(f"{path}: record {name!r} was altered after it was written")
+        return manifest, golden.from_bytes(records["extra/golden.pt"])
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ArtifactError(f"{path}: malformed artifact: {error!r}") from None
+
+
+def _check_format(path: Path, manifest: dict[str, Any]) -> None:
+    version = manifest.get("format_version")
+    if version != FORMAT_VERSION:
+        raise ArtifactError(
+            f"{path}: format version {version!r}, this gerank reads {FORMAT_VERSION}"
+        )
+
+
+def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    installed = op_schemas()
+    for name, schema in manifest["versions"]["ops"].items():
+        if installed.get(name) != schema:
+            raise ArtifactError(
+                f"{path}: was written for op {schema!r}; this library has {installed.get(name)!r}"
+            )

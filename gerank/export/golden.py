@@ -1,0 +1,116 @@
+"""Golden requests: drawn when an artifact is written, answered again whenever it is loaded."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.batch import RerankBatch, Slates
+from gerank.data.contract import RequestContract
+from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+
+_TOLERANCE = 1e-5
+
+
+def draw_batch(contract: RequestContract, requests: int, candidates: int, seed: int) -> RerankBatch:
+    """Random requests within a contract: ragged sets, pins, dedup keys, spacing, quotas, modes.
+
+    Args:
+        contract: What the requests satisfy.
+        requests: B.
+        candidates: M, at most the contract's limit; each request has 1..M real ones.
+        seed: Of everything drawn.
+    """
+    rng = np.random.default_rng(seed)
+    schema, slots = contract.schema, contract.max_slots
+    real = rng.integers(1, candidates + 1, requests)
+    mask = np.arange(candidates) < real[:, None]
+    pins = np.full((requests, slots), -1, np.int64)
+    for row in np.flatnonzero(rng.random(requests) < 0.4):
+        pins[row, rng.integers(slots)] = rng.integers(real[row])
+    shape = (requests, candidates)
+    weights = np.stack(
+        [rng.uniform(w.minimum, w.maximum, requests) for w in contract.weights.values()], axis=1
+    )
+    return RerankBatch(
+        *_draw_side(schema.user_dense, schema.user_ids, (requests,), rng),
+        *_draw_side(schema.candidate_dense, schema.candidate_ids, shape, rng),
+        candidate_mask=torch.from_numpy(mask),
+        weights=torch.from_numpy(weights).float(),
+        pins=torch.from_numpy(pins),
+        dedup_keys=torch.from_numpy(rng.integers(-candidates, candidates, shape).clip(-1)),
+        spacing=_draw_spacing(schema, requests, rng),
+        quotas=_draw_quotas(schema, requests, slots, rng),
+        slots=torch.full((requests,), slots),
+        temperature=torch.from_numpy(rng.uniform(0.5, 2.0, requests)).float(),
+        seeds=torch.from_numpy(rng.integers(0, 2**62, requests)),
+        greedy=torch.from_numpy(rng.random(requests) < 0.5),
+    )
+
+
+def _draw_side(
+    dense: tuple[Feature, ...],
+    ids: tuple[Feature, ...],
+    shape: tuple[int, ...],
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor]:
+    floats = torch.zeros(*shape, len(dense))
+    for column, feature in enumerate(dense):
+        low = -1.0 if feature.minimum is None else feature.minimum
+        high = 1.0 if feature.maximum is None else feature.maximum
+        floats[..., column] = torch.from_numpy(rng.uniform(low, high, shape))
+    integers = torch.zeros(*shape, len(ids), dtype=torch.int64)
+    for column, feature in enumerate(ids):
+        assert feature.kind is FeatureKind.ID
+        high_id = 2**62 if feature.hashed else feature.vocabulary
+        integers[..., column] = torch.from_numpy(rng.integers(0, high_id, shape))
+    return floats, integers
+
+
+def _draw_spacing(schema: FeatureSchema, requests: int, rng: np.random.Generator) -> Tensor:
+    windows = rng.integers(0, 5, (requests, len(schema.groups)))
+    caps = rng.integers(1, 3, windows.shape)
+    return torch.from_numpy(np.stack([windows, caps], axis=-1))
+
+
+def _draw_quotas(
+    schema: FeatureSchema, requests: int, slots: int, rng: np.random.Generator
+) -> Tensor:
+    least = rng.integers(0, 3, (requests, len(schema.flags)))
+    most = np.where(
+        rng.random(least.shape) < 0.5, -1, np.maximum(least, rng.integers(0, slots + 1))
+    )
+    return torch.from_numpy(np.stack([least, most], axis=-1))
+
+
+def to_bytes(batch: RerankBatch, answer: Slates) -> bytes:
+    """Tensors under the names of their fields, readable by torch.load and torch::pickle_load."""
+    buffer = io.BytesIO()
+    tensors = batch._asdict() | answer._asdict()
+    torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, buffer)
+    return buffer.getvalue()
+
+
+def from_bytes(content: bytes) -> tuple[RerankBatch, Slates]:
+    """The inverse of `to_bytes`."""
+    tensors = torch.load(io.BytesIO(content), weights_only=True)
+    return (
+        RerankBatch(*(tensors[name] for name in RerankBatch._fields)),
+        Slates(*(tensors[name] for name in Slates._fields)),
+    )
+
+
+def difference(expected: Slates, actual: Slates) -> str | None:
+    """What differs first between two answers, in words; None where they agree to 1e-5."""
+    for row in range(expected.slates.size(0)):
+        for name in ("slates", "relaxed"):
+            want, got = getattr(expected, name)[row].tolist(), getattr(actual, name)[row].tolist()
+            if want != got:
+                return f"golden request {row}: {name} are {got}, not {want}"
+        off = (expected.log_prob[row] - actual.log_prob[row]).abs().max().item()
+        if not off <= _TOLERANCE * max(1.0, expected.log_prob[row].abs().max().item()):
+            return f"golden request {row}: log_prob is off by {off:.2g}"
+    return None

@@ -1,0 +1,52 @@
+"""`gerank.json`: what an artifact says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import torch
+from torch import nn
+
+from gerank.data.contract import RequestContract
+from gerank.version import __version__
+
+FORMAT_VERSION = 1
+_OPS = ("decode_slates", "set_ranks")
+
+
+def op_schemas() -> dict[str, str]:
+    """The schemas of the ops that a served model calls, as the loaded library states them."""
+    return {name: str(getattr(torch.ops.gerank, name).default._schema) for name in _OPS}
+
+
+def model_version(name: str, model: nn.Module) -> str:
+    """`name` and a digest of the parameters: two artifacts share it only if they are one model."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(model.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return f"{name}-{digest.hexdigest()[:12]}"
+
+
+def build_manifest(
+    contract: RequestContract, version: str, training: dict[str, Any]
+) -> dict[str, Any]:
+    """The document; `training` holds facts of the run, for people."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "model_version": version,
+        **contract.to_json(),
+        "versions": {
+            "gerank": __version__,
+            "torch": str(torch.__version__).split("+")[0],
+            "ops": op_schemas(),
+        },
+        "training": training,
+    }
+
+
+def manifest_bytes(manifest: dict[str, Any]) -> bytes:
+    """As it lies in the archive."""
+    return json.dumps(manifest, indent=2, sort_keys=True).encode()

@@ -1,0 +1,1 @@
+"""The two models: the generator that proposes slates, the evaluator that imitates the user."""

@@ -1,0 +1,111 @@
+"""Raw features to vectors: standardised, placed in their candidate set, embedded."""
+
+import torch
+from torch import Tensor, nn
+
+from gerank.data.schema import Feature, FeatureSchema
+
+
+class DenseScale(nn.Module):
+    """Standardises dense columns by the mean and deviation of the training pages."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("deviation", torch.ones(width))
+
+    @torch.jit.unused
+    def fit(self, rows: Tensor) -> None:
+        """Takes mean and deviation from `rows`: [E, F]. A constant column keeps deviation 1."""
+        self.mean.copy_(rows.double().mean(0))
+        deviation = rows.double().std(0, correction=0)
+        self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """[..., F] -> [..., F]; beyond six deviations a value carries no more information."""
+        return ((values - self.mean) / self.deviation).clamp(-6.0, 6.0)
+
+
+class IdEmbedding(nn.Module):
+    """All id columns of one side, looked up in one table: [..., I] int64 -> [..., I * width]."""
+
+    offsets: Tensor
+    sizes: Tensor
+    hashed: Tensor
+
+    def __init__(self, features: tuple[Feature, ...], width: int) -> None:
+        super().__init__()
+        sizes = torch.tensor([feature.vocabulary for feature in features], dtype=torch.int64)
+        self.register_buffer("sizes", sizes)
+        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
+        self.register_buffer("hashed", torch.tensor([f.hashed for f in features], dtype=torch.bool))
+        self.table = nn.Embedding(max(1, int(sizes.sum())), width)
+        nn.init.normal_(self.table.weight, std=0.1)
+        self.width = width * len(features)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Hashed ids fall into buckets; fixed ones are rows themselves."""
+        mix = -7046029254386353131  # 2^64 / golden ratio: spreads ids that share low bits
+        spread = ((ids * mix) >> 33) & 0x7FFFFFFF
+        rows = torch.where(self.hashed, spread % self.sizes, ids) + self.offsets
+        embedded: Tensor = self.table(rows)
+        return embedded.flatten(-2)
+
+
+class FeatureEncoder(nn.Module):
+    """Features of users and candidates as vectors.
+
+    Context augmentation: beside each dense feature stand its rank within the candidate set
+    (0..1, ties averaged) and its z-score there, so that a model need not know the scale of today's
+    upstream scores.
+    """
+
+    def __init__(self, schema: FeatureSchema, embedding_width: int) -> None:
+        super().__init__()
+        self.user_scale = DenseScale(len(schema.user_dense))
+        self.user_embedding = IdEmbedding(schema.user_ids, embedding_width)
+        self.candidate_scale = DenseScale(len(schema.candidate_dense))
+        self.candidate_embedding = IdEmbedding(schema.candidate_ids, embedding_width)
+        self.user_width = len(schema.user_dense) + self.user_embedding.width
+        self.candidate_width = 3 * len(schema.candidate_dense) + self.candidate_embedding.width
+
+    def users(self, dense: Tensor, ids: Tensor) -> Tensor:
+        """Values [B, Fu] and ids [B, Iu] -> x_u [B, user_width]."""
+        return torch.cat([self.user_scale(dense), self.user_embedding(ids)], dim=-1)
+
+    def candidates(self, dense: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        """Values [B, M, F], ids [B, M, I] -> x_i [B, M, candidate_width], padding 0."""
+        ranks = torch.ops.gerank.set_ranks(dense, mask)
+        real = mask.unsqueeze(-1)
+        vectors = torch.cat(
+            [
+                self.candidate_scale(dense),
+                2.0 * ranks - 1.0,
+                set_zscores(dense, real),
+                self.candidate_embedding(ids),
+            ],
+            dim=-1,
+        )
+        return torch.where(real, vectors, torch.zeros_like(vectors))
+
+
+def set_zscores(values: Tensor, real: Tensor) -> Tensor:
+    """z-score of each feature within its candidate set; 0 where the set agrees.
+
+    Args:
+        values: [B, M, F] float.
+        real: [B, M, 1] bool. False where a candidate is padding.
+
+    Returns:
+        [B, M, F], padding 0.
+    """
+    kept = torch.where(real, values, torch.zeros_like(values))
+    count = real.sum(1, keepdim=True).clamp(min=1).to(values.dtype)
+    mean = kept.sum(1, keepdim=True) / count
+    centred = torch.where(real, values - mean, torch.zeros_like(values))
+    deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
+    flat = deviation <= 1e-6 * (mean.abs() + 1e-6)
+    return torch.where(flat, torch.zeros_like(centred), centred / (deviation + 1e-12))

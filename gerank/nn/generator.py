@@ -1,0 +1,181 @@
+"""The generator: the policy that is served. Scriptable; every decode is one fused op."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from gerank.data.batch import RerankBatch, Slates
+from gerank.data.schema import FeatureSchema
+from gerank.nn.decoder import PointerDecoder
+from gerank.nn.encoder import DeepSetEncoder
+from gerank.nn.features import FeatureEncoder
+from gerank.nn.hypernetwork import PolicyHypernetwork
+
+
+@dataclass(frozen=True)
+class GeneratorShape:
+    """The sizes of a generator.
+
+    Attributes:
+        width: D, of candidate vectors and GRU state.
+        attention_width: H.
+        embedding_width: Of each id feature.
+        context_window: Slots that "recent" looks back in the local context.
+        utilities: U, the number of preference weights.
+        controllable: Whether a hypernetwork makes the policy depend on the weights.
+    """
+
+    width: int = 64
+    attention_width: int = 64
+    embedding_width: int = 8
+    context_window: int = 3
+    utilities: int = 1
+    controllable: bool = False
+
+
+class Encoded(NamedTuple):
+    """B requests after the encoder: all that decoding needs beside the rules.
+
+    Attributes:
+        candidates: [B, M, D]. e_m.
+        set_vector: [B, D]. e_c.
+        mask: [B, M] bool.
+        weights: [P]. Packed decoder weights.
+        attention: [B or 1, C + 3, H].
+        flags: [B, M, Q] bool.
+        groups: [B, M, K] int64.
+    """
+
+    candidates: Tensor
+    set_vector: Tensor
+    mask: Tensor
+    weights: Tensor
+    attention: Tensor
+    flags: Tensor
+    groups: Tensor
+
+
+class Generator(nn.Module):
+    """DeepSet encoder + pointer decoder over the features of one schema."""
+
+    __constants__ = ("controllable", "context_window")
+    flag_columns: Tensor
+    group_columns: Tensor
+
+    def __init__(self, schema: FeatureSchema, shape: GeneratorShape) -> None:
+        super().__init__()
+        flags, groups = len(schema.flags), len(schema.groups)
+        self.features = FeatureEncoder(schema, shape.embedding_width)
+        self.encoder = DeepSetEncoder(
+            self.features.candidate_width, self.features.user_width, shape.width
+        )
+        self.decoder = PointerDecoder(shape.width, shape.attention_width, flags, groups)
+        self.controllable = shape.controllable
+        if shape.controllable:
+            self.hypernetwork = PolicyHypernetwork(
+                shape.utilities, self.decoder.context + 3, shape.attention_width, shape.width
+            )
+        self.context_window = shape.context_window
+        flag_columns = torch.tensor(schema.flag_columns, dtype=torch.int64)
+        self.register_buffer("flag_columns", flag_columns, persistent=False)
+        group_columns = torch.tensor(schema.group_columns, dtype=torch.int64)
+        self.register_buffer("group_columns", group_columns, persistent=False)
+
+    @torch.jit.export
+    def encode(
+        self,
+        user_dense: Tensor,
+        user_ids: Tensor,
+        candidate_dense: Tensor,
+        candidate_ids: Tensor,
+        candidate_mask: Tensor,
+        weights: Tensor,
+    ) -> Encoded:
+        """Everything that is computed once per request; shapes as in `RerankBatch`."""
+        users = self.features.users(user_dense, user_ids)
+        vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask)
+        candidates, set_vector = self.encoder(vectors, users, candidate_mask)
+        attention = self.decoder.attention.unsqueeze(0)
+        if self.controllable:
+            attention_shift, set_shift = self.hypernetwork(weights)
+            attention = attention + attention_shift
+            set_vector = set_vector + set_shift
+        return Encoded(
+            candidates,
+            set_vector,
+            candidate_mask,
+            self.decoder.weights(),
+            attention,
+            candidate_ids.index_select(2, self.flag_columns) > 0,
+            candidate_ids.index_select(2, self.group_columns),
+        )
+
+    def forward(
+        self,
+        user_dense: Tensor,
+        user_ids: Tensor,
+        candidate_dense: Tensor,
+        candidate_ids: Tensor,
+        candidate_mask: Tensor,
+        weights: Tensor,
+        pins: Tensor,
+        dedup_keys: Tensor,
+        spacing: Tensor,
+        quotas: Tensor,
+        slots: Tensor,
+        temperature: Tensor,
+        seeds: Tensor,
+        greedy: Tensor,
+    ) -> Slates:
+        """Answers B requests; arguments as in `RerankBatch`. One slate each."""
+        encoded = self.encode(
+            user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask, weights
+        )
+        slates, log_prob, relaxed = torch.ops.gerank.decode_slates(
+            encoded.candidates,
+            encoded.set_vector,
+            encoded.mask,
+            encoded.weights,
+            encoded.attention,
+            encoded.flags,
+            encoded.groups,
+            pins,
+            dedup_keys,
+            spacing,
+            quotas,
+            slots,
+            temperature,
+            seeds,
+            greedy,
+            1,
+            self.context_window,
+        )
+        return Slates(slates.squeeze(1), log_prob.squeeze(1), relaxed.squeeze(1))
+
+    @torch.jit.unused
+    def encode_batch(self, batch: RerankBatch) -> Encoded:
+        """`encode` of a batch's request tensors."""
+        encoded: Encoded = self.encode(*batch[:6])
+        return encoded
+
+    @torch.jit.unused
+    def rollout(self, encoded: Encoded, batch: RerankBatch, num_slates: int) -> Tensor:
+        """Samples `num_slates` slates per request, without gradient: [B, G, N] int64."""
+        with torch.no_grad():
+            slates, _, _ = torch.ops.gerank.decode_slates(
+                *encoded, *batch[6:], num_slates, self.context_window
+            )
+        drawn: Tensor = slates
+        return drawn
+
+    @torch.jit.unused
+    def slate_log_prob(
+        self, encoded: Encoded, batch: RerankBatch, slates: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Teacher forcing: log_prob and entropy [B, G, N] of `slates` [B, G, N]; differentiable."""
+        log_prob, entropy = torch.ops.gerank.slate_log_prob(
+            *encoded, *batch[6:12], slates, self.context_window
+        )
+        return log_prob, entropy

@@ -1,0 +1,1 @@
+"""Training: an evaluator on logged pages, then a generator against it."""

@@ -1,0 +1,234 @@
+"""One TOML file, as frozen dataclasses: every setting of a training run, documented once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(ValueError):
+    """A setting that is unknown, malformed or out of range."""
+
+
+class Baseline(StrEnum):
+    """What a sampled slate's reward is compared with."""
+
+    EXPOSED_PAGE = "exposed_page"
+    LEAVE_ONE_OUT = "leave_one_out"
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which pages are learned from.
+
+    Attributes:
+        log: Folder of an exposure log; relative to the folder of the TOML file.
+        slots: N. Longer logged slates are cut to their first N slots.
+        score: Dense candidate feature that "sort by score" sorts by, in reports.
+        validation_share: Share of people kept for choosing checkpoints.
+        judge_share: Share of people kept for the held-out evaluator alone.
+        seed: Of the split of people.
+    """
+
+    log: Path
+    slots: int = 10
+    score: str = ""
+    validation_share: float = 0.1
+    judge_share: float = 0.3
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EvaluatorConfig:
+    """The evaluator and its training.
+
+    Attributes:
+        width: Of an item's vector inside the channels.
+        embedding_width: Of each id feature.
+        heads: Of the self-attention.
+        dropout: Share of activations dropped in training.
+        epochs: Passes over the training pages.
+        batch_size: Pages per step.
+        learning_rate: Of AdamW, decayed to zero along a cosine.
+        weight_decay: Of AdamW.
+    """
+
+    width: int = 48
+    embedding_width: int = 8
+    heads: int = 4
+    dropout: float = 0.1
+    epochs: int = 8
+    batch_size: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The generator and its training.
+
+    Attributes:
+        width: D, of candidate vectors and GRU state.
+        attention_width: H.
+        embedding_width: Of each id feature.
+        context_window: Slots that "recent" looks back in the local context.
+        epochs: Passes over the training pages.
+        batch_size: Requests per step.
+        slates_per_request: G, slates sampled per request and step.
+        baseline: `exposed_page` or `leave_one_out` (needs two slates per request or more).
+        learning_rate: Of Adam, decayed to a twentieth along a cosine.
+        clip_norm: Largest norm of a step's gradient.
+        entropy_bonus: Weight of the mean entropy per slot in the loss.
+        temperature: Of the sampling in training.
+    """
+
+    width: int = 64
+    attention_width: int = 64
+    embedding_width: int = 8
+    context_window: int = 3
+    epochs: int = 6
+    batch_size: int = 256
+    slates_per_request: int = 4
+    baseline: Baseline = Baseline.EXPOSED_PAGE
+    learning_rate: float = 2e-3
+    clip_norm: float = 1.0
+    entropy_bonus: float = 0.0
+    temperature: float = 1.0
+
+
+@dataclass(frozen=True)
+class UtilityConfig:
+    """One utility of the reward: the range of its preference weight.
+
+    Attributes:
+        min: Smallest weight; each training page draws its own from the range.
+        max: Largest weight.
+        default: Weight where a request names none.
+    """
+
+    min: float = 1.0
+    max: float = 1.0
+    default: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.min <= self.default <= self.max:
+            raise ConfigError(f"default {self.default} is outside [{self.min}, {self.max}]")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        data: Which pages are learned from.
+        evaluator: The evaluator and its training.
+        generator: The generator and its training.
+        reward: Utility name -> range of its weight. Names: see `gerank.train.reward`.
+        seed: Of initial parameters, batches and samples.
+        threads: Threads of torch; 0 leaves torch's own choice.
+    """
+
+    data: DataConfig
+    evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
+    seed: int = 0
+    threads: int = 0
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Reads a TOML file.
+
+    Raises:
+        ConfigError: The file is missing or not TOML, or a key or value does not fit.
+    """
+    try:
+        document = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+    try:
+        config: TrainConfig = _build(TrainConfig, document, "")
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    log = (path.parent / config.data.log).resolve()
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, log=log))
+
+
+def to_toml(config: TrainConfig) -> str:
+    """The same settings as a TOML file, defaults written out: a run keeps what it ran with."""
+    lines: list[str] = []
+    _write_table(dataclasses.asdict(config), "", lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _write_table(table: dict[str, Any], name: str, lines: list[str]) -> None:
+    if name:
+        lines += ["", f"[{name}]"]
+    for key, value in table.items():
+        if not isinstance(value, dict):
+            lines.append(f"{key} = {_literal(value)}")
+    for key, value in table.items():
+        if isinstance(value, dict):
+            _write_table(value, f"{name}.{key}" if name else key, lines)
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, (str, Path)):
+        text = str(value).replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{text}"'
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _build(kind: Any, table: object, where: str) -> Any:
+    """`table` as a dataclass `kind`; `where` is the dotted key it was found under."""
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where or 'file'}: {table!r} is not a table")
+    hints = typing.get_type_hints(kind)
+    for key in table:
+        if key not in hints:
+            near = difflib.get_close_matches(key, hints, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(hints)}"
+            raise ConfigError(f"unknown key {_dotted(where, key)!r}{hint}")
+    settings = {key: _value(hints[key], table[key], _dotted(where, key)) for key in table}
+    for entry in dataclasses.fields(kind):
+        required = entry.default is entry.default_factory is dataclasses.MISSING
+        if required and entry.name not in settings:
+            raise ConfigError(f"missing key {_dotted(where, entry.name)!r}")
+    try:
+        return kind(**settings)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def _value(kind: Any, value: object, where: str) -> Any:
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, value, where)
+    if isinstance(kind, types.GenericAlias):  # dict[str, <dataclass>]
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: {value!r} is not a table")
+        element = typing.get_args(kind)[1]
+        return {key: _value(element, entry, _dotted(where, key)) for key, entry in value.items()}
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        if not isinstance(value, str) or value not in list(kind):
+            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(kind)}")
+        return kind(value)
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{where}: {value!r} is not of type {kind.__name__}")
+    return value
+
+
+def _dotted(where: str, key: str) -> str:
+    return f"{where}.{key}" if where else key

@@ -1,0 +1,51 @@
+"""The slates that are compared with the exposed page: by the generator, by a score."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.nn.generator import Generator
+from gerank.train.pages import as_requests, row_batches
+from gerank.train.run_folder import RunError
+
+_PAGES_AT_ONCE = 1024
+
+
+def generated_slates(generator: Generator, log: ExposureLog, slots: int, weights: Tensor) -> Tensor:
+    """Greedy slates of all pages: [E, N] int64, -1 behind the end; weights [U] for every page."""
+    parts = []
+    with torch.inference_mode():
+        for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE):
+            pages = log.batch(rows, slots)
+            batch = as_requests(pages, weights.expand(len(rows), -1), log.schema, slots=slots)
+            parts.append(generator(*batch).slates)
+    return torch.cat(parts)
+
+
+def score_slates(log: ExposureLog, score: str, slots: int) -> Tensor:
+    """Every page sorted by a dense candidate feature: [E, N] int64, -1 behind the end.
+
+    Ties are broken by the candidate's name, never by its place in the log: an order that looks at
+    the logged order is not valid for inverse propensity weighting.
+
+    Raises:
+        RunError: The log has no such feature.
+    """
+    names = [feature.name for feature in log.schema.candidate_dense]
+    if score not in names:
+        raise RunError(f"score feature {score!r} is not one of {', '.join(names)}")
+    slates = np.full((len(log), slots), -1, np.int64)
+    for page in range(len(log)):
+        first, last = log.candidate_offsets[page : page + 2]
+        order = np.lexsort((log.candidate_names[first:last], -log.candidate[score][first:last]))
+        slates[page, : min(slots, len(order))] = order[:slots]
+    return torch.from_numpy(slates)
+
+
+def exposed_slates(log: ExposureLog, slots: int) -> Tensor:
+    """What was shown, cut to N slots: [E, N] int64, -1 behind the end."""
+    shown = log.batch(np.arange(len(log)), slots).slates
+    return torch.nn.functional.pad(shown, (0, slots - shown.size(1)), value=-1)

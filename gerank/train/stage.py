@@ -1,0 +1,166 @@
+"""One loop for every stage of training: epochs, progress, metrics, checkpoints, resume."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from torch import nn
+from torch.utils.tensorboard import SummaryWriter
+
+from gerank.train.run_folder import RunFolder, read_checkpoint
+
+Metrics = dict[str, float]
+
+
+class Stage(Protocol):
+    """A model and how it learns.
+
+    Attributes:
+        name: As in checkpoints and metrics.
+        model: What is trained; holds the best parameters when the stage is over.
+        optimizer: Its optimizer.
+        schedule: Stepped once per batch by the stage.
+        epochs: Passes to make.
+        steps_per_epoch: Batches of one pass, for the progress bar.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def model(self) -> nn.Module: ...  # noqa: D102
+    @property
+    def optimizer(self) -> torch.optim.Optimizer: ...  # noqa: D102
+    @property
+    def schedule(self) -> torch.optim.lr_scheduler.LRScheduler: ...  # noqa: D102
+    @property
+    def epochs(self) -> int: ...  # noqa: D102
+    @property
+    def steps_per_epoch(self) -> int: ...  # noqa: D102
+
+    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+        """Makes one pass, a batch at a time; must depend on `epoch` and the model's state only."""
+        ...
+
+    def validate(self) -> tuple[float, Metrics]:
+        """Judges the model on validation pages: the score to maximise, and figures to log."""
+        ...
+
+
+class MetricsLog:
+    """RUN/metrics.csv (stage, epoch, metric, value) and the same as TensorBoard events."""
+
+    def __init__(self, run: Path) -> None:
+        self._table = run / "metrics.csv"
+        self._writer = SummaryWriter(str(run / "tensorboard"))
+        if not self._table.exists():
+            self._append([("stage", "epoch", "metric", "value")])
+
+    def write(self, stage: str, epoch: int, metrics: Metrics) -> None:
+        """Appends one epoch's figures."""
+        self._append([(stage, epoch, name, f"{value:.6g}") for name, value in metrics.items()])
+        for name, value in metrics.items():
+            self._writer.add_scalar(f"{stage}/{name}", value, epoch)
+
+    def close(self) -> None:
+        """Flushes the TensorBoard events."""
+        self._writer.close()
+
+    def _append(self, rows: list[tuple[object, ...]]) -> None:
+        with self._table.open("a", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+
+def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) -> None:
+    """Trains a stage to its end, from its last checkpoint where `resume` is set.
+
+    Checkpoints are written whole or not at all: a run that is killed resumes from the epoch
+    before.
+    """
+    last, best = (folder.checkpoint(stage.name, which) for which in ("last", "best"))
+    first, best_score = 0, -float("inf")
+    if resume and last.exists():
+        first, best_score = _resume(stage, last)
+    with _progress() as progress:
+        task = progress.add_task(stage.name, total=stage.epochs * stage.steps_per_epoch)
+        progress.advance(task, first * stage.steps_per_epoch)
+        for epoch in range(first, stage.epochs):
+            metrics = _mean_of(stage, epoch, progress, task)
+            score, judged = stage.validate()
+            log.write(stage.name, epoch, metrics | judged | {"score": score})
+            if score > best_score:
+                best_score = score
+                _write_atomically(best, {"model": stage.model.state_dict(), "epoch": epoch})
+            _write_atomically(last, _state(stage, epoch, best_score))
+            progress.update(task, description=f"{stage.name} {_brief(judged)}")
+    stage.model.load_state_dict(read_checkpoint(best)["model"])
+    stage.model.eval()
+
+
+def _mean_of(stage: Stage, epoch: int, progress: Progress, task: TaskID) -> Metrics:
+    sums: Metrics = {}
+    steps = 0
+    stage.model.train()
+    for metrics in stage.train_epoch(epoch):
+        steps += 1
+        for name, value in metrics.items():
+            sums[name] = sums.get(name, 0.0) + value
+        progress.advance(task)
+    stage.model.eval()
+    return {name: value / steps for name, value in sums.items()}
+
+
+def _state(stage: Stage, epoch: int, best_score: float) -> dict[str, object]:
+    return {
+        "model": stage.model.state_dict(),
+        "optimizer": stage.optimizer.state_dict(),
+        "schedule": stage.schedule.state_dict(),
+        "rng": torch.get_rng_state(),
+        "epoch": epoch,
+        "best_score": best_score,
+    }
+
+
+def _resume(stage: Stage, last: Path) -> tuple[int, float]:
+    state = read_checkpoint(last)
+    stage.model.load_state_dict(state["model"])
+    stage.optimizer.load_state_dict(state["optimizer"])
+    stage.schedule.load_state_dict(state["schedule"])
+    torch.set_rng_state(state["rng"])
+    return state["epoch"] + 1, state["best_score"]
+
+
+def _write_atomically(path: Path, state: dict[str, object]) -> None:
+    draft = path.with_suffix(".tmp")
+    torch.save(state, draft)
+    draft.replace(path)
+
+
+def _brief(metrics: Metrics) -> str:
+    return " ".join(f"{name} {value:.3f}" for name, value in list(metrics.items())[:2])
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Progress]:
+    columns = (
+        TextColumn("{task.description:<44}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns) as progress:
+        yield progress

@@ -1,0 +1,131 @@
+"""A training run from its configuration to its last checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.nn.features import FeatureEncoder
+from gerank.train.config import ConfigError, TrainConfig
+from gerank.train.evaluator_stage import EvaluatorStage
+from gerank.train.generator_stage import GeneratorStage
+from gerank.train.pages import PageSplit, split_by_person
+from gerank.train.reward import EvaluatorReward, Reward
+from gerank.train.run_folder import RunFolder
+from gerank.train.stage import MetricsLog, run_stage
+
+_LARGEST_SET = 512
+
+
+def train(
+    config: TrainConfig, out: Path, *, resume: bool = False, reward: Reward | None = None
+) -> RunFolder:
+    """Trains evaluator, held-out evaluator and generator.
+
+    Args:
+        config: All settings.
+        out: Folder of the run.
+        resume: Go on from the last checkpoints in `out`.
+        reward: Scores slates in place of the learned evaluator, which is then not trained: for
+            experiments in which the truth is known.
+
+    Raises:
+        ConfigError: A setting does not fit the log.
+        RunError: `out` holds another run.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    log = ExposureLog.read(config.data.log)
+    folder = RunFolder(out, config, log.schema, _LARGEST_SET)
+    split = split_by_person(log, config.data)
+    _check(config, log, split)
+    folder.create(resume)
+    metrics = MetricsLog(out)
+    try:
+        if reward is None:
+            for name, rows, seed in (("evaluator", split.train, 0), ("judge", split.judge, 1)):
+                if len(rows):
+                    _train_evaluator(folder, name, log, rows, split, metrics, resume, seed)
+            evaluator = folder.load_evaluator("evaluator")
+            reward = EvaluatorReward(evaluator, log.schema, list(config.reward))
+        _train_generator(folder, reward, log, split, metrics, resume)
+    finally:
+        metrics.close()
+    return folder
+
+
+def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
+    if not len(split.train) or not len(split.validation):
+        raise ConfigError(
+            f"data.log: {len(log)} pages leave {len(split.train)} to train and "
+            f"{len(split.validation)} to validate; more people or smaller shares are needed"
+        )
+    scores = [feature.name for feature in log.schema.candidate_dense]
+    if config.data.score and config.data.score not in scores:
+        raise ConfigError(
+            f"data.score: {config.data.score!r} is not a dense feature of the candidates: "
+            f"{', '.join(scores)}"
+        )
+
+
+def _train_evaluator(
+    folder: RunFolder,
+    name: str,
+    log: ExposureLog,
+    rows: np.ndarray,
+    split: PageSplit,
+    metrics: MetricsLog,
+    resume: bool,
+    seed: int,
+) -> None:
+    config = folder.config
+    torch.manual_seed(2 * config.seed + seed)
+    evaluator = folder.new_evaluator()
+    fit_scales(evaluator.features, log, rows)
+    stage = EvaluatorStage(
+        name, evaluator, log, rows, split.validation, config.evaluator, 2 * config.seed + seed
+    )
+    run_stage(stage, folder, metrics, resume)
+
+
+def _train_generator(
+    folder: RunFolder,
+    reward: Reward,
+    log: ExposureLog,
+    split: PageSplit,
+    metrics: MetricsLog,
+    resume: bool,
+) -> None:
+    config = folder.config
+    torch.manual_seed(config.seed)
+    generator = folder.new_generator()
+    fit_scales(generator.features, log, split.train)
+    stage = GeneratorStage(
+        generator,
+        reward,
+        log,
+        split.train,
+        split.validation,
+        config.generator,
+        config.reward,
+        config.data.slots,
+        config.seed,
+    )
+    run_stage(stage, folder, metrics, resume)
+
+
+def fit_scales(features: FeatureEncoder, log: ExposureLog, rows: np.ndarray) -> None:
+    """Takes the mean and deviation of dense features from the pages `rows` of `log`."""
+    pages = log.batch(rows)
+    real = pages.candidate_dense[pages.candidate_mask]
+    features.user_scale.fit(pages.user_dense)
+    features.candidate_scale.fit(real)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers a model learns."""
+    return sum(parameter.numel() for parameter in model.parameters())
