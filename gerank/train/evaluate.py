@@ -16,7 +16,7 @@ from gerank.metrics.better import better_percentage
 from gerank.metrics.calibration import expected_calibration_error
 from gerank.metrics.intervals import mean_interval
 from gerank.train.judges import PageJudge, true_clicks
-from gerank.train.logged_clicks import clicks_table, ndcg_table
+from gerank.train.logged_clicks import clicks_table, ndcg_table, page_values
 from gerank.train.orders import exposed_slates, generated_slates, score_slates
 from gerank.train.report import Table, show_interval
 from gerank.train.run_folder import RunError, RunFolder
@@ -152,9 +152,12 @@ def _logged_click_tables(
     if judges:
         judge = judges.get("held-out evaluator", next(iter(judges.values())))
         predictions = {name: judge.feedback(order)[1] for name, order in slates.items()}
-    tables = [clicks_table(slates, predictions, log)]
-    whole_page_shown = (np.diff(log.slate_offsets) == np.diff(log.candidate_offsets)).all()
-    return tables + ([ndcg_table(slates, log)] if whole_page_shown else [])
+    values = page_values(slates, predictions, log)
+    slots = slates["logged"].size(1)
+    tables = [clicks_table(values, log.person_ids, slots)]
+    if not np.isnan(values["logged"].ndcg).all():
+        tables.append(ndcg_table(values, log.person_ids, slots))
+    return tables
 
 
 def _padded(values: Tensor, slots: int) -> Tensor:

@@ -1,9 +1,16 @@
-"""Policies judged by logged clicks and known propensities, without an evaluator's opinion."""
+"""Policies judged by logged clicks and known propensities, without an evaluator's opinion.
+
+Values come per page first and become tables later, so that pages of several runs (cross-fitting)
+can be put together in between.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
@@ -14,69 +21,117 @@ from gerank.metrics.ndcg import ndcg_at_k
 from gerank.train.report import Table, show_interval
 
 _SEED = 0
+Floats = NDArray[np.floating]
 
 
-def clicks_table(
+@dataclass(frozen=True)
+class PageValues:
+    """What logged clicks say of one policy, per page [E].
+
+    Attributes:
+        ips: Inverse propensity estimate of the clicks in the slate.
+        snips: Numerator and denominator of the self-normalised estimate.
+        doubly_robust: None where no click model was given.
+        ndcg: Of logged clicks; NaN where a page has none or does not show all its candidates.
+    """
+
+    ips: Floats
+    snips: tuple[Floats, Floats]
+    doubly_robust: Floats | None
+    ndcg: Floats
+
+    @classmethod
+    def concatenate(cls, parts: list[PageValues]) -> PageValues:
+        """Pages of several folds as one."""
+        robust = [part.doubly_robust for part in parts if part.doubly_robust is not None]
+        return cls(
+            np.concatenate([part.ips for part in parts]),
+            (
+                np.concatenate([part.snips[0] for part in parts]),
+                np.concatenate([part.snips[1] for part in parts]),
+            ),
+            np.concatenate(robust) if len(robust) == len(parts) else None,
+            np.concatenate([part.ndcg for part in parts]),
+        )
+
+
+def page_values(
     slates: dict[str, Tensor], predictions: dict[str, Tensor] | None, log: ExposureLog
-) -> Table:
-    """Clicks in the slate by IPS, self-normalised IPS and doubly robust, with intervals by person.
+) -> dict[str, PageValues]:
+    """Judges policies page by page.
 
     Args:
-        slates: Policy name -> [E, N] int64; must not depend on the logged order.
+        slates: Policy name -> [E, N] int64; but for `logged`, which is what was shown, they must
+            not depend on the logged order.
         predictions: Policy name -> [E, N] click probabilities of its own slates, from a model that
             was not trained on these people; None: no doubly robust estimate.
         log: The E pages, with placement propensities.
     """
-    rows: list[tuple[str | float | None, ...]] = []
+    width = next(iter(slates.values())).size(1)
+    pages = log.batch(np.arange(len(log)), width)
+    clicks, propensity = (
+        _padded(values, width, 0.0).numpy() for values in (pages.clicks, pages.placement_propensity)
+    )
+    shown = _padded(pages.slates, width, -1).numpy()
+    relevance = _relevance(log)
+    values = {}
     for name, order in slates.items():
-        pages = log.batch(np.arange(len(log)), order.size(1))
-        short = (0, order.size(1) - pages.slates.size(1))
-        clicks, propensity = (
-            torch.nn.functional.pad(values, short).numpy()
-            for values in (pages.clicks, pages.placement_propensity)
-        )
-        shown = torch.nn.functional.pad(pages.slates, short, value=-1).numpy()
-        if name == "logged":  # it was drawn by the behavior policy itself: a plain mean
-            plain = show_interval(mean_interval(clicks.sum(1), log.person_ids, seed=_SEED))
-            rows.append((name, plain, plain, plain if predictions else None))
-            continue
-        weights = placement_weights(shown, order.numpy(), propensity)
-        ips = counterfactual.ips(clicks, weights)
-        snips = counterfactual.self_normalised(clicks, weights)
+        if name == "logged":  # drawn by the behavior policy itself: every weight is 1
+            weights = (shown >= 0).astype(np.float64)
+        else:
+            weights = placement_weights(shown, order.numpy(), propensity)
         robust = None
-        if predictions:
+        if predictions is not None:
             expected = predictions[name].numpy()
-            values = counterfactual.doubly_robust(clicks, weights, expected, expected)
-            robust = show_interval(mean_interval(values, log.person_ids, seed=_SEED))
-        rows.append(
-            (
-                name,
-                show_interval(mean_interval(ips, log.person_ids, seed=_SEED)),
-                show_interval(ratio_interval(*snips, log.person_ids, seed=_SEED)),
-                robust,
-            )
+            robust = counterfactual.doubly_robust(clicks, weights, expected, expected)
+        values[name] = PageValues(
+            counterfactual.ips(clicks, weights),
+            counterfactual.self_normalised(clicks, weights),
+            robust,
+            ndcg_at_k(relevance, order.numpy()),
         )
-    slots = next(iter(slates.values())).size(1)
+    return values
+
+
+def clicks_table(values: dict[str, PageValues], people: NDArray[np.str_], slots: int) -> Table:
+    """Clicks in the slate by three estimators, with intervals by person."""
+    rows: list[tuple[str | float | None, ...]] = []
+    for name, page in values.items():
+        robust = None
+        if page.doubly_robust is not None:
+            robust = show_interval(mean_interval(page.doubly_robust, people, seed=_SEED))
+        ips = show_interval(mean_interval(page.ips, people, seed=_SEED))
+        snips = show_interval(ratio_interval(*page.snips, people, seed=_SEED))
+        rows.append((name, ips, snips, robust))
     columns = ("slates", "IPS", "self-normalised", "doubly robust")
     return Table(f"Clicks in the first {slots}, from logged clicks", columns, tuple(rows))
 
 
-def ndcg_table(slates: dict[str, Tensor], log: ExposureLog) -> Table:
+def ndcg_table(values: dict[str, PageValues], people: NDArray[np.str_], slots: int) -> Table:
     """NDCG of logged clicks, and the generator's paired difference from the others."""
-    pages = log.batch(np.arange(len(log)))
-    relevance = torch.zeros(pages.candidate_mask.shape)
-    relevance.scatter_(1, pages.slates.clamp(min=0), pages.clicks * (pages.slates >= 0))
-    scores = {name: ndcg_at_k(relevance.numpy(), order.numpy()) for name, order in slates.items()}
-    kept = ~np.isnan(next(iter(scores.values())))
-    people = log.person_ids[kept]
+    kept = ~np.isnan(values["generator"].ndcg)
+    ours = values["generator"].ndcg[kept]
     rows: list[tuple[str | float | None, ...]] = []
-    for name, values in scores.items():
-        interval = mean_interval(values[kept], people, seed=_SEED)
+    for name, page in values.items():
+        theirs = page.ndcg[kept]
+        mean = show_interval(mean_interval(theirs, people[kept], seed=_SEED))
         gain = None
         if name != "generator":
-            ours = scores["generator"][kept]
-            gain = show_interval(difference_interval(ours, values[kept], people, seed=_SEED))
-        rows.append((name, show_interval(interval), gain))
-    slots = next(iter(slates.values())).size(1)
+            paired = difference_interval(ours, theirs, people[kept], seed=_SEED)
+            gain = show_interval(paired)
+        rows.append((name, mean, gain))
     title = f"NDCG@{slots} of logged clicks, {int(kept.sum())} pages with a click"
     return Table(title, ("slates", "NDCG", "generator minus it"), tuple(rows))
+
+
+def _relevance(log: ExposureLog) -> Floats:
+    """[E, M] logged clicks per candidate; all 0 where a page did not show all its candidates."""
+    pages = log.batch(np.arange(len(log)))
+    relevance = torch.zeros(pages.candidate_mask.shape)
+    relevance.scatter_add_(1, pages.slates.clamp(min=0), pages.clicks * (pages.slates >= 0))
+    whole = np.diff(log.slate_offsets) == np.diff(log.candidate_offsets)
+    return (relevance * torch.from_numpy(whole).unsqueeze(1)).numpy()
+
+
+def _padded(values: Tensor, width: int, padding: float) -> Tensor:
+    return torch.nn.functional.pad(values, (0, width - values.size(1)), value=padding)

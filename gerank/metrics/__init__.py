@@ -1,0 +1,59 @@
+"""Metrics: pure functions of numpy arrays. They know no models, configurations or paths."""
+
+from gerank.metrics.auc import GroupedAuc, auc, grouped_auc
+from gerank.metrics.better import BetterPercentage, better_percentage
+from gerank.metrics.calibration import (
+    Binning,
+    CalibrationBins,
+    calibration_bins,
+    expected_calibration_error,
+)
+from gerank.metrics.control import hypervolume, spearman
+from gerank.metrics.counterfactual import doubly_robust, ips, self_normalised
+from gerank.metrics.importance_weights import (
+    effective_sample_size,
+    expected_prediction,
+    placement_weights,
+    prefix_weights,
+    slate_weights,
+    stochastic_placement_weights,
+)
+from gerank.metrics.intervals import (
+    Interval,
+    difference_interval,
+    mean_interval,
+    ratio_difference_interval,
+    ratio_interval,
+)
+from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
+
+__all__ = [
+    "BetterPercentage",
+    "Binning",
+    "CalibrationBins",
+    "GroupedAuc",
+    "Interval",
+    "MeanNdcg",
+    "auc",
+    "better_percentage",
+    "calibration_bins",
+    "difference_interval",
+    "doubly_robust",
+    "effective_sample_size",
+    "expected_calibration_error",
+    "expected_prediction",
+    "grouped_auc",
+    "hypervolume",
+    "ips",
+    "mean_interval",
+    "mean_ndcg",
+    "ndcg_at_k",
+    "placement_weights",
+    "prefix_weights",
+    "ratio_difference_interval",
+    "ratio_interval",
+    "self_normalised",
+    "slate_weights",
+    "spearman",
+    "stochastic_placement_weights",
+]

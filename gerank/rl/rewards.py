@@ -1,0 +1,47 @@
+"""The reward of a slate: its utilities, weighted by the preferences of the request."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gerank.rl.shapes import check_axes, check_floating, check_shape
+
+
+def weighted_reward(utilities: Tensor, weights: Tensor) -> Tensor:
+    """R_w = sum_i w_i U_i, each request with its own weights.
+
+    Chen et al., "Controllable multi-objective re-ranking with policy hypernetworks", KDD 2023.
+
+    Args:
+        utilities: [B, U] of one slate per request, or [B, G, U] of several.
+        weights: [B, U]. Preference weights of each request.
+
+    Returns:
+        [B] or [B, G]: `utilities` without its last axis.
+
+    Raises:
+        ValueError: Shapes or dtypes.
+    """
+    return weighted_terms(utilities, weights).sum(dim=-1)
+
+
+def weighted_terms(utilities: Tensor, weights: Tensor) -> Tensor:
+    """w_i U_i, the terms of `weighted_reward`: what each utility contributes.
+
+    Args:
+        utilities: [B, U] or [B, G, U].
+        weights: [B, U].
+
+    Returns:
+        The shape of `utilities`.
+
+    Raises:
+        ValueError: Shapes or dtypes.
+    """
+    check_axes("weighted_reward", "weights", weights, "BU")
+    check_axes("weighted_reward", "utilities", utilities, "BU" if utilities.dim() == 2 else "BGU")
+    check_floating("weighted_reward", "utilities", utilities)
+    check_floating("weighted_reward", "weights", weights)
+    ends = utilities[:, 0] if utilities.dim() == 3 else utilities  # [B, U]
+    check_shape("weighted_reward", "weights", weights, ends.shape)
+    return utilities * (weights if utilities.dim() == 2 else weights[:, None])

@@ -1,0 +1,108 @@
+"""Utilities of single pages: how well a slate does by one measure.
+
+Every function takes slates with any leading axes ([B, N] exposed pages, [B, G, N] sampled
+slates) and answers one value per slate. Slots where `slot_mask` is False (empty, or behind the
+end) do not exist for a utility, except that they keep their place: slot 3 is slot 3 also when
+slot 2 is empty. Batch-gated utilities are in `gerank.rl.flow_control`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gerank.rl.shapes import check_axes, check_floating, check_mask
+
+
+def diversity(group: Tensor, slot_mask: Tensor, window: int | None = None) -> Tensor:
+    """U = 1/|p| sum_i 1[g_i is not among the groups of the `window` slots before i]. Range 0..1.
+
+    Args:
+        group: [..., N] int64. The group in each slot; -1 = none, which repeats nothing.
+        slot_mask: [..., N] bool. Slots that hold a candidate.
+        window: How far back a repetition counts, in slots; None = to the start of the page.
+
+    Returns:
+        [...] float32. 0 for a slate without candidates.
+
+    Raises:
+        ValueError: Shapes, dtypes, or window < 1.
+    """
+    check_axes("diversity", "group", group, "...N")
+    check_mask("diversity", "slot_mask", slot_mask, group.shape)
+    if window is not None and window < 1:
+        raise ValueError(f"diversity: window must be None or >= 1, got {window}")
+    slots = torch.arange(group.shape[-1], device=group.device)
+    back = slots[:, None] - slots  # [N, N], how far j lies before i
+    reach = group.shape[-1] if window is None else window
+    grouped = slot_mask & (group >= 0)
+    same = (group[..., :, None] == group[..., None, :]) & grouped[..., None, :]  # [..., N, N]
+    repeated = (same & (back >= 1) & (back <= reach)).any(dim=-1)  # [..., N]
+    fresh = (slot_mask & ~repeated).sum(dim=-1)
+    return fresh.float() / slot_mask.sum(dim=-1).clamp(min=1)
+
+
+def group_ordering(priority: Tensor, slot_mask: Tensor) -> Tensor:
+    """U = 2 / (|p| (|p| - 1)) sum_{i<j} 1[priority(g_i) >= priority(g_j)]. Range 0..1.
+
+    Args:
+        priority: [..., N]. Priority of the group in each slot; the larger should come first.
+        slot_mask: [..., N] bool. Slots that hold a candidate.
+
+    Returns:
+        [...] float32. 1 for a slate of fewer than two candidates: nothing is out of order.
+
+    Raises:
+        ValueError: Shapes or dtypes.
+    """
+    check_axes("group_ordering", "priority", priority, "...N")
+    check_mask("group_ordering", "slot_mask", slot_mask, priority.shape)
+    size = priority.shape[-1]
+    earlier = torch.ones(size, size, dtype=torch.bool, device=priority.device).triu(1)
+    pair = slot_mask[..., :, None] & slot_mask[..., None, :] & earlier  # [..., N, N], i < j
+    ordered = pair & (priority[..., :, None] >= priority[..., None, :])
+    pairs = pair.sum(dim=(-2, -1))
+    share = ordered.sum(dim=(-2, -1)).float() / pairs.clamp(min=1)
+    return torch.where(pairs > 0, share, 1.0)
+
+
+def expected_clicks(click_probability: Tensor, slot_mask: Tensor) -> Tensor:
+    """U = sum_i P(click at i). Range 0..N. Differentiable.
+
+    Args:
+        click_probability: [..., N]. Per slot, 0..1.
+        slot_mask: [..., N] bool. Slots that hold a candidate.
+
+    Returns:
+        [...].
+
+    Raises:
+        ValueError: Shapes or dtypes.
+    """
+    return _click_probability("expected_clicks", click_probability, slot_mask).sum(dim=-1)
+
+
+def page_click(click_probability: Tensor, slot_mask: Tensor) -> Tensor:
+    """U = 1 - prod_i (1 - P(click at i)): any click, slots independent. Range 0..1. Differentiable.
+
+    An evaluator with a head for it knows better: slots of a page are not independent.
+
+    Args:
+        click_probability: [..., N]. Per slot, 0..1.
+        slot_mask: [..., N] bool. Slots that hold a candidate.
+
+    Returns:
+        [...]. 0 for a slate without candidates.
+
+    Raises:
+        ValueError: Shapes or dtypes.
+    """
+    return 1 - (1 - _click_probability("page_click", click_probability, slot_mask)).prod(dim=-1)
+
+
+def _click_probability(function: str, click_probability: Tensor, slot_mask: Tensor) -> Tensor:
+    """[..., N], 0 where there is no candidate."""
+    check_axes(function, "click_probability", click_probability, "...N")
+    check_floating(function, "click_probability", click_probability)
+    check_mask(function, "slot_mask", slot_mask, click_probability.shape)
+    return click_probability.masked_fill(~slot_mask, 0.0)
