@@ -19,7 +19,7 @@ help: ## This list.
 # torch comes first and alone: an unpinned one, or a build-isolated one, would pull a CUDA build.
 $(VENV)/.ready: pyproject.toml setup.py
 	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet "$(TORCH)" numpy "setuptools>=77" wheel ninja cmake pybind11 "grpcio-tools>=1.66"
+	$(PY) -m pip install --quiet "$(TORCH)" numpy "setuptools>=77" wheel ninja cmake pybind11 "grpcio-tools==1.74.*"
 	$(PY) -m pip install --quiet --no-build-isolation --editable '.[dev]'
 	@touch $@
 

@@ -73,11 +73,10 @@ def _export(run: RunFolder, path: Path) -> Artifact:
 
 def _ask(artifact: Artifact, data: Path) -> None:
     """Serves the artifact; sends two pages over gRPC, each freely and with a pinned trigger."""
-    from gerank_server import serve
-
     from gerank.client import RerankClient
     from gerank.data.exposure_log import ExposureLog
     from gerank.data.log_requests import request_document
+    from gerank_server import serve
 
     log = ExposureLog.read(data)
     with serve(artifact, "127.0.0.1:0") as server:

@@ -15,7 +15,7 @@ def exit_on_error() -> Iterator[None]:
     """Turns an expected error into a message; anything else is a bug and keeps its traceback."""
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         if not _expected(error):
             raise
         err.print(f"[bold red]error:[/] {_escaped(error)}", soft_wrap=True, highlight=False)
@@ -26,7 +26,7 @@ def exit_on_error() -> Iterator[None]:
 
 
 def _expected(error: Exception) -> bool:
-    """Our own ValueErrors name field and value; an OSError names its file."""
+    """Our own errors name field and value; an OSError names its file."""
     module = type(error).__module__
     return isinstance(error, OSError) or module.startswith(("gerank.", "gerank_server."))
 

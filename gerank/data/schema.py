@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
+_FLOAT32_MAX = 3.4028234663852886e38
 
 
 class FeatureKind(StrEnum):
@@ -68,7 +69,7 @@ class Feature:
     def _dense(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise SchemaError(f"feature {self.name!r}: {value!r} is not a number")
-        if not abs(value) <= 3.4028234e38:  # false for NaN too; exact for integers of any size
+        if not abs(value) <= _FLOAT32_MAX:  # false for NaN too; exact for integers of any size
             raise SchemaError(f"feature {self.name!r}: {value!r} is not a finite float32")
         return float(value)
 

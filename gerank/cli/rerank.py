@@ -1,0 +1,102 @@
+"""`gerank rerank`: a file of requests in, a file of slates out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import track
+
+from gerank.cli.console import err, out
+
+Rerank = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+_AT_ONCE = 64
+
+
+class InputError(ValueError):
+    """A line of the input that cannot be answered; the message names file and line."""
+
+
+def rerank(
+    input_file: Annotated[Path, typer.Option("--input", help="JSON lines, one request each.")],
+    output_file: Annotated[Path, typer.Option("--output", help="JSON lines, one slate each.")],
+    model: Annotated[Path | None, typer.Option(help="Answer in this process.")] = None,
+    server: Annotated[str, typer.Option(help="Ask a server, host:port.")] = "",
+) -> None:
+    """Re-rank pages with an artifact, or by a running server. Nothing is written on an error.
+
+    Example:  gerank rerank --model model.gerank --input pages.jsonl --output slates.jsonl
+    """
+    if (model is None) is (not server):
+        raise typer.BadParameter("give one of --model and --server")
+    documents = _read(input_file)
+    if model is not None:
+        answers = _answer(documents, _local(model), input_file)
+    else:
+        from gerank.client import RerankClient
+
+        with RerankClient(server) as client:
+            answers = _answer(documents, client.rerank, input_file)
+    draft = output_file.with_name(output_file.name + ".tmp")
+    draft.write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
+    draft.replace(output_file)
+    out.print(f"{len(answers)} slates: {output_file}")
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    documents = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            documents.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number}: not JSON: {error}") from None
+    return documents
+
+
+def _local(model: Path) -> Rerank:
+    from gerank.data.ranking import rank_requests
+    from gerank.data.request_json import parse_request
+    from gerank.data.slate import slate_document
+    from gerank.export.artifact import load_artifact
+
+    artifact = load_artifact(model)
+
+    def answer(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        requests = [parse_request(document, artifact.contract) for document in documents]
+        slates = rank_requests(artifact, requests)
+        return [slate_document(*pair) for pair in zip(requests, slates, strict=True)]
+
+    return answer
+
+
+def _answer(documents: list[dict[str, Any]], ask: Rerank, path: Path) -> list[dict[str, Any]]:
+    starts = range(0, len(documents), _AT_ONCE)
+    answers: list[dict[str, Any]] = []
+    for start in track(starts, description="rerank", console=err, transient=True):
+        answers += _answer_some(documents[start : start + _AT_ONCE], ask, path, start)
+    return answers
+
+
+def _answer_some(
+    some: list[dict[str, Any]], ask: Rerank, path: Path, start: int
+) -> list[dict[str, Any]]:
+    """Asks for many at once, and one by one where that fails, to name the request at fault."""
+    from gerank.data.request import RequestError
+
+    try:
+        return ask(some)
+    except RequestError:
+        for place, document in enumerate(some):
+            try:
+                ask([document])
+            except RequestError as error:
+                name = document.get("id") if isinstance(document, dict) else None
+                raise InputError(
+                    f"{path}: request {start + place + 1} ({name!r}): {error}"
+                ) from None
+        raise

@@ -1,0 +1,186 @@
+"""What the columns of an exposure log must satisfy, said once for writing and for reading."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gerank.data.schema import Feature, FeatureKind
+
+if TYPE_CHECKING:
+    from gerank.data.exposure_log import ExposureLog
+
+_LOG_ONE = 1e-5  # float32 log-probabilities of certain choices may come out a little above 0
+
+
+class ExposureLogError(ValueError):
+    """An exposure log that cannot be used; the message names file, column, page and value."""
+
+
+def check_shapes(log: ExposureLog) -> None:
+    """Refuses columns whose names, types or lengths do not fit each other: a caller's slip.
+
+    Raises:
+        ExposureLogError: Names the column.
+    """
+    for side, features in (("user", log.schema.user), ("candidate", log.schema.candidate)):
+        given = set(log.user if side == "user" else log.candidate)
+        names = {feature.name for feature in features}
+        for name in sorted(names ^ given):
+            verdict = "is missing" if name in names else "is not in the schema"
+            raise ExposureLogError(f"column '{side}.{name}' {verdict}")
+    for name, values, kind, length in _expected_shapes(log):
+        if kind not in (values.dtype.kind, values.dtype.str[1:]):
+            raise ExposureLogError(f"column {name!r} is {values.dtype}, not {_DTYPES[kind]}")
+        if values.shape != (length,):
+            raise ExposureLogError(f"column {name!r} has shape {values.shape}, not ({length},)")
+        if name.endswith("_offsets") and (values[0] != 0 or (np.diff(values) < 0).any()):
+            raise ExposureLogError(f"column {name!r} does not rise from 0: {values.tolist()[:8]}")
+
+
+_DTYPES = {"U": "a string", "i8": "int64", "f4": "float32"}
+
+
+def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, NDArray[Any], str, int]]:
+    """Name, values, kind and length of every column, offsets first: they tell the lengths."""
+    pages = len(log.page_ids)
+    yield "candidate_offsets", log.candidate_offsets, "i8", pages + 1
+    yield "slate_offsets", log.slate_offsets, "i8", pages + 1
+    items, slots = int(log.candidate_offsets[-1]), int(log.slate_offsets[-1])
+    yield "page_id", log.page_ids, "U", pages
+    yield "person_id", log.person_ids, "U", pages
+    yield "timestamp", log.timestamps, "i8", pages
+    yield "candidate.id", log.candidate_names, "U", items
+    yield "slate", log.slates, "i8", slots
+    yield "feedback.click", log.clicks, "f4", slots
+    yield "log_propensity", log.log_propensity, "f4", slots
+    yield "placement_propensity", log.placement_propensity, "f4", slots
+    for feature in log.schema.user:
+        yield f"user.{feature.name}", log.user[feature.name], _number(feature), pages
+    for feature in log.schema.candidate:
+        yield f"candidate.{feature.name}", log.candidate[feature.name], _number(feature), items
+
+
+def _number(feature: Feature) -> str:
+    return "f4" if feature.kind is FeatureKind.DENSE else "i8"
+
+
+def check_exposures(log: ExposureLog, source: str) -> None:
+    """Refuses a log that holds a value no model could be trained on.
+
+    Args:
+        log: Columns whose lengths already agree.
+        source: Named first in every message: the file.
+
+    Raises:
+        ExposureLogError: The first offending column, page and value.
+    """
+    report = _Report(source, log.page_ids)
+    _check_identities(log, report)
+    pages = np.arange(len(log) + 1, dtype=np.int64)
+    for feature in log.schema.user:
+        _check_feature(feature, f"user.{feature.name}", log.user[feature.name], pages, report)
+    for feature in log.schema.candidate:
+        values = log.candidate[feature.name]
+        column = f"candidate.{feature.name}"
+        _check_feature(feature, column, values, log.candidate_offsets, report)
+    _check_slates(log, report)
+    _check_feedback(log, report)
+
+
+class _Report:
+    """Turns the first True of a mask into an error."""
+
+    def __init__(self, source: str, page_ids: NDArray[np.str_]) -> None:
+        self.source = source
+        self.page_ids = page_ids
+
+    def refuse(
+        self,
+        wrong: NDArray[np.bool_],
+        column: str,
+        values: NDArray[Any],
+        offsets: NDArray[np.int64],
+        rule: str,
+    ) -> None:
+        """Raises when any element of a flat column is wrong; `offsets` tell its page."""
+        if not wrong.any():
+            return
+        place = int(np.argmax(wrong))
+        page = int(np.searchsorted(offsets, place, side="right")) - 1
+        raise ExposureLogError(
+            f"{self.source}: column {column!r}, page {str(self.page_ids[page])!r}: "
+            f"{values[place].item()!r} {rule}"
+        )
+
+
+def _check_identities(log: ExposureLog, report: _Report) -> None:
+    pages = np.arange(len(log) + 1, dtype=np.int64)
+    first_of_each = np.unique(log.page_ids, return_index=True)[1]
+    repeated = np.ones(len(log), dtype=np.bool_)
+    repeated[first_of_each] = False
+    report.refuse(repeated, "page_id", log.page_ids, pages, "names more than one page")
+    for column, offsets in (("candidate.id", log.candidate_offsets), ("slate", log.slate_offsets)):
+        lengths = np.diff(offsets)
+        report.refuse(lengths == 0, column, lengths, pages, "entries: a page needs at least one")
+
+
+def _check_feature(
+    feature: Feature,
+    column: str,
+    values: NDArray[Any],
+    offsets: NDArray[np.int64],
+    report: _Report,
+) -> None:
+    if feature.kind is FeatureKind.DENSE:
+        report.refuse(~np.isfinite(values), column, values, offsets, "is not a finite float32")
+    elif not feature.hashed:
+        outside = (values < 0) | (values >= feature.vocabulary)
+        rule = f"is outside [0, {feature.vocabulary - 1}]"
+        report.refuse(outside, column, values, offsets, rule)
+
+
+def _check_slates(log: ExposureLog, report: _Report) -> None:
+    counts = np.diff(log.candidate_offsets)
+    limit = np.repeat(counts, np.diff(log.slate_offsets))
+    outside = (log.slates < 0) | (log.slates >= limit)
+    rule = "is not a candidate of the page"
+    report.refuse(outside, "slate", log.slates, log.slate_offsets, rule)
+    page = np.repeat(np.arange(len(log)), np.diff(log.slate_offsets))
+    placed = log.candidate_offsets[page] + log.slates  # unique per candidate of the whole log
+    repeated = np.ones(placed.shape, dtype=np.bool_)
+    repeated[np.unique(placed, return_index=True)[1]] = False
+    report.refuse(repeated, "slate", log.slates, log.slate_offsets, "is shown twice")
+
+
+def _check_feedback(log: ExposureLog, report: _Report) -> None:
+    offsets = log.slate_offsets
+    clicks, choice, placement = log.clicks, log.log_propensity, log.placement_propensity
+    outside = ~((clicks >= 0) & (clicks <= 1))
+    report.refuse(outside, "feedback.click", clicks, offsets, "is outside [0, 1]")
+    outside = ~(np.isfinite(choice) & (choice <= _LOG_ONE))
+    rule = "is not the logarithm of a positive probability"
+    report.refuse(outside, "log_propensity", choice, offsets, rule)
+    outside = ~(np.isnan(placement) | ((placement > 0) & (placement <= 1 + _LOG_ONE)))
+    rule = "is neither a positive probability nor NaN (unknown)"
+    report.refuse(outside, "placement_propensity", placement, offsets, rule)
+
+
+def check_lengths(
+    name: str, lengths: NDArray[np.int64], expected: NDArray[np.int64], pages: NDArray[np.str_]
+) -> None:
+    """Refuses a list column whose lists are not as long as those of its leading column.
+
+    Raises:
+        ExposureLogError: Names column, page and both lengths; no file.
+    """
+    wrong = np.flatnonzero(lengths != expected)
+    if wrong.size:
+        page = int(wrong[0])
+        raise ExposureLogError(
+            f"column {name!r}, page {str(pages[page])!r}: a list of {int(lengths[page])}, "
+            f"not of {int(expected[page])}"
+        )

@@ -1,0 +1,281 @@
+"""Pages that were really shown: candidates, slate, feedback, and the propensity of every choice.
+
+An `ExposureLog` holds all pages in flat numpy columns; a page's candidates and slots are the ranges
+that `candidate_offsets` and `slate_offsets` tell. On disk it is a folder with `exposures.parquet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gerank.data.batch import ExposureBatch
+from gerank.data.exposure_checks import (
+    ExposureLogError,
+    check_exposures,
+    check_lengths,
+    check_shapes,
+)
+from gerank.data.exposure_parquet import Column, read_columns, write_columns
+from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+
+__all__ = ["FILE_NAME", "ExposureLog", "ExposureLogError"]
+
+FILE_NAME = "exposures.parquet"
+"""Of the one file in a log's folder that this module writes and reads."""
+
+
+@dataclass(frozen=True)
+class ExposureLog:
+    """E logged pages, flat. sum M: candidates of all pages; sum N: shown slots of all pages.
+
+    Attributes:
+        schema: What the columns of `user` and `candidate` are.
+        page_ids: [E] str. Unique.
+        person_ids: [E] str. Splits and intervals go by person.
+        timestamps: [E] int64. Their order only has a meaning.
+        candidate_offsets: [E + 1] int64. Page i has the candidates [offsets[i], offsets[i + 1]).
+        slate_offsets: [E + 1] int64. The same for slots.
+        user: Feature name -> [E], float32 (dense) or int64 (id).
+        candidate: Feature name -> [sum M], float32 (dense) or int64 (id).
+        candidate_names: [sum M] str. Item ids as people know them.
+        slates: [sum N] int64. Index of the shown candidate among its page's candidates.
+        clicks: [sum N] float32. 1 where the slot was clicked.
+        log_propensity: [sum N] float32. log P(choice | choices before it), behavior policy.
+        placement_propensity: [sum N] float32. P(this candidate at this slot); NaN = unknown.
+    """
+
+    schema: FeatureSchema
+    page_ids: NDArray[np.str_]
+    person_ids: NDArray[np.str_]
+    timestamps: NDArray[np.int64]
+    candidate_offsets: NDArray[np.int64]
+    slate_offsets: NDArray[np.int64]
+    user: Mapping[str, NDArray[Any]]
+    candidate: Mapping[str, NDArray[Any]]
+    candidate_names: NDArray[np.str_]
+    slates: NDArray[np.int64]
+    clicks: NDArray[np.float32]
+    log_propensity: NDArray[np.float32]
+    placement_propensity: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        check_shapes(self)
+
+    def __len__(self) -> int:
+        return len(self.page_ids)
+
+    def select(self, rows: NDArray[Any]) -> ExposureLog:
+        """The pages `rows`, in that order.
+
+        Args:
+            rows: [R] integers in [0, E), repeats allowed, or [E] bool.
+
+        Raises:
+            IndexError: A row is outside the log.
+        """
+        rows = _checked_rows(rows, len(self))
+        of_candidates, candidate_offsets = _ranges(self.candidate_offsets, rows)
+        of_slots, slate_offsets = _ranges(self.slate_offsets, rows)
+        return ExposureLog(
+            schema=self.schema,
+            page_ids=self.page_ids[rows],
+            person_ids=self.person_ids[rows],
+            timestamps=self.timestamps[rows],
+            candidate_offsets=candidate_offsets,
+            slate_offsets=slate_offsets,
+            user={name: values[rows] for name, values in self.user.items()},
+            candidate={name: values[of_candidates] for name, values in self.candidate.items()},
+            candidate_names=self.candidate_names[of_candidates],
+            slates=self.slates[of_slots],
+            clicks=self.clicks[of_slots],
+            log_propensity=self.log_propensity[of_slots],
+            placement_propensity=self.placement_propensity[of_slots],
+        )
+
+    def batch(self, rows: NDArray[Any], max_slots: int | None = None) -> ExposureBatch:
+        """Padded tensors of the pages `rows`.
+
+        Args:
+            rows: [B] integers in [0, E), or [E] bool.
+            max_slots: Slates are cut to their first `max_slots` slots.
+
+        Returns:
+            M and N are the longest of these pages; ids are as logged, not yet hashed to rows.
+
+        Raises:
+            IndexError: A row is outside the log.
+            ValueError: `max_slots` is below 1.
+        """
+        if max_slots is not None and max_slots < 1:
+            raise ValueError(f"max_slots is {max_slots}, not >= 1")
+        rows = _checked_rows(rows, len(self))
+        items, item_mask = _padded(self.candidate_offsets, rows, None)
+        slots, slot_mask = _padded(self.slate_offsets, rows, max_slots)
+        user = {name: values[rows] for name, values in self.user.items()}
+        candidate = {
+            name: np.where(item_mask, values[items], values.dtype.type(0))
+            for name, values in self.candidate.items()
+        }
+
+        def of_slots(values: NDArray[Any], padding: float) -> Tensor:
+            return torch.from_numpy(np.where(slot_mask, values[slots], values.dtype.type(padding)))
+
+        return ExposureBatch(
+            user_dense=_stacked(user, self.schema.user_dense, np.float32, rows.shape),
+            user_ids=_stacked(user, self.schema.user_ids, np.int64, rows.shape),
+            candidate_dense=_stacked(
+                candidate, self.schema.candidate_dense, np.float32, items.shape
+            ),
+            candidate_ids=_stacked(candidate, self.schema.candidate_ids, np.int64, items.shape),
+            candidate_mask=torch.from_numpy(item_mask),
+            slates=of_slots(self.slates, -1),
+            clicks=of_slots(self.clicks, 0),
+            log_propensity=of_slots(self.log_propensity, 0),
+            placement_propensity=of_slots(self.placement_propensity, np.nan),
+        )
+
+    def with_ranges(self) -> ExposureLog:
+        """The same pages; the schema's dense features carry the minimum and maximum seen here."""
+        schema = replace(
+            self.schema,
+            user=tuple(_with_range(f, self.user[f.name]) for f in self.schema.user),
+            candidate=tuple(_with_range(f, self.candidate[f.name]) for f in self.schema.candidate),
+        )
+        return replace(self, schema=schema)
+
+    def write(self, directory: Path) -> None:
+        """Writes `exposures.parquet` into the folder, which is made if need be; all or nothing.
+
+        Raises:
+            ExposureLogError: The log holds a value that `read` would refuse.
+            OSError: The folder cannot be written.
+        """
+        path = Path(directory) / FILE_NAME
+        check_exposures(self, str(path))
+        write_columns(path, self.schema, self._columns())
+
+    @classmethod
+    def read(cls, directory: Path) -> ExposureLog:
+        """Reads and checks what `write` wrote.
+
+        Raises:
+            ExposureLogError: Names file, column, page and value of what is wrong.
+        """
+        path = Path(directory) / FILE_NAME
+        schema, columns = read_columns(path)
+        try:
+            log = cls._from_columns(schema, columns)
+        except ExposureLogError as error:
+            raise ExposureLogError(f"{path}: {error}") from error
+        check_exposures(log, str(path))
+        return log
+
+    def _columns(self) -> dict[str, Column]:
+        items, slots = self.candidate_offsets, self.slate_offsets
+        columns = {
+            "page_id": Column(self.page_ids),
+            "person_id": Column(self.person_ids),
+            "timestamp": Column(self.timestamps),
+            "candidate.id": Column(self.candidate_names, items),
+            "slate": Column(self.slates, slots),
+            "feedback.click": Column(self.clicks, slots),
+            "log_propensity": Column(self.log_propensity, slots),
+            "placement_propensity": Column(self.placement_propensity, slots),
+        }
+        columns |= {f"user.{name}": Column(values) for name, values in self.user.items()}
+        return columns | {
+            f"candidate.{name}": Column(values, items) for name, values in self.candidate.items()
+        }
+
+    @classmethod
+    def _from_columns(cls, schema: FeatureSchema, columns: Mapping[str, Column]) -> ExposureLog:
+        pages = columns["page_id"].values
+        items = _shared_offsets(columns, "candidate.", "candidate.id", pages)
+        slots = _shared_offsets(columns, ("feedback.", "log_", "placement_"), "slate", pages)
+        return cls(
+            schema=schema,
+            page_ids=pages,
+            person_ids=columns["person_id"].values,
+            timestamps=columns["timestamp"].values,
+            candidate_offsets=items,
+            slate_offsets=slots,
+            user={f.name: columns[f"user.{f.name}"].values for f in schema.user},
+            candidate={f.name: columns[f"candidate.{f.name}"].values for f in schema.candidate},
+            candidate_names=columns["candidate.id"].values,
+            slates=columns["slate"].values,
+            clicks=columns["feedback.click"].values,
+            log_propensity=columns["log_propensity"].values,
+            placement_propensity=columns["placement_propensity"].values,
+        )
+
+
+def _shared_offsets(
+    columns: Mapping[str, Column],
+    prefix: str | tuple[str, ...],
+    leader: str,
+    pages: NDArray[np.str_],
+) -> NDArray[np.int64]:
+    """Offsets of the leading list column, which those of every column it leads must equal."""
+    lists = {name: column.offsets for name, column in columns.items() if column.offsets is not None}
+    for name, offsets in lists.items():
+        if name.startswith(prefix):
+            check_lengths(name, np.diff(offsets), np.diff(lists[leader]), pages)
+    return lists[leader]
+
+
+def _checked_rows(rows: NDArray[Any], count: int) -> NDArray[np.int64]:
+    rows = np.asarray(rows)
+    if rows.dtype == np.bool_:
+        rows = np.flatnonzero(rows)
+    outside = (rows < 0) | (rows >= count)
+    if outside.any():
+        raise IndexError(f"row {rows[outside][0]} of a log of {count} pages")
+    return rows.astype(np.int64)
+
+
+def _ranges(
+    offsets: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Flat places of the lists of `rows`, one after the other, and the offsets they then have."""
+    lengths = offsets[rows + 1] - offsets[rows]
+    fresh = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
+    return np.repeat(offsets[rows] - fresh[:-1], lengths) + np.arange(fresh[-1]), fresh
+
+
+def _padded(
+    offsets: NDArray[np.int64], rows: NDArray[np.int64], limit: int | None
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """[B, longest] flat places (0 in padding) and the mask of the real ones."""
+    lengths = offsets[rows + 1] - offsets[rows]
+    if limit is not None:
+        lengths = np.minimum(lengths, limit)
+    steps = np.arange(lengths.max(initial=0))
+    mask = steps < lengths[:, None]
+    return np.where(mask, offsets[rows][:, None] + steps, 0), mask
+
+
+def _stacked(
+    columns: Mapping[str, NDArray[Any]],
+    features: tuple[Feature, ...],
+    dtype: type[np.generic],
+    shape: tuple[int, ...],
+) -> Tensor:
+    """[*shape, features]; of width 0 when there are none."""
+    stacked = np.empty((*shape, len(features)), dtype=dtype)
+    for place, feature in enumerate(features):
+        stacked[..., place] = columns[feature.name]
+    return torch.from_numpy(stacked)
+
+
+def _with_range(feature: Feature, values: NDArray[Any]) -> Feature:
+    if feature.kind is not FeatureKind.DENSE or values.size == 0:
+        return feature
+    return replace(feature, minimum=float(values.min()), maximum=float(values.max()))

@@ -1,0 +1,109 @@
+"""One page to re-rank, as columns: what every front makes of what it was sent.
+
+A `Request` is plain data. Whether an artifact can answer it is the matter of
+`gerank.data.request_check`, in the same way for JSON, gRPC and Python callers.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+_LONGEST_FIELD, _LONGEST_VALUE = 200, 80  # characters: messages travel in gRPC trailers
+
+
+class RequestError(ValueError):
+    """A request that cannot be answered as it stands.
+
+    Attributes:
+        field: Where it is wrong, as a path: `candidates[3].price`, `weights.clicks`.
+        value: What is there.
+        rule: What should be there.
+    """
+
+    def __init__(self, field: str, value: object, rule: str) -> None:
+        self.field = _cut(field, _LONGEST_FIELD)
+        super().__init__(f"{self.field}: {rule}, got {_cut(repr(value), _LONGEST_VALUE)}")
+        self.value = value
+        self.rule = rule
+
+    def within(self, parent: str) -> RequestError:
+        """The same error, seen from the document that holds the request at `parent`."""
+        return RequestError(f"{parent}.{self.field}", self.value, self.rule)
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A slot whose candidate (an index) is given."""
+
+    slot: int
+    candidate: int
+
+
+@dataclass(frozen=True)
+class Spacing:
+    """At most `cap` candidates of any one group of a group key in any `window` slots in a row."""
+
+    group: str
+    window: int
+    cap: int
+
+
+@dataclass(frozen=True)
+class Quota:
+    """At least `minimum` and at most `maximum` (None = no limit) candidates with a flag."""
+
+    flag: str
+    minimum: int = 0
+    maximum: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One user, M candidates, and the rules of their slate.
+
+    Attributes:
+        id: Echoed in the answer.
+        candidate_ids: [M] str or int, distinct as text. Echoed in the answer.
+        user: Feature name -> value.
+        candidates: Feature name -> [M] float (dense) or integer (id).
+        slots: Slots to fill; None = as many as the artifact allows.
+        pins: At most one per slot and per candidate.
+        dedup_keys: [M] int64 >= 0. Candidates with one key exclude each other; -1 = no key.
+            None = no candidate has one.
+        spacing: At most one per group key.
+        quotas: At most one per flag.
+        weights: Utility name -> preference weight; the artifact's default where not named.
+        seed: The 64 bits that sampling starts from; None = see `with_seed`.
+        greedy: True: the most probable candidate; False: a draw.
+        temperature: Divides the logits.
+    """
+
+    id: str | int
+    candidate_ids: tuple[str | int, ...]
+    user: Mapping[str, float | int] = field(default_factory=dict)
+    candidates: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    slots: int | None = None
+    pins: tuple[Pin, ...] = ()
+    dedup_keys: NDArray[Any] | None = None
+    spacing: tuple[Spacing, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    seed: int | None = None
+    greedy: bool = True
+    temperature: float = 1.0
+
+
+def with_seed(request: Request) -> Request:
+    """The request with its seed settled: a fresh random one where it is sampled and names none."""
+    if request.seed is not None:
+        return request
+    return replace(request, seed=0 if request.greedy else secrets.randbits(64))
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

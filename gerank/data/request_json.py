@@ -1,0 +1,173 @@
+"""The request as people write it: one JSON document, named features, candidates as objects.
+
+    {"id": "page-1", "user": {"age": 31}, "candidates": [{"id": "a", "price": 9.5}, ...],
+     "slots": 10, "pins": {"0": "a"}, "spacing": [{"group": "seller", "window": 4, "cap": 1}],
+     "quotas": [{"flag": "fresh", "min": 2, "max": 5}], "weights": {"clicks": 1.0},
+     "seed": 7, "mode": "sample", "temperature": 0.8}
+
+A candidate may have a `dedup_key`, a string or an integer. Ids and dedup keys are compared as text.
+All keys but `id`, `candidates` and, where the artifact has user features, `user` may be left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gerank.data.contract import RequestContract
+from gerank.data.feature_columns import check_names, rule_of, unknown_name
+from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
+from gerank.data.request_check import check_candidate_count, check_request
+from gerank.data.schema import Feature, FeatureKind, SchemaError
+
+_REQUIRED = ("id", "candidates")
+_OPTIONAL = (
+    *("user", "slots", "pins", "spacing", "quotas", "weights"),
+    *("seed", "mode", "temperature"),
+)
+_GREEDY = {"greedy": True, "sample": False}
+_LONGEST_SLOT = 9  # digits: whatever is longer is no slot, and `int` refuses the very long
+_NOT_FEATURES = ("id", "dedup_key")
+
+
+def parse_request(document: Mapping[str, Any], contract: RequestContract) -> Request:
+    """Reads and checks one JSON request.
+
+    Args:
+        document: As `json.loads` returns it.
+        contract: What the artifact asks of a request.
+
+    Raises:
+        RequestError: The document is malformed; the message names field and value.
+    """
+    entries = _entries("request", document, _REQUIRED, _OPTIONAL)
+    candidates = _candidates(entries["candidates"], contract)
+    candidate_ids = tuple(candidate["id"] for candidate in candidates)
+    request = Request(
+        id=entries["id"],
+        candidate_ids=candidate_ids,
+        user=_user(_mapping("user", entries.get("user", {})), contract.schema.user),
+        candidates={f.name: _column(candidates, f) for f in contract.schema.candidate},
+        slots=entries.get("slots"),
+        pins=_pins(_mapping("pins", entries.get("pins", {})), candidate_ids),
+        dedup_keys=_dedup_keys([candidate.get("dedup_key") for candidate in candidates]),
+        spacing=_spacing(_sequence("spacing", entries.get("spacing", ()))),
+        quotas=_quotas(_sequence("quotas", entries.get("quotas", ()))),
+        weights=_mapping("weights", entries.get("weights", {})),
+        seed=entries.get("seed"),
+        greedy=_greedy(entries.get("mode", "greedy")),
+        temperature=entries.get("temperature", 1.0),
+    )
+    check_request(request, contract)
+    return request
+
+
+def _mapping(field: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise RequestError(field, value, "must be an object")
+    return value
+
+
+def _sequence(field: str, value: object) -> Sequence[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise RequestError(field, value, "must be an array")
+    return value
+
+
+def _entries(
+    field: str, value: object, required: Collection[str], optional: Collection[str] = ()
+) -> Mapping[str, Any]:
+    """`value` as an object with all of the required keys and none but the optional ones."""
+    entries = _mapping(field, value)
+    known = (*required, *optional)
+    for name in entries:
+        if name not in known:
+            raise unknown_name(f"{field}.{name}", entries[name], "key", str(name), known)
+    for name in required:
+        if name not in entries:
+            raise RequestError(f"{field}.{name}", sorted(entries), "the key is missing")
+    return entries
+
+
+def _candidates(value: object, contract: RequestContract) -> Sequence[Mapping[str, Any]]:
+    candidates = _sequence("candidates", value)
+    check_candidate_count(len(candidates), contract)
+    for index, entry in enumerate(candidates):
+        path = f"candidates[{index}]"
+        candidate = _mapping(path, entry)
+        if "id" not in candidate:
+            raise RequestError(f"{path}.id", sorted(candidate), "the key is missing")
+        named = {key: number for key, number in candidate.items() if key not in _NOT_FEATURES}
+        check_names(path, named, contract.schema.candidate)
+    return candidates
+
+
+def _user(values: Mapping[str, Any], features: tuple[Feature, ...]) -> dict[str, float | int]:
+    check_names("user", values, features)
+    return {f.name: _number(f"user.{f.name}", f, values[f.name]) for f in features}
+
+
+def _column(candidates: Iterable[Mapping[str, Any]], feature: Feature) -> NDArray[Any]:
+    numbers = [
+        _number(f"candidates[{index}].{feature.name}", feature, candidate[feature.name])
+        for index, candidate in enumerate(candidates)
+    ]
+    return np.array(numbers, np.float64 if feature.kind is FeatureKind.DENSE else np.int64)
+
+
+def _number(field: str, feature: Feature, value: object) -> float | int:
+    try:
+        return feature.encode(value)
+    except (SchemaError, UnicodeEncodeError) as error:
+        raise RequestError(field, value, rule_of(feature)) from error
+
+
+def _pins(pins: Mapping[str, Any], candidate_ids: tuple[str | int, ...]) -> tuple[Pin, ...]:
+    index_of = {str(candidate_id): index for index, candidate_id in enumerate(candidate_ids)}
+    parsed = []
+    for slot, candidate_id in pins.items():
+        if not str(slot).isdecimal() or len(str(slot)) > _LONGEST_SLOT:
+            raise RequestError(f"pins.{slot}", slot, "the slot must be an integer >= 0")
+        if str(candidate_id) not in index_of:
+            raise RequestError(f"pins.{slot}", candidate_id, "no candidate has this id")
+        parsed.append(Pin(int(slot), index_of[str(candidate_id)]))
+    return tuple(parsed)
+
+
+def _dedup_keys(keys: Sequence[object]) -> NDArray[np.int64] | None:
+    """Numbers the distinct keys; only their equality matters."""
+    if all(key is None for key in keys):
+        return None
+    number_of: dict[str, int] = {}
+    numbers = np.full(len(keys), -1, np.int64)
+    for index, key in enumerate(keys):
+        if key is None:
+            continue
+        if isinstance(key, bool) or not isinstance(key, (str, int)):
+            field = f"candidates[{index}].dedup_key"
+            raise RequestError(field, key, "must be a string or an integer")
+        numbers[index] = number_of.setdefault(str(key), len(number_of))
+    return numbers
+
+
+def _spacing(rules: Sequence[object]) -> tuple[Spacing, ...]:
+    keys = ("group", "window", "cap")
+    entries = [_entries(f"spacing[{index}]", rule, keys) for index, rule in enumerate(rules)]
+    return tuple(Spacing(**entry) for entry in entries)
+
+
+def _quotas(rules: Sequence[object]) -> tuple[Quota, ...]:
+    parsed = []
+    for index, rule in enumerate(rules):
+        entry = _entries(f"quotas[{index}]", rule, ("flag",), ("min", "max"))
+        parsed.append(Quota(entry["flag"], entry.get("min", 0), entry.get("max")))
+    return tuple(parsed)
+
+
+def _greedy(mode: object) -> bool:
+    if not isinstance(mode, str) or mode not in _GREEDY:
+        raise RequestError("mode", mode, f"must be one of {sorted(_GREEDY)}")
+    return _GREEDY[mode]

@@ -1,0 +1,24 @@
+"""A feed with a known truth: people, items, a logging pipeline and clicks that depend on the page.
+
+`simulate` gives an exposure log, which looks like any other, and the `SimulatorTruth` behind it,
+which only metrics and rewards of experiments may see.
+"""
+
+from __future__ import annotations
+
+from gerank.data.simulator.click_model import ClickStrengths
+from gerank.data.simulator.enumeration import best_slates, enumerate_slates
+from gerank.data.simulator.logging_policy import LoggingPolicy
+from gerank.data.simulator.simulate import SimulatorConfig, simulate
+from gerank.data.simulator.truth import SimulatorTruth, TruthError
+
+__all__ = [
+    "ClickStrengths",
+    "LoggingPolicy",
+    "SimulatorConfig",
+    "SimulatorTruth",
+    "TruthError",
+    "best_slates",
+    "enumerate_slates",
+    "simulate",
+]

@@ -1,0 +1,168 @@
+"""What the simulator knows and a log must not: the latent state of every page."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gerank.data.simulator.click_model import ClickStrengths, click_logits
+from gerank.data.whole_file import whole_file
+
+FILE_NAME = "truth.npz"
+"""Lies beside the exposure log it belongs to."""
+
+_FORMAT_VERSION = 1
+_ARRAYS = ("page_ids", "attraction", "seller", "category", "person")
+_SLOTS_AT_ONCE = 1 << 20  # bounds the memory of enumerations; a chunk stays in the cache's reach
+
+
+class TruthError(ValueError):
+    """A truth file that cannot be used; the message names it."""
+
+
+@dataclass(frozen=True)
+class SimulatorTruth:
+    """Latent state of E pages of M candidates. Only metrics and rewards of experiments see it.
+
+    Attributes:
+        page_ids: [E] str. Those of the log.
+        attraction: [E, M] float32. Of each candidate for the page's person, in logits.
+        seller, category: [E, M] int64.
+        person: [E] float32. Activity of the person and intent of the page, in logits.
+        strengths: Of the click model.
+    """
+
+    page_ids: NDArray[np.str_]
+    attraction: Tensor
+    seller: Tensor
+    category: Tensor
+    person: Tensor
+    strengths: ClickStrengths
+
+    def __len__(self) -> int:
+        return len(self.page_ids)
+
+    def click_probability(self, rows: NDArray[np.int64] | Tensor, slates: Tensor) -> Tensor:
+        """Probability of a click at every slot.
+
+        Args:
+            rows: [B] int64. Pages, as indices into this truth.
+            slates: [B, N] or [B, G, N] int64. Candidates shown; -1 at an empty slot.
+
+        Returns:
+            The shape of `slates`, float32; 0 at empty slots.
+
+        Raises:
+            ValueError: The shapes do not agree.
+            IndexError: A row or a candidate does not exist.
+        """
+        pages = torch.as_tensor(rows, device=self.attraction.device)
+        if slates.dim() not in (2, 3) or slates.shape[:1] != pages.shape:
+            raise ValueError(
+                f"slates have shape {tuple(slates.shape)}, not [B, N] or [B, G, N] with "
+                f"B = {len(pages)} rows"
+            )
+        self._check_indices(pages, slates)
+        flat = slates.flatten(1)  # [B, G * N]
+        shown = flat >= 0
+        choice = flat.clamp(min=0)
+        attraction, seller, category = (
+            column[pages].gather(1, choice).view(slates.shape)
+            for column in (self.attraction, self.seller, self.category)
+        )
+        person = self.person[pages].view(-1, *(1,) * (slates.dim() - 1))
+        shown = shown.view(slates.shape)
+        logits = click_logits(attraction, seller, category, shown, person, self.strengths)
+        return torch.sigmoid(logits) * shown
+
+    def expected_clicks(self, rows: NDArray[np.int64] | Tensor, slates: Tensor) -> Tensor:
+        """Expected number of clicks on every slate: arguments and errors of `click_probability`.
+
+        Returns:
+            [B] or [B, G] float32.
+        """
+        pages = torch.as_tensor(rows, device=self.attraction.device)
+        step = max(1, _SLOTS_AT_ONCE // max(1, slates[:1].numel()))
+        parts = [
+            self.click_probability(pages[start : start + step], slates[start : start + step]).sum(
+                -1
+            )
+            for start in range(0, max(1, len(slates)), step)
+        ]
+        return torch.cat(parts)
+
+    def select(self, rows: NDArray[np.int64]) -> SimulatorTruth:
+        """The truth of `log.select(rows)`, when this is the truth of `log`."""
+        pages = torch.as_tensor(rows)
+        return SimulatorTruth(
+            self.page_ids[rows],
+            self.attraction[pages],
+            self.seller[pages],
+            self.category[pages],
+            self.person[pages],
+            self.strengths,
+        )
+
+    def write(self, directory: Path) -> None:
+        """Writes `truth.npz` into the folder, which is made if need be; all or nothing.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        path = Path(directory) / FILE_NAME
+        document = {"format_version": _FORMAT_VERSION, "strengths": asdict(self.strengths)}
+        with whole_file(path) as unfinished, unfinished.open("wb") as file:
+            np.savez(
+                file,
+                document=np.array(json.dumps(document)),
+                page_ids=self.page_ids,
+                attraction=self.attraction.numpy(),
+                seller=self.seller.numpy(),
+                category=self.category.numpy(),
+                person=self.person.numpy(),
+            )
+
+    @classmethod
+    def read(cls, directory: Path) -> SimulatorTruth:
+        """Reads what `write` wrote.
+
+        Raises:
+            TruthError: The file is missing, damaged or of another format version.
+        """
+        path = Path(directory) / FILE_NAME
+        if not path.is_file():
+            raise TruthError(f"{path}: no such file")
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                document = json.loads(str(archive["document"]))
+                if document["format_version"] != _FORMAT_VERSION:
+                    raise TruthError(
+                        f"{path}: format version {document['format_version']!r}, "
+                        f"this gerank reads {_FORMAT_VERSION}"
+                    )
+                arrays = {name: archive[name] for name in _ARRAYS}
+            strengths = ClickStrengths(**document["strengths"])
+        except TruthError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            raise TruthError(f"{path}: not a readable simulator truth: {error!r}") from error
+        page_ids = arrays.pop("page_ids")
+        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        return cls(page_ids=page_ids, strengths=strengths, **tensors)
+
+    def _check_indices(self, pages: Tensor, slates: Tensor) -> None:
+        for name, index, limit in (
+            ("row", pages, len(self)),
+            ("candidate", slates, self.attraction.shape[1]),
+        ):
+            low = 0 if name == "row" else -1
+            if index.numel() and not (low <= int(index.min()) and int(index.max()) < limit):
+                wrong = index[(index < low) | (index >= limit)][0]
+                raise IndexError(f"{name} {int(wrong)} is outside [{low}, {limit - 1}]")

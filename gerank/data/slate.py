@@ -1,0 +1,89 @@
+"""One answer: the slate of one request, as Python values and as the JSON that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from gerank.data.batch import RELAXED
+from gerank.data.request import Request
+
+
+@dataclass(frozen=True)
+class Slate:
+    """What one request gets. The tuples are parallel: an entry per filled slot, slots ascending.
+
+    Attributes:
+        slots: Filled slots; a slot that no candidate could fill is left out.
+        candidates: The candidate of each, as an index.
+        log_prob: Of each choice, given the choices before it; 0 for a pin.
+        relaxed: The names of the rules that had to be dropped at each, weakest first.
+        seed: The seed that was used.
+        model_version: The artifact that answered.
+    """
+
+    slots: tuple[int, ...]
+    candidates: tuple[int, ...]
+    log_prob: tuple[float, ...]
+    relaxed: tuple[tuple[str, ...], ...]
+    seed: int
+    model_version: str
+
+
+def split_slates(
+    answer: tuple[Tensor, Tensor, Tensor], requests: Sequence[Request], model_version: str
+) -> list[Slate]:
+    """Cuts a generator's answer into one slate per request.
+
+    Args:
+        answer: Slates, log_prob and relaxed, each [B, N]; see `gerank.data.batch.Slates`.
+        requests: The B requests of the batch.
+        model_version: The artifact that answered.
+    """
+    choices, log_prob, relaxed = (part.tolist() for part in answer)
+    return [
+        _slate(choices[b], log_prob[b], relaxed[b], request.seed or 0, model_version)
+        for b, request in enumerate(requests)
+    ]
+
+
+def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
+    """The answer as JSON: `id`, `slate` and `model_version`; also `seed` where it was sampled."""
+    document: dict[str, Any] = {
+        "id": request.id,
+        "slate": [
+            {
+                "slot": slot,
+                "id": request.candidate_ids[candidate],
+                "candidate": candidate,
+                "log_prob": log_prob,
+                "relaxed": list(relaxed),
+            }
+            for slot, candidate, log_prob, relaxed in zip(
+                slate.slots, slate.candidates, slate.log_prob, slate.relaxed, strict=True
+            )
+        ],
+        "model_version": slate.model_version,
+    }
+    return document if request.greedy else document | {"seed": slate.seed}
+
+
+def _slate(
+    choices: list[int], log_prob: list[float], relaxed: list[int], seed: int, model_version: str
+) -> Slate:
+    slots = tuple(slot for slot, choice in enumerate(choices) if choice >= 0)
+    return Slate(
+        slots=slots,
+        candidates=tuple(choices[slot] for slot in slots),
+        log_prob=tuple(log_prob[slot] for slot in slots),
+        relaxed=tuple(_rules(relaxed[slot]) for slot in slots),
+        seed=seed,
+        model_version=model_version,
+    )
+
+
+def _rules(bits: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in RELAXED.items() if bits & bit)

@@ -1,0 +1,1 @@
+"""Requests and slates as the messages of protos/gerank/v1, both ways."""
