@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gerank.data.schema import FeatureSchema
-from gerank.nn.channels import PairwiseProducts, Recurrent, SelfAttention, SlotMlp, SumPooling
+from gerank.nn.channels import (
+    PairwiseProducts,
+    Recurrent,
+    SelfAttention,
+    SlotMlp,
+    SumPooling,
+    keep,
+)
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.layers import mlp
 
@@ -48,13 +55,30 @@ class FeedbackLogits(NamedTuple):
     slot_click: Tensor
 
 
+class JudgedItems(NamedTuple):
+    """Candidates as the evaluator sees them: computed once, shared by all slates of a request.
+
+    Attributes:
+        vectors: [B, M, W]. Candidate and user in one.
+        groups: [B, M, K] int64.
+    """
+
+    vectors: Tensor
+    groups: Tensor
+
+
 class Evaluator(nn.Module):
     """Five channels (pooling, per-slot MLP, self-attention, GRU, pairwise products) and an MLP.
 
-    The page heads read the concatenated channels. The per-slot head reads them and the slot's own
-    outputs of the item vector, the attention and the GRU: one head serves all slots, where N
-    separate outputs would each have to learn what an item is.
+    The page heads read the concatenated channels. The per-slot head reads them, the item vectors of
+    the slot and its neighbours, and the slot's outputs of the attention and the GRU: one head
+    serves all slots, where N separate outputs would each have to learn what an item is.
+
+    A slot's vector also tells how often its groups stand before it (`repeats`): equality of groups
+    is what fatigue depends on, and embeddings learn it badly from logs that a spacing rule filled.
     """
+
+    group_columns: Tensor
 
     def __init__(self, schema: FeatureSchema, shape: EvaluatorShape) -> None:
         super().__init__()
@@ -65,6 +89,10 @@ class Evaluator(nn.Module):
         self.candidate_side = nn.Linear(candidates, wide)
         self.user_side = nn.Linear(users, wide)
         self.item = mlp(candidates + users + wide, 2 * wide, wide)
+        group_columns = torch.tensor(schema.group_columns, dtype=torch.int64)
+        self.register_buffer("group_columns", group_columns, persistent=False)
+        self.repeats_side = nn.Linear(2 * len(schema.groups), wide, bias=False)
+        nn.init.zeros_(self.repeats_side.weight)  # a repeat that was never logged says nothing
         self.slot_embedding = nn.Parameter(0.1 * torch.randn(slots, wide))
         self.pooling = SumPooling()
         self.slot_mlp = SlotMlp(wide, 8)
@@ -76,7 +104,7 @@ class Evaluator(nn.Module):
         self.page = nn.Sequential(mlp(channels, 2 * wide, wide), nn.ReLU())
         self.page_click = nn.Linear(wide, 1)
         self.click_count = nn.Linear(wide, slots + 1)
-        self.slot_click = mlp(4 * wide, wide, 1)
+        self.slot_click = mlp(6 * wide, wide, 1)
 
     def items(
         self,
@@ -85,24 +113,20 @@ class Evaluator(nn.Module):
         candidate_dense: Tensor,
         candidate_ids: Tensor,
         candidate_mask: Tensor,
-    ) -> Tensor:
-        """Candidates as the evaluator sees them, the user in them: once for all slates.
-
-        Returns:
-            [B, M, W]; the other shapes as in `RerankBatch`.
-        """
+    ) -> JudgedItems:
+        """B candidate sets, shapes as in `RerankBatch`."""
         users = self.features.users(user_dense, user_ids)
         vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask)
         product = self.candidate_side(vectors) * self.user_side(users).unsqueeze(1)
         tiled = users.unsqueeze(1).expand(-1, vectors.size(1), -1)
         encoded: Tensor = self.item(torch.cat([vectors, tiled, product], dim=-1)).relu()
-        return encoded
+        return JudgedItems(encoded, candidate_ids.index_select(2, self.group_columns))
 
-    def forward(self, items: Tensor, slates: Tensor) -> FeedbackLogits:
+    def forward(self, items: JudgedItems, slates: Tensor) -> FeedbackLogits:
         """Judges slates.
 
         Args:
-            items: [B, M, W]. From `items`.
+            items: Of B candidate sets.
             slates: [B, G, N'] int64 with N' <= shape.slots; -1 = empty slot.
 
         Returns:
@@ -111,8 +135,10 @@ class Evaluator(nn.Module):
         if slates.size(-1) > self.shape.slots:
             raise ValueError(f"slates have {slates.size(-1)} slots, not at most {self.shape.slots}")
         slates = functional.pad(slates, (0, self.shape.slots - slates.size(-1)), value=-1)
-        page, mask = self._gather(items, slates)
-        page = keep_dropout(page + self.slot_embedding, self.dropout)
+        mask = slates.view(-1, self.shape.slots) >= 0
+        repeats = self.repeats_side(group_repeats(gather_slates(items.groups, slates), mask))
+        page = gather_slates(items.vectors, slates) + self.slot_embedding + repeats
+        page = keep_dropout(page, self.dropout)
         attended = self.attention(page, mask)
         read = self.recurrent(page, mask)
         channels = torch.cat(
@@ -127,20 +153,42 @@ class Evaluator(nn.Module):
         )
         whole = self.page(self.dropout(channels))  # [E, W]
         tiled = whole.unsqueeze(1).expand(-1, page.size(1), -1)
-        per_slot = torch.cat([page, attended, read, tiled], dim=-1)
+        shown = keep(page, mask)
+        above, below = functional.pad(shown, (0, 0, 1, -1)), functional.pad(shown, (0, 0, -1, 1))
+        per_slot = torch.cat([page, above, below, attended, read, tiled], dim=-1)
         return FeedbackLogits(
             self.page_click(whole).squeeze(-1),
             self.click_count(whole),
             self.slot_click(per_slot).squeeze(-1),
         )
 
-    @staticmethod
-    def _gather(items: Tensor, slates: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, M, W], [B, G, N] -> pages [B*G, N, W] and masks [B*G, N]."""
-        requests, group, slots = slates.shape
-        chosen = slates.clamp(min=0).view(requests, group * slots, 1)
-        gathered = items.gather(1, chosen.expand(-1, -1, items.size(-1)))
-        return gathered.view(requests * group, slots, -1), slates.view(-1, slots) >= 0
+
+def gather_slates(columns: Tensor, slates: Tensor) -> Tensor:
+    """Columns [B, M, X] of the candidates in slates [B, G, N] -> [B * G, N, X]; -1 reads 0's."""
+    requests, group, slots = slates.shape
+    chosen = slates.clamp(min=0).view(requests, group * slots, 1)
+    gathered = columns.gather(1, chosen.expand(-1, -1, columns.size(-1)))
+    return gathered.view(requests * group, slots, -1)
+
+
+def group_repeats(groups: Tensor, mask: Tensor) -> Tensor:
+    """How often a slot's groups stand before it: anywhere, and in the three slots above.
+
+    Args:
+        groups: [E, N, K] int64. -1 = none.
+        mask: [E, N] bool. True = filled.
+
+    Returns:
+        [E, N, 2K] float32.
+    """
+    slots = groups.size(1)
+    known = mask.unsqueeze(-1) & (groups >= 0)
+    same = (groups.unsqueeze(2) == groups.unsqueeze(1)) & known.unsqueeze(1)  # [E, n, earlier, K]
+    lag = torch.arange(slots).unsqueeze(1) - torch.arange(slots)  # [n, earlier]
+    lag = lag.to(groups.device).view(1, slots, slots, 1)
+    before = (same & (lag > 0)).sum(2)
+    recent = (same & (lag > 0) & (lag <= 3)).sum(2)
+    return torch.cat([before, recent], dim=-1).float() * known.repeat(1, 1, 2)
 
 
 def keep_dropout(page: Tensor, dropout: nn.Dropout) -> Tensor:
@@ -150,7 +198,7 @@ def keep_dropout(page: Tensor, dropout: nn.Dropout) -> Tensor:
 
 
 def feedback_loss(logits: FeedbackLogits, clicks: Tensor, slot_mask: Tensor) -> Tensor:
-    """Cross-entropy of the three heads, each a mean over pages: scalar.
+    """Cross-entropy of the three heads, each a mean over pages (of a sum over slots): scalar.
 
     Args:
         logits: Of E pages padded to N slots.
@@ -164,5 +212,5 @@ def feedback_loss(logits: FeedbackLogits, clicks: Tensor, slot_mask: Tensor) -> 
     return (
         functional.binary_cross_entropy_with_logits(logits.page_click, (count > 0).to(clicks.dtype))
         + functional.cross_entropy(logits.click_count, count.long())
-        + (per_slot * slot_mask).sum(1).mean() / slot_mask.sum(1).to(clicks.dtype).mean()
+        + (per_slot * slot_mask).sum(1).mean()
     )

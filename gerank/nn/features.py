@@ -102,6 +102,7 @@ def set_zscores(values: Tensor, real: Tensor) -> Tensor:
     Returns:
         [B, M, F], padding 0.
     """
+    values = values.clamp(-1e17, 1e17)  # squares of what a request may hold would overflow
     kept = torch.where(real, values, torch.zeros_like(values))
     count = real.sum(1, keepdim=True).clamp(min=1).to(values.dtype)
     mean = kept.sum(1, keepdim=True) / count
