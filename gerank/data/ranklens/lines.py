@@ -61,7 +61,7 @@ class Line:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self.error(f"{field!r} is {shown(value)}, not a number")
         if not low <= value <= high:
-            raise self.error(f"{field!r} is {value!r}, not in [{low:g}, {high:g}]")
+            raise self.error(f"{field!r} is {shown(value)}, not in [{low:g}, {high:g}]")
         return float(value)
 
 

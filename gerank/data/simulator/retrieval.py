@@ -52,9 +52,8 @@ def _retrieve_some(
     relevant = round(_RELEVANT_SHARE * candidates)
     fit[repeated] = -np.inf
     lottery[repeated] = -np.inf
-    best = np.argpartition(-fit, relevant - 1, axis=1)[:, :relevant] if relevant else None
-    if best is not None:
-        np.put_along_axis(lottery, best, np.inf, axis=1)
+    best = np.argsort(-fit, axis=1)[:, :relevant]
+    np.put_along_axis(lottery, best, np.inf, axis=1)
     places = np.argpartition(-lottery, candidates - 1, axis=1)[:, :candidates]
     places = generator.permuted(places, axis=1)
     return np.take_along_axis(pool, places, axis=1)

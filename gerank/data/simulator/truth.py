@@ -20,7 +20,7 @@ FILE_NAME = "truth.npz"
 
 _FORMAT_VERSION = 1
 _ARRAYS = ("page_ids", "attraction", "seller", "category", "person")
-_SLOTS_AT_ONCE = 1 << 20  # bounds the memory of enumerations; a chunk stays in the cache's reach
+_SLOTS_AT_ONCE = 1 << 20  # bounds the memory that enumerations take
 
 
 class TruthError(ValueError):
@@ -63,13 +63,7 @@ class SimulatorTruth:
             ValueError: The shapes do not agree.
             IndexError: A row or a candidate does not exist.
         """
-        pages = torch.as_tensor(rows, device=self.attraction.device)
-        if slates.dim() not in (2, 3) or slates.shape[:1] != pages.shape:
-            raise ValueError(
-                f"slates have shape {tuple(slates.shape)}, not [B, N] or [B, G, N] with "
-                f"B = {len(pages)} rows"
-            )
-        self._check_indices(pages, slates)
+        pages = self._checked(rows, slates)
         flat = slates.flatten(1)  # [B, G * N]
         shown = flat >= 0
         choice = flat.clamp(min=0)
@@ -88,15 +82,10 @@ class SimulatorTruth:
         Returns:
             [B] or [B, G] float32.
         """
-        pages = torch.as_tensor(rows, device=self.attraction.device)
+        pages = self._checked(rows, slates)
         step = max(1, _SLOTS_AT_ONCE // max(1, slates[:1].numel()))
-        parts = [
-            self.click_probability(pages[start : start + step], slates[start : start + step]).sum(
-                -1
-            )
-            for start in range(0, max(1, len(slates)), step)
-        ]
-        return torch.cat(parts)
+        parts = zip(pages.split(step), slates.split(step), strict=True)  # type: ignore[no-untyped-call]
+        return torch.cat([self.click_probability(*part).sum(-1) for part in parts])
 
     def select(self, rows: NDArray[np.int64]) -> SimulatorTruth:
         """The truth of `log.select(rows)`, when this is the truth of `log`."""
@@ -157,12 +146,20 @@ class SimulatorTruth:
         tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
         return cls(page_ids=page_ids, strengths=strengths, **tensors)
 
-    def _check_indices(self, pages: Tensor, slates: Tensor) -> None:
-        for name, index, limit in (
-            ("row", pages, len(self)),
-            ("candidate", slates, self.attraction.shape[1]),
-        ):
-            low = 0 if name == "row" else -1
-            if index.numel() and not (low <= int(index.min()) and int(index.max()) < limit):
-                wrong = index[(index < low) | (index >= limit)][0]
-                raise IndexError(f"{name} {int(wrong)} is outside [{low}, {limit - 1}]")
+    def _checked(self, rows: NDArray[np.int64] | Tensor, slates: Tensor) -> Tensor:
+        """[B]. The rows as a tensor, after a look at shapes and ranges."""
+        pages = torch.as_tensor(rows, device=self.attraction.device)
+        if slates.dim() not in (2, 3) or slates.shape[:1] != pages.shape:
+            raise ValueError(
+                f"slates have shape {tuple(slates.shape)}, not [B, N] or [B, G, N] with "
+                f"B = {len(pages)} rows"
+            )
+        _check_range("row", pages, 0, len(self) - 1)
+        _check_range("candidate", slates, -1, self.attraction.shape[1] - 1)
+        return pages
+
+
+def _check_range(name: str, index: Tensor, lowest: int, highest: int) -> None:
+    outside = (index < lowest) | (index > highest)
+    if bool(outside.any()):
+        raise IndexError(f"{name} {int(index[outside][0])} is outside [{lowest}, {highest}]")
