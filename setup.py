@@ -22,14 +22,15 @@ class CMakeBuild(build_ext):
     def run(self) -> None:
         tools = Path(sys.executable).parent  # cmake and ninja of an environment not activated
         os.environ["PATH"] = os.pathsep.join([str(tools), os.environ.get("PATH", "")])
-        package = ROOT if self.editable_mode else Path(self.build_lib).resolve()
+        in_tree = bool(self.editable_mode or self.inplace)
+        package = ROOT if in_tree else Path(self.build_lib).resolve()
         build = ROOT / "build" / "cmake"
         configure = [
             "cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja",
             f"-DCMAKE_PREFIX_PATH={torch_prefix()}",
             f"-DGERANK_LIBRARY_DIR={package / 'gerank' / 'lib'}",
             # A wheel finds torch beside itself, a source tree where it was at build time.
-            f"-DCMAKE_BUILD_WITH_INSTALL_RPATH={'OFF' if self.editable_mode else 'ON'}",
+            f"-DCMAKE_BUILD_WITH_INSTALL_RPATH={'OFF' if in_tree else 'ON'}",
             *os.environ.get("GERANK_CMAKE_ARGS", "").split(),
         ]  # fmt: skip
         self.spawn(configure)

@@ -182,11 +182,14 @@ class FeatureSchema:
 
 
 def hash_id(text: str) -> int:
-    """FNV-1a, 64 bit, of the UTF-8 bytes, as a signed integer: any language repeats it easily."""
+    """FNV-1a, 64 bit, of the UTF-8 bytes, without its sign bit: any language repeats it easily.
+
+    Never negative: a negative id in a group key means "no group".
+    """
     state = 0xCBF29CE484222325
     for byte in text.encode():
         state = ((state ^ byte) * 0x100000001B3) & 0xFFFFFFFFFFFFFFFF
-    return state - 2**64 if state >= 2**63 else state
+    return state & _INT64_MAX
 
 
 def _of_kind(features: tuple[Feature, ...], kind: FeatureKind) -> tuple[Feature, ...]:

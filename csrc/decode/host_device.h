@@ -1,0 +1,8 @@
+// Lets one statement of the decoding maths compile for the CPU and for CUDA.
+#pragma once
+
+#if defined(__CUDACC__)
+#define GERANK_HOST_DEVICE __host__ __device__ __forceinline__
+#else
+#define GERANK_HOST_DEVICE inline
+#endif

@@ -1,0 +1,206 @@
+// The hard rules of one request: pins, padding, dedup, quotas and spacing, and how they are
+// relaxed.
+//
+// Order of authority: pins > padding > dedup > quotas > spacing. Where nothing is allowed, spacing
+// is dropped for that slot, then quotas; the others never are.
+#pragma once
+
+#include <cstdint>
+
+#include "attributes.h"
+#include "host_device.h"
+#include "limits.h"
+
+namespace gerank {
+
+// Bits of the op's output `relaxed`.
+constexpr int kSpacingRelaxed = 1;
+constexpr int kQuotasRelaxed = 2;
+
+// What has to be dropped before a candidate is allowed. In ascending order of authority.
+enum Obstacle : int {
+  kNoObstacle = 0,
+  kSpacingObstacle = 1,
+  kQuotaObstacle = 2,  // spacing may stand in the way as well: it is dropped first
+  kForbidden = 3,      // padding, already placed, reserved by a pin, or a duplicate of such a one
+};
+
+// The rules while a slate is being built. Slots are opened and filled in ascending order:
+//
+//   begin_rules(request, attributes, rules);
+//   for (int slot = 0; slot < request.slots; ++slot) {
+//     open_slot(request, attributes, slot, rules);      // then: obstacle(..., candidate)
+//     fill_slot(request, attributes, slot, candidate, rules);
+//   }
+struct Rules {
+  bool has_spacing;               // some window > 0
+  bool has_quotas;                // some min > 0 or max >= 0
+  int free_slots;                 // not pinned and not yet filled
+  uint32_t required;              // flags that the open slot must have
+  uint32_t exhausted;             // flags that the open slot must not have
+  int16_t delivered[kMaxFlags];   // members of the flag in filled slots and later pins
+  int16_t occupant[kMaxSlots];    // filled slots and later pins; -1: empty
+  uint8_t taken[kMaxCandidates];  // by dedup leader: placed or reserved
+  uint8_t count[kMaxCandidates];  // scratch of open_slot, by group leader; zero between calls
+  uint8_t blocked[kMaxGroupKeys][kMaxCandidates];  // by group leader: slot + 1 where it is too much
+};
+
+GERANK_HOST_DEVICE void count_flags(const Attributes& attributes, int num_flags, int candidate,
+                                    int step, Rules& rules) {
+  for (int q = 0; q < num_flags; ++q) {
+    if ((attributes.flags[candidate] >> q) & 1) rules.delivered[q] += static_cast<int16_t>(step);
+  }
+}
+
+GERANK_HOST_DEVICE void find_rule_classes(const RequestView& request, Rules& rules) {
+  rules.has_spacing = false;
+  rules.has_quotas = false;
+  for (int k = 0; k < request.num_groups; ++k) rules.has_spacing |= request.spacing[2 * k] > 0;
+  for (int q = 0; q < request.num_flags; ++q) {
+    rules.has_quotas |= request.quotas[2 * q] > 0 || request.quotas[2 * q + 1] >= 0;
+  }
+}
+
+GERANK_HOST_DEVICE void begin_rules(const RequestView& request, const Attributes& attributes,
+                                    Rules& rules) {
+  find_rule_classes(request, rules);
+  for (int m = 0; m < request.num_candidates; ++m) rules.taken[m] = rules.count[m] = 0;
+  for (int k = 0; k < request.num_groups; ++k) {
+    for (int m = 0; m < request.num_candidates; ++m) rules.blocked[k][m] = 0;
+  }
+  for (int q = 0; q < request.num_flags; ++q) rules.delivered[q] = 0;
+  rules.free_slots = 0;
+  for (int slot = 0; slot < request.slots; ++slot) {
+    const int pin = static_cast<int>(request.pins[slot]);
+    rules.occupant[slot] = static_cast<int16_t>(pin);
+    if (pin < 0) {
+      rules.free_slots += 1;
+      continue;
+    }
+    rules.taken[attributes.dedup[pin]] = 1;
+    count_flags(attributes, request.num_flags, pin, 1, rules);
+  }
+}
+
+// Counts one slot of a run, and blocks its group when the run has no room for one more.
+GERANK_HOST_DEVICE void enter_run(const Attributes& attributes, int key, int64_t cap, int slot,
+                                  int stamp, Rules& rules) {
+  const int occupant = rules.occupant[slot];
+  if (occupant < 0) return;
+  const int leader = attributes.group[key][occupant];
+  if (leader < 0) return;
+  rules.count[leader] += 1;
+  if (rules.count[leader] >= cap) rules.blocked[key][leader] = static_cast<uint8_t>(stamp);
+}
+
+GERANK_HOST_DEVICE void leave_run(const Attributes& attributes, int key, int slot, Rules& rules) {
+  const int occupant = rules.occupant[slot];
+  if (occupant < 0) return;
+  const int leader = attributes.group[key][occupant];
+  if (leader >= 0) rules.count[leader] -= 1;
+}
+
+// Marks the groups of one key that may not take `slot`: slides over every run of `window` slots
+// that contains it, in O(window). A window longer than the slate is the whole slate.
+GERANK_HOST_DEVICE void block_groups(const RequestView& request, const Attributes& attributes,
+                                     int key, int slot, Rules& rules) {
+  const int64_t cap = request.spacing[2 * key + 1];
+  int64_t window = request.spacing[2 * key];
+  if (window <= 0 || cap <= 0) return;  // cap 0 bars every group: see breaks_spacing
+  if (window > request.slots) window = request.slots;
+  const int length = static_cast<int>(window);
+  const int first = slot - length + 1 > 0 ? slot - length + 1 : 0;
+  const int last = slot < request.slots - length ? slot : request.slots - length;
+  for (int j = first; j < first + length; ++j) enter_run(attributes, key, cap, j, slot + 1, rules);
+  for (int j = first; j < last; ++j) {
+    leave_run(attributes, key, j, rules);
+    enter_run(attributes, key, cap, j + length, slot + 1, rules);
+  }
+  for (int j = last; j < last + length; ++j) leave_run(attributes, key, j, rules);
+}
+
+GERANK_HOST_DEVICE void bind_quotas(const RequestView& request, Rules& rules) {
+  rules.required = rules.exhausted = 0;
+  for (int q = 0; q < request.num_flags; ++q) {
+    const int64_t owed = request.quotas[2 * q] - rules.delivered[q];
+    const int64_t most = request.quotas[2 * q + 1];
+    if (owed > 0 && owed >= rules.free_slots) rules.required |= 1u << q;
+    if (most >= 0 && rules.delivered[q] >= most) rules.exhausted |= 1u << q;
+  }
+}
+
+// Prepares `obstacle` for an unpinned slot.
+GERANK_HOST_DEVICE void open_slot(const RequestView& request, const Attributes& attributes,
+                                  int slot, Rules& rules) {
+  bind_quotas(request, rules);
+  for (int k = 0; k < request.num_groups; ++k) block_groups(request, attributes, k, slot, rules);
+}
+
+GERANK_HOST_DEVICE bool breaks_spacing(const RequestView& request, const Attributes& attributes,
+                                       const Rules& rules, int slot, int candidate) {
+  for (int k = 0; k < request.num_groups; ++k) {
+    const int leader = attributes.group[k][candidate];
+    if (leader < 0 || request.spacing[2 * k] <= 0) continue;
+    if (request.spacing[2 * k + 1] <= 0 || rules.blocked[k][leader] == slot + 1) return true;
+  }
+  return false;
+}
+
+// What stands between the candidate and the open slot.
+GERANK_HOST_DEVICE Obstacle obstacle(const RequestView& request, const Attributes& attributes,
+                                     const Rules& rules, int slot, int candidate) {
+  if (!request.mask[candidate] || rules.taken[attributes.dedup[candidate]]) return kForbidden;
+  const uint32_t flags = attributes.flags[candidate];
+  if ((flags & rules.exhausted) || (flags & rules.required) != rules.required) {
+    return kQuotaObstacle;
+  }
+  if (rules.has_spacing && breaks_spacing(request, attributes, rules, slot, candidate)) {
+    return kSpacingObstacle;
+  }
+  return kNoObstacle;
+}
+
+// The report of a slot where every rule up to `dropped` had to go.
+GERANK_HOST_DEVICE int relaxed_bits(const Rules& rules, Obstacle dropped) {
+  if (dropped == kNoObstacle || dropped == kForbidden) return 0;
+  const int spacing = rules.has_spacing ? kSpacingRelaxed : 0;
+  return dropped == kQuotaObstacle ? spacing | kQuotasRelaxed : spacing;
+}
+
+// Records what the slot got: `candidate`, -1 for nothing. A pin's slot may be given another
+// candidate only by a teacher; the pinned one stays reserved all the same.
+GERANK_HOST_DEVICE void fill_slot(const RequestView& request, const Attributes& attributes,
+                                  int slot, int candidate, Rules& rules) {
+  const int pin = static_cast<int>(request.pins[slot]);
+  if (pin < 0) {
+    rules.free_slots -= 1;
+  } else {
+    count_flags(attributes, request.num_flags, pin, -1, rules);
+  }
+  rules.occupant[slot] = static_cast<int16_t>(candidate);
+  if (candidate < 0) return;
+  rules.taken[attributes.dedup[candidate]] = 1;
+  count_flags(attributes, request.num_flags, candidate, 1, rules);
+}
+
+// Lists the candidates allowed in the open slot, in ascending order, after as little relaxation as
+// leaves any. `obstacles` is scratch. The lists hold M entries.
+GERANK_HOST_DEVICE int list_allowed(const RequestView& request, const Attributes& attributes,
+                                    const Rules& rules, int slot, uint8_t* obstacles,
+                                    int16_t* allowed, int& relaxed) {
+  int least = kForbidden;
+  for (int m = 0; m < request.num_candidates; ++m) {
+    const int found = obstacle(request, attributes, rules, slot, m);
+    obstacles[m] = static_cast<uint8_t>(found);
+    least = found < least ? found : least;
+  }
+  relaxed = relaxed_bits(rules, static_cast<Obstacle>(least));
+  if (least == kForbidden) return 0;
+  int size = 0;
+  for (int m = 0; m < request.num_candidates; ++m) {
+    if (obstacles[m] <= least) allowed[size++] = static_cast<int16_t>(m);
+  }
+  return size;
+}
+
+}  // namespace gerank

@@ -1,0 +1,19 @@
+// The ops, for a C++ program that embeds gerank.
+//
+// They have no C++ signatures of their own: a program calls them through torch's dispatcher, or
+// runs a TorchScript archive that does. The schemas are in csrc/ops/<op>.cpp, their meaning in
+// gerank/ops/<op>.py.
+#pragma once
+
+#define GERANK_EXPORT __attribute__((visibility("default")))
+
+namespace gerank {
+
+// Makes sure that torch.ops.gerank.* exist in this process.
+//
+// The library registers its ops when it is loaded; calling this once, from anywhere, keeps a linker
+// that drops unreferenced libraries (--as-needed) from dropping libgerank. Does nothing itself.
+// Thread-safe.
+GERANK_EXPORT void link_ops() noexcept;
+
+}  // namespace gerank
