@@ -14,6 +14,11 @@ out = Console()
 err = Console(stderr=True)
 
 
+def say(line: str) -> None:
+    """Prints a line as it is, however long: paths in it can be copied."""
+    out.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
 def show(table: Table) -> None:
     """Prints a table of figures."""
     grid = RichTable(title=table.title, title_justify="left", title_style="bold")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gerank.cli.console import out
+from gerank.cli.console import say
 
 app = typer.Typer(help="Convert public data sets to exposure logs.", no_args_is_help=True)
 
@@ -33,4 +33,4 @@ def ranklens(
     from gerank.data.ranklens import write_ranklens
 
     log = write_ranklens(events, out_dir, features_from)
-    out.print(f"{len(log)} pages, {log.clicks.sum() / len(log):.3f} clicks a page: {out_dir}")
+    say(f"{len(log)} pages, {log.clicks.sum() / len(log):.3f} clicks a page: {out_dir}")

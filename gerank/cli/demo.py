@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table as RichTable
 
-from gerank.cli.console import out, show
+from gerank.cli.console import out, say, show
 
 if TYPE_CHECKING:
     from gerank.export.artifact import Artifact
@@ -30,6 +30,8 @@ def demo(
     """
     started = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     folder = out_dir or Path("runs") / f"demo-{started}"
+    if folder.exists() and any(folder.iterdir()):
+        raise typer.BadParameter(f"{folder} is not empty: name a new folder", param_hint="--out")
     out.rule("Pages of 20 candidates, 10 slots")
     run = _learn(folder / "main", "simulator", pages, candidates=20, slots=10)
     out.rule("Pages of 8 candidates, 4 slots: small enough to try every slate")
@@ -37,7 +39,7 @@ def demo(
     out.rule("One file, served")
     artifact = _export(run, folder / "demo.gerank")
     _ask(artifact, folder / "main" / "test")
-    out.print(f"\nEverything lies in {folder}. Next: gerank info {folder}/demo.gerank")
+    say(f"\nEverything lies in {folder}. Next: gerank info {folder}/demo.gerank")
 
 
 def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) -> RunFolder:
@@ -67,7 +69,7 @@ def _export(run: RunFolder, path: Path) -> Artifact:
     from gerank.export.from_run import export_run
 
     artifact = export_run(run.path, path)
-    out.print(f"exported {path}: {artifact.model_version}")
+    say(f"exported {path}: {artifact.model_version}")
     return artifact
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-import typer
+from rich.markup import escape
 
 from gerank.cli.console import err
 
@@ -18,7 +18,7 @@ def exit_on_error() -> Iterator[None]:
     except (ValueError, RuntimeError, OSError) as error:
         if not _expected(error):
             raise
-        err.print(f"[bold red]error:[/] {_escaped(error)}", soft_wrap=True, highlight=False)
+        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         err.print("interrupted")
@@ -29,7 +29,3 @@ def _expected(error: Exception) -> bool:
     """Our own errors name field and value; an OSError names its file."""
     module = type(error).__module__
     return isinstance(error, OSError) or module.startswith(("gerank.", "gerank_server."))
-
-
-def _escaped(error: Exception) -> str:
-    return typer.style(str(error)).replace("[", r"\[")

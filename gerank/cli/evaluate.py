@@ -27,6 +27,7 @@ def evaluate(
     """
     from gerank.data.exposure_log import ExposureLog
     from gerank.data.simulator import SimulatorTruth
+    from gerank.data.whole_file import whole_file
     from gerank.train.evaluate import evaluate as judge
     from gerank.train.report import to_json
     from gerank.train.run_folder import RunFolder
@@ -39,7 +40,8 @@ def evaluate(
             json.dumps({"id": str(page), "order": [place for place in order if place >= 0]})
             for page, order in zip(log.page_ids, evaluation.slates.tolist(), strict=True)
         )
-        slates.write_text("".join(f"{line}\n" for line in lines))
+        with whole_file(slates) as draft:
+            draft.write_text("".join(f"{line}\n" for line in lines))
     if json_output:
         out.print_json(json.dumps(to_json(evaluation.tables)))
         return

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gerank.cli.console import out
+from gerank.cli.console import say
 
 
 def export(
@@ -22,4 +22,4 @@ def export(
 
     artifact = export_run(run, out_file)
     size = out_file.stat().st_size / 1024
-    out.print(f"{out_file}: {artifact.model_version}, {size:.0f} KiB, golden requests passed")
+    say(f"{out_file}: {artifact.model_version}, {size:.0f} KiB, golden requests passed")

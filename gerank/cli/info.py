@@ -55,6 +55,8 @@ def _tables(manifest: dict[str, Any]) -> list[Any]:
 
 def _domain(entry: dict[str, Any]) -> str:
     if entry["kind"] == "dense":
+        if entry["minimum"] is None or entry["maximum"] is None:
+            return ""
         return f"{entry['minimum']:.4g} .. {entry['maximum']:.4g} in training"
     if entry["hashed"]:
         return f"any, hashed to {entry['vocabulary']}"

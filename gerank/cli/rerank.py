@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.progress import track
 
-from gerank.cli.console import err, out
+from gerank.cli.console import err, say
 
 Rerank = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 _AT_ONCE = 64
@@ -18,6 +18,13 @@ _AT_ONCE = 64
 
 class InputError(ValueError):
     """A line of the input that cannot be answered; the message names file and line."""
+
+
+class Line(NamedTuple):
+    """A line of the input, its number counted from 1."""
+
+    number: int
+    document: dict[str, Any]
 
 
 def rerank(
@@ -32,30 +39,31 @@ def rerank(
     """
     if (model is None) is (not server):
         raise typer.BadParameter("give one of --model and --server")
-    documents = _read(input_file)
+    from gerank.data.whole_file import whole_file
+
+    lines = _read(input_file)
     if model is not None:
-        answers = _answer(documents, _local(model), input_file)
+        answers = _answer(lines, _local(model), input_file)
     else:
         from gerank.client import RerankClient
 
         with RerankClient(server) as client:
-            answers = _answer(documents, client.rerank, input_file)
-    draft = output_file.with_name(output_file.name + ".tmp")
-    draft.write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
-    draft.replace(output_file)
-    out.print(f"{len(answers)} slates: {output_file}")
+            answers = _answer(lines, client.rerank, input_file)
+    with whole_file(output_file) as draft:
+        draft.write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
+    say(f"{len(answers)} slates: {output_file}")
 
 
-def _read(path: Path) -> list[dict[str, Any]]:
-    documents = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+def _read(path: Path) -> list[Line]:
+    lines = []
+    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            documents.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            lines.append(Line(number, json.loads(line)))
+        except (ValueError, RecursionError) as error:
             raise InputError(f"{path}:{number}: not JSON: {error}") from None
-    return documents
+    return lines
 
 
 def _local(model: Path) -> Rerank:
@@ -74,29 +82,24 @@ def _local(model: Path) -> Rerank:
     return answer
 
 
-def _answer(documents: list[dict[str, Any]], ask: Rerank, path: Path) -> list[dict[str, Any]]:
-    starts = range(0, len(documents), _AT_ONCE)
+def _answer(lines: list[Line], ask: Rerank, path: Path) -> list[dict[str, Any]]:
+    starts = range(0, len(lines), _AT_ONCE)
     answers: list[dict[str, Any]] = []
     for start in track(starts, description="rerank", console=err, transient=True):
-        answers += _answer_some(documents[start : start + _AT_ONCE], ask, path, start)
+        answers += _answer_some(lines[start : start + _AT_ONCE], ask, path)
     return answers
 
 
-def _answer_some(
-    some: list[dict[str, Any]], ask: Rerank, path: Path, start: int
-) -> list[dict[str, Any]]:
+def _answer_some(some: list[Line], ask: Rerank, path: Path) -> list[dict[str, Any]]:
     """Asks for many at once, and one by one where that fails, to name the request at fault."""
     from gerank.data.request import RequestError
 
     try:
-        return ask(some)
+        return ask([line.document for line in some])
     except RequestError:
-        for place, document in enumerate(some):
+        for line in some:
             try:
-                ask([document])
+                ask([line.document])
             except RequestError as error:
-                name = document.get("id") if isinstance(document, dict) else None
-                raise InputError(
-                    f"{path}: request {start + place + 1} ({name!r}): {error}"
-                ) from None
+                raise InputError(f"{path}:{line.number}: {error}") from None
         raise

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from gerank.cli.console import out
+from gerank.cli.console import say
 
 
 def serve(
@@ -31,8 +31,8 @@ def serve(
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGTERM, drain)
-        out.print(f"serving {artifact.model_version} on {host}:{server.port}", soft_wrap=True)
+        say(f"serving {artifact.model_version} on {host}:{server.port}")
         try:
             server.wait()
         except KeyboardInterrupt:
-            out.print("draining")
+            say("draining")

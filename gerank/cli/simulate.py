@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gerank.cli.console import out
+from gerank.cli.console import say
 
 
 def simulate(
@@ -27,10 +27,14 @@ def simulate(
     from gerank.data.simulator import SimulatorConfig
     from gerank.data.simulator import simulate as run
 
-    log, truth = run(SimulatorConfig(pages, candidates, slots, seed))
+    try:
+        config = SimulatorConfig(pages, candidates, slots, seed)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    log, truth = run(config)
     log.write(out_dir)
     truth.write(out_dir)
-    out.print(
+    say(
         f"{len(log)} pages of {candidates} candidates, {slots} slots, "
         f"{log.clicks.sum() / len(log):.3f} clicks a page: {out_dir}"
     )

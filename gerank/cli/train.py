@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gerank.cli.console import out
+from gerank.cli.console import say
 
 
 def train(
@@ -25,4 +25,4 @@ def train(
     from gerank.train.train import train as run
 
     folder = run(read_config(config), out_dir or Path("runs") / config.stem, resume=resume)
-    out.print(f"run: {folder.path} (metrics.csv; tensorboard --logdir {folder.path})")
+    say(f"run: {folder.path} (metrics.csv; tensorboard --logdir {folder.path})")

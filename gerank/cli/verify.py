@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gerank.cli.console import out
+from gerank.cli.console import say
 
 
 def verify(file: Annotated[Path, typer.Argument(help="An artifact.")]) -> None:
@@ -18,4 +18,4 @@ def verify(file: Annotated[Path, typer.Argument(help="An artifact.")]) -> None:
     from gerank.export.artifact import load_artifact
 
     artifact = load_artifact(file)
-    out.print(f"{file}: {artifact.model_version} is whole, golden requests passed")
+    say(f"{file}: {artifact.model_version} is whole, golden requests passed")

@@ -20,6 +20,7 @@ import torch
 import gerank.ops  # noqa: F401  registers the ops that archives call
 from gerank.data.batch import RerankBatch, Slates
 from gerank.data.contract import RequestContract
+from gerank.data.whole_file import whole_file
 from gerank.export import golden
 from gerank.export.manifest import (
     FORMAT_VERSION,
@@ -83,6 +84,10 @@ def write_artifact(
 
     Returns:
         The artifact, loaded back from the file and checked.
+
+    Raises:
+        ArtifactError: What was written does not pass its checks.
+        OSError: The file cannot be written.
     """
     version = model_version(name, generator)
     generator = generator.eval()
@@ -95,15 +100,9 @@ def write_artifact(
         answer = Slates(*scripted(*batch))
     extra = {"gerank.json": manifest_bytes(manifest), "golden.pt": golden.to_bytes(batch, answer)}
     extra["checksums.json"] = json.dumps(_checksums(_archive(scripted, extra))).encode()
-    draft = path.with_name(path.name + ".tmp")
-    draft.write_bytes(_archive(scripted, extra))
-    try:
-        artifact = load_artifact(draft)
-    except ArtifactError:
-        draft.unlink()
-        raise
-    draft.replace(path)
-    return artifact
+    with whole_file(path) as draft:
+        draft.write_bytes(_archive(scripted, extra))
+        return load_artifact(draft)
 
 
 def script(generator: Generator) -> torch.jit.ScriptModule:
@@ -121,12 +120,18 @@ def load_artifact(path: Path) -> Artifact:
         ArtifactError: The file is missing, truncated, altered or foreign, has another format
             version, calls ops this library lacks, or answers its golden requests differently.
     """
-    manifest, expected = _read_extra_files(path)
-    _check_manifest(path, manifest)
+    records = _read_records(path)
     try:
+        manifest = json.loads(records["extra/gerank.json"])
+        _check_format(path, manifest)
+        _check_sums(path, records)
+        _check_ops(path, manifest)
         contract = RequestContract.from_json(manifest)
-    except (KeyError, ValueError, TypeError) as error:
-        raise ArtifactError(f"{path}: malformed gerank.json: {error!r}") from None
+        batch, answer = golden.from_bytes(records["extra/golden.pt"])
+    except ArtifactError:
+        raise
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ArtifactError(f"{path}: malformed artifact: {error!r}") from None
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
@@ -134,7 +139,6 @@ def load_artifact(path: Path) -> Artifact:
     except RuntimeError as error:
         raise ArtifactError(f"{path}: torch refuses it: {str(error).splitlines()[0]}") from None
     artifact = Artifact(module, contract, manifest)
-    batch, answer = expected
     differs = golden.difference(answer, artifact.rerank(batch))
     if differs:
         raise ArtifactError(f"{path}: {differs}; it was written with {manifest['versions']}")
@@ -163,27 +167,26 @@ def _sums(records: dict[str, bytes]) -> dict[str, int]:
     return {name: zlib.crc32(body) for name, body in records.items() if name not in _UNCHECKED}
 
 
-def _read_extra_files(path: Path) -> tuple[dict[str, Any], tuple[RerankBatch, Slates]]:
+def _read_records(path: Path) -> dict[str, bytes]:
     if not path.is_file():
         raise ArtifactError(f"{path}: no such file")
     try:
         with zipfile.ZipFile(path) as archive:
             records = _records(archive)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, IndexError) as error:
+    except Exception as error:  # on altered bytes zipfile and what it calls fail in many ways
         raise ArtifactError(f"{path}: not an artifact, truncated or altered: {error}") from None
     if "extra/gerank.json" not in records:
         raise ArtifactError(f"{path}: a foreign archive, without gerank.json")
-    try:
-        manifest = json.loads(records["extra/gerank.json"])
-        _check_format(path, manifest)
-        written = json.loads(records["extra/checksums.json"])
-        found = _sums(records)
-        for name in sorted(written.keys() | found.keys()):
-            if written.get(name) != found.get(name):
-                raise ArtifactError(f"{path}: record {name!r} was altered after it was written")
-        return manifest, golden.from_bytes(records["extra/golden.pt"])
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ArtifactError(f"{path}: malformed artifact: {error!r}") from None
+    return records
+
+
+def _check_sums(path: Path, records: dict[str, bytes]) -> None:
+    written, found = json.loads(records["extra/checksums.json"]), _sums(records)
+    for name in sorted(written.keys() | found.keys()):
+        if name not in found:
+            raise ArtifactError(f"{path}: record {name!r} is missing")
+        if written.get(name) != found[name]:
+            raise ArtifactError(f"{path}: record {name!r} was altered after it was written")
 
 
 def _check_format(path: Path, manifest: dict[str, Any]) -> None:
@@ -194,7 +197,7 @@ def _check_format(path: Path, manifest: dict[str, Any]) -> None:
         )
 
 
-def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
+def _check_ops(path: Path, manifest: dict[str, Any]) -> None:
     installed = op_schemas()
     for name, schema in manifest["versions"]["ops"].items():
         if installed.get(name) != schema:

@@ -20,8 +20,9 @@ class DenseScale(nn.Module):
     @torch.jit.unused
     def fit(self, rows: Tensor) -> None:
         """Takes mean and deviation from `rows`: [E, F]. A constant column keeps deviation 1."""
-        self.mean.copy_(rows.double().mean(0))
-        deviation = rows.double().std(0, correction=0)
+        mean = rows.double().mean(0)
+        deviation = (rows - mean).square().mean(0).sqrt()
+        self.mean.copy_(mean)
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 
     def forward(self, values: Tensor) -> Tensor:

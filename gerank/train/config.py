@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
+import math
+import re
 import tomllib
 import types
 import typing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -15,6 +19,34 @@ from typing import Any
 
 class ConfigError(ValueError):
     """A setting that is unknown, malformed or out of range."""
+
+
+def _require(rule: str, holds: Callable[[Any], bool], settings: object, *names: str) -> None:
+    """Raises ConfigError, key and value first, for the first of `names` that breaks the rule."""
+    for name in names:
+        value = getattr(settings, name)
+        if not holds(value):
+            raise ConfigError(f"{name}: {value!r} is not {rule}")
+
+
+def _seed(settings: object) -> None:
+    _require("in 0..2147483647", lambda seed: 0 <= seed < 2**31, settings, "seed")
+
+
+def _at_least_one(settings: object, *names: str) -> None:
+    _require(">= 1", lambda count: count >= 1, settings, *names)
+
+
+def _widths(settings: object, *names: str) -> None:
+    _require("in 1..512", lambda width: 1 <= width <= 512, settings, *names)
+
+
+def _positive(settings: object, *names: str) -> None:
+    _require("positive and finite", lambda value: 0 < value < math.inf, settings, *names)
+
+
+def _not_negative(settings: object, *names: str) -> None:
+    _require("finite and >= 0", lambda value: 0 <= value < math.inf, settings, *names)
 
 
 class Baseline(StrEnum):
@@ -44,6 +76,12 @@ class DataConfig:
     judge_share: float = 0.3
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        _require("in 1..128", lambda slots: 1 <= slots <= 128, self, "slots")
+        shares = ("validation_share", "judge_share")
+        _require("in 0..1", lambda share: 0 <= share <= 1, self, *shares)
+        _seed(self)
+
 
 @dataclass(frozen=True)
 class EvaluatorConfig:
@@ -58,6 +96,8 @@ class EvaluatorConfig:
         batch_size: Pages per step.
         learning_rate: Of AdamW, decayed to zero along a cosine.
         weight_decay: Of AdamW.
+        page_slots: Slots of logged pages to learn from, 0 = data.slots. Where it is more, every
+            other batch is cut to data.slots: the first slots of a page are a page that was seen.
     """
 
     width: int = 48
@@ -68,6 +108,17 @@ class EvaluatorConfig:
     batch_size: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
+    page_slots: int = 0
+
+    def __post_init__(self) -> None:
+        _widths(self, "width", "embedding_width")
+        _require("in [0, 128]", lambda slots: 0 <= slots <= 128, self, "page_slots")
+        _at_least_one(self, "heads", "epochs", "batch_size")
+        divides = f"a divisor of width = {self.width}"
+        _require(divides, lambda heads: self.width % heads == 0, self, "heads")
+        _require("in [0, 1)", lambda share: 0 <= share < 1, self, "dropout")
+        _positive(self, "learning_rate")
+        _not_negative(self, "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -102,6 +153,16 @@ class GeneratorConfig:
     entropy_bonus: float = 0.0
     temperature: float = 1.0
 
+    def __post_init__(self) -> None:
+        _widths(self, "width", "attention_width", "embedding_width")
+        _at_least_one(self, "context_window", "epochs", "batch_size", "slates_per_request")
+        _positive(self, "learning_rate", "clip_norm")
+        _not_negative(self, "entropy_bonus")
+        _require("in 0.001..1000", lambda t: 1e-3 <= t <= 1e3, self, "temperature")
+        if self.baseline is Baseline.LEAVE_ONE_OUT:
+            rule = f">= 2, which {self.baseline} needs"
+            _require(rule, lambda slates: slates >= 2, self, "slates_per_request")
+
 
 @dataclass(frozen=True)
 class UtilityConfig:
@@ -118,8 +179,9 @@ class UtilityConfig:
     default: float = 1.0
 
     def __post_init__(self) -> None:
-        if not self.min <= self.default <= self.max:
-            raise ConfigError(f"default {self.default} is outside [{self.min}, {self.max}]")
+        _require("finite", math.isfinite, self, "min", "max", "default")
+        within = f"in [min, max] = [{self.min}, {self.max}]"
+        _require(within, lambda weight: self.min <= weight <= self.max, self, "default")
 
 
 @dataclass(frozen=True)
@@ -142,6 +204,11 @@ class TrainConfig:
     seed: int = 0
     threads: int = 0
 
+    def __post_init__(self) -> None:
+        _require("a table with a utility or more", bool, self, "reward")
+        _seed(self)
+        _require(">= 0", lambda threads: threads >= 0, self, "threads")
+
 
 def read_config(path: Path) -> TrainConfig:
     """Reads a TOML file.
@@ -150,7 +217,7 @@ def read_config(path: Path) -> TrainConfig:
         ConfigError: The file is missing or not TOML, or a key or value does not fit.
     """
     try:
-        document = tomllib.loads(path.read_text())
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -178,13 +245,16 @@ def _write_table(table: dict[str, Any], name: str, lines: list[str]) -> None:
             lines.append(f"{key} = {_literal(value)}")
     for key, value in table.items():
         if isinstance(value, dict):
-            _write_table(value, f"{name}.{key}" if name else key, lines)
+            _write_table(value, _dotted(name, _key(key)), lines)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _literal(key)
 
 
 def _literal(value: object) -> str:
     if isinstance(value, (str, Path)):
-        text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{text}"'
+        return json.dumps(str(value), ensure_ascii=False)  # TOML's basic strings are JSON's
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
@@ -206,7 +276,7 @@ def _build(kind: Any, table: object, where: str) -> Any:
     try:
         return kind(**settings)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(_dotted(where, str(error))) from None
 
 
 def _value(kind: Any, value: object, where: str) -> Any:

@@ -13,6 +13,8 @@ from gerank.train.report import Table
 def enumerated_table(slates: dict[str, Tensor], truth: SimulatorTruth) -> Table:
     """True clicks of each policy, its share of the gap between logged and best, and of the best.
 
+    The share of the gap is None where there is no gap.
+
     Args:
         slates: Policy name -> [E, N] int64, `logged` among them.
         truth: Of the same E pages.
@@ -26,9 +28,13 @@ def enumerated_table(slates: dict[str, Tensor], truth: SimulatorTruth) -> Table:
     }
     logged, best = clicks["logged"], clicks["best of all slates"]
     rows = tuple(
-        (name, value, 100 * (value - logged) / (best - logged), 100 * value / best)
+        (name, value, _percent(value - logged, best - logged), _percent(value, best))
         for name, value in clicks.items()
     )
     columns = ("slates", "true clicks per page", "of the gap, %", "of the best, %")
     title = f"Every slate tried: M={candidates}, N={slots}, {len(truth)} pages"
     return Table(title, columns, rows)
+
+
+def _percent(part: float, whole: float) -> float | None:
+    return 100 * (part / whole) if whole > 0 else None

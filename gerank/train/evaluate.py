@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.schema import Feature, FeatureSchema
+from gerank.data.schema import FeatureSchema
 from gerank.data.simulator import SimulatorTruth
 from gerank.metrics.auc import auc, grouped_auc
 from gerank.metrics.better import better_percentage
 from gerank.metrics.calibration import expected_calibration_error
-from gerank.metrics.intervals import mean_interval
 from gerank.train.judges import PageJudge, true_clicks
 from gerank.train.logged_clicks import clicks_table, ndcg_table, page_values
 from gerank.train.orders import exposed_slates, generated_slates, score_slates
-from gerank.train.report import Table, show_interval
+from gerank.train.report import Table, show_mean
 from gerank.train.run_folder import RunError, RunFolder
 
 
@@ -44,8 +44,10 @@ def evaluate(folder: RunFolder, log: ExposureLog, truth: SimulatorTruth | None) 
         truth: Of the same pages, row by row, where they are simulated.
 
     Raises:
-        RunError: The log's schema is not the run's.
+        RunError: The log is empty, its schema is not the run's, or the truth is of other pages.
     """
+    if truth is not None and not np.array_equal(truth.page_ids, log.page_ids):
+        raise RunError(f"the truth is of {len(truth)} other pages than the log's {len(log)}")
     slates = compared_slates(folder, log)
     weights = default_weights(folder)
     judges = _judges(folder, log)
@@ -59,8 +61,10 @@ def compared_slates(folder: RunFolder, log: ExposureLog) -> dict[str, Tensor]:
     """Slates [E, N] of every page by name: logged, sort by score (if configured), generator.
 
     Raises:
-        RunError: The log's schema is not the run's.
+        RunError: The log is empty, or its schema is not the run's.
     """
+    if not len(log):
+        raise RunError("the log has no pages to judge")
     _check_schema(folder, log)
     data = folder.config.data
     slates = {"logged": exposed_slates(log, data.slots)}
@@ -78,17 +82,25 @@ def default_weights(folder: RunFolder) -> Tensor:
 
 
 def _check_schema(folder: RunFolder, log: ExposureLog) -> None:
-    ours = [(f.name, f.kind, f.vocabulary, f.hashed) for f in _features(folder.schema)]
-    theirs = [(f.name, f.kind, f.vocabulary, f.hashed) for f in _features(log.schema)]
+    ours, theirs = _features(folder.schema), _features(log.schema)
     for mine, other in zip(ours, theirs, strict=False):
         if mine != other:
             raise RunError(f"feature {other} of the log is {mine} in {folder.path}")
     if len(ours) != len(theirs):
         raise RunError(f"the log has {len(theirs)} features, {folder.path} has {len(ours)}")
+    widest = np.diff(log.candidate_offsets).max()
+    if widest > folder.max_candidates:
+        raise RunError(f"a page has {widest} candidates, not at most {folder.max_candidates}")
+    for what in ("groups", "flags"):
+        mine, other = getattr(folder.schema, what), getattr(log.schema, what)
+        if mine != other:
+            raise RunError(f"{what} of the log are {other}, of {folder.path} {mine}")
 
 
-def _features(schema: FeatureSchema) -> list[Feature]:
-    return [*schema.user, *schema.candidate]
+def _features(schema: FeatureSchema) -> list[tuple[object, ...]]:
+    """Of every feature what a model relies on: not the range, which is for information."""
+    features = [*schema.user, *schema.candidate]
+    return [(f.name, str(f.kind), f.vocabulary, f.hashed, f.values) for f in features]
 
 
 def _judges(folder: RunFolder, log: ExposureLog) -> dict[str, PageJudge]:
@@ -102,19 +114,33 @@ def _judges(folder: RunFolder, log: ExposureLog) -> dict[str, PageJudge]:
 
 
 def _evaluator_table(judges: dict[str, PageJudge], log: ExposureLog, shown: Tensor) -> Table:
-    """Page AUC over all pages; slot AUC within a person (GAUC); calibration of page clicks."""
+    """Page AUC over all pages; slot AUC within a person (GAUC); calibration of page clicks.
+
+    An AUC is None where it has no meaning: all clicked, or none.
+    """
     clicks = _padded(log.batch(np.arange(len(log)), shown.size(1)).clicks, shown.size(1)).numpy()
     filled = (shown >= 0).numpy()
     clicked = clicks.sum(1) > 0
+    whole = np.zeros(len(log), np.int64)
     people = np.repeat(log.person_ids[:, None], shown.size(1), axis=1)[filled]
     rows: list[tuple[str | float | None, ...]] = []
     for title, judge in judges.items():
         page, slot = judge.feedback(shown)
-        within = grouped_auc(clicks[filled], slot.numpy()[filled], people)
+        over_all = auc(clicked, page.numpy()) if _both_kinds(clicked, whole)[0] else None
+        within = None
+        if _both_kinds(clicks[filled] > 0, people).any():
+            within = grouped_auc(clicks[filled] > 0, slot.numpy()[filled], people).value
         error = expected_calibration_error(clicked, page.numpy())
-        rows.append((title, auc(clicked, page.numpy()), within.value, error))
+        rows.append((title, over_all, within, error))
     columns = ("", "page AUC", "slot GAUC by person", "page calibration error")
     return Table("Evaluators on logged pages", columns, tuple(rows))
+
+
+def _both_kinds(clicked: NDArray[np.bool_], groups: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Per group: whether it has something clicked and something not."""
+    _, codes = np.unique(groups, return_inverse=True)
+    clicks, examples = np.bincount(codes, weights=clicked), np.bincount(codes)
+    return (clicks > 0) & (clicks < examples)
 
 
 def _slate_table(
@@ -135,9 +161,9 @@ def _slate_table(
     for title, reward in opinions.items():
         for name, values in reward.items():
             against = better_percentage(values.numpy(), reward["logged"].numpy())
-            interval = mean_interval(values.numpy(), log.person_ids, seed=0)
             share = None if name == "logged" else 100.0 * against.better
-            rows.append((title, name, show_interval(interval), share))
+            mean = show_mean(values.numpy(), log.person_ids)
+            rows.append((title, name, mean, share))
     columns = ("judge", "slates", "reward per page", "better than logged, %")
     return Table("Slates by their judges", columns, tuple(rows))
 

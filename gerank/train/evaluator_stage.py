@@ -27,6 +27,7 @@ class EvaluatorStage:
         train: np.ndarray,
         validation: np.ndarray,
         config: EvaluatorConfig,
+        slots: int,
         seed: int,
     ) -> None:
         self.name = name
@@ -41,11 +42,14 @@ class EvaluatorStage:
         )
         self._log, self._train, self._validation = log, train, validation
         self._batch_size, self._seed = config.batch_size, seed
+        self._slots = slots
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """One pass over the training pages."""
-        for rows in row_batches(self._train, self._batch_size, seed=self._seed * 1009 + epoch):
-            pages = self._log.batch(rows, self.model.shape.slots)
+        batches = row_batches(self._train, self._batch_size, seed=self._seed * 1009 + epoch)
+        for step, rows in enumerate(batches):
+            whole = (step + epoch) % 2 == 0
+            pages = self._log.batch(rows, self.model.shape.slots if whole else self._slots)
             logits = self.model(self.model.items(*pages[:5]), pages.slates.unsqueeze(1))
             loss = feedback_loss(logits, *padded_clicks(self.model, pages.clicks, pages.slates))
             self.optimizer.zero_grad(set_to_none=True)
@@ -57,18 +61,21 @@ class EvaluatorStage:
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
-        """Minus the loss on validation pages, and the page AUC there."""
+        """Minus the loss on validation pages, and the page AUC there unless all are of a kind."""
         losses, scores, labels = [], [], []
         for rows in row_batches(self._validation, 1024):
-            pages = self._log.batch(rows, self.model.shape.slots)
+            pages = self._log.batch(rows, self._slots)
             logits = self.model(self.model.items(*pages[:5]), pages.slates.unsqueeze(1))
             clicks, mask = padded_clicks(self.model, pages.clicks, pages.slates)
             losses.append(feedback_loss(logits, clicks, mask).item() * len(rows))
             scores.append(logits.page_click)
             labels.append((clicks.sum(1) > 0).float())
         loss = sum(losses) / len(self._validation)
-        page_auc = auc(torch.cat(labels).numpy(), torch.cat(scores).numpy())
-        return -loss, {"page_auc": float(page_auc), "validation_loss": loss}
+        clicked = torch.cat(labels).numpy()
+        figures = {"validation_loss": loss}
+        if clicked.any() and not clicked.all() and math.isfinite(loss):
+            figures = {"page_auc": auc(clicked, torch.cat(scores).numpy())} | figures
+        return -loss, figures
 
 
 def padded_clicks(

@@ -16,11 +16,9 @@ from torch import Tensor
 from gerank.data.exposure_log import ExposureLog
 from gerank.metrics import counterfactual
 from gerank.metrics.importance_weights import placement_weights
-from gerank.metrics.intervals import difference_interval, mean_interval, ratio_interval
 from gerank.metrics.ndcg import ndcg_at_k
-from gerank.train.report import Table, show_interval
+from gerank.train.report import Table, show_mean, show_ratio
 
-_SEED = 0
 Floats = NDArray[np.floating]
 
 
@@ -60,6 +58,8 @@ def page_values(
 ) -> dict[str, PageValues]:
     """Judges policies page by page.
 
+    A slate that is longer than what was shown is cut: no logged click tells of the rest.
+
     Args:
         slates: Policy name -> [E, N] int64; but for `logged`, which is what was shown, they must
             not depend on the logged order.
@@ -73,20 +73,21 @@ def page_values(
         _padded(values, width, 0.0).numpy() for values in (pages.clicks, pages.placement_propensity)
     )
     shown = _padded(pages.slates, width, -1).numpy()
+    filled = shown >= 0
     relevance = _relevance(log)
     values = {}
     for name, order in slates.items():
         if name == "logged":  # drawn by the behavior policy itself: every weight is 1
-            weights = (shown >= 0).astype(np.float64)
+            weights = filled.astype(np.float64)
         else:
-            weights = placement_weights(shown, order.numpy(), propensity)
+            weights = placement_weights(shown, np.where(filled, order, -1), propensity)
         robust = None
         if predictions is not None:
-            expected = predictions[name].numpy()
+            expected = predictions[name].numpy() * filled
             robust = counterfactual.doubly_robust(clicks, weights, expected, expected)
         values[name] = PageValues(
             counterfactual.ips(clicks, weights),
-            counterfactual.self_normalised(clicks, weights),
+            counterfactual.self_normalised(clicks, weights, filled.sum(1)),
             robust,
             ndcg_at_k(relevance, order.numpy()),
         )
@@ -99,10 +100,8 @@ def clicks_table(values: dict[str, PageValues], people: NDArray[np.str_], slots:
     for name, page in values.items():
         robust = None
         if page.doubly_robust is not None:
-            robust = show_interval(mean_interval(page.doubly_robust, people, seed=_SEED))
-        ips = show_interval(mean_interval(page.ips, people, seed=_SEED))
-        snips = show_interval(ratio_interval(*page.snips, people, seed=_SEED))
-        rows.append((name, ips, snips, robust))
+            robust = show_mean(page.doubly_robust, people)
+        rows.append((name, show_mean(page.ips, people), show_ratio(*page.snips, people), robust))
     columns = ("slates", "IPS", "self-normalised", "doubly robust")
     return Table(f"Clicks in the first {slots}, from logged clicks", columns, tuple(rows))
 
@@ -114,12 +113,8 @@ def ndcg_table(values: dict[str, PageValues], people: NDArray[np.str_], slots: i
     rows: list[tuple[str | float | None, ...]] = []
     for name, page in values.items():
         theirs = page.ndcg[kept]
-        mean = show_interval(mean_interval(theirs, people[kept], seed=_SEED))
-        gain = None
-        if name != "generator":
-            paired = difference_interval(ours, theirs, people[kept], seed=_SEED)
-            gain = show_interval(paired)
-        rows.append((name, mean, gain))
+        gain = None if name == "generator" else show_mean(ours - theirs, people[kept])
+        rows.append((name, show_mean(theirs, people[kept]), gain))
     title = f"NDCG@{slots} of logged clicks, {int(kept.sum())} pages with a click"
     return Table(title, ("slates", "NDCG", "generator minus it"), tuple(rows))
 

@@ -75,6 +75,12 @@ class EvaluatorReward:
         )
 
 
+def check_utilities(names: Sequence[str], schema: FeatureSchema) -> None:
+    """Raises ConfigError for a name that `EvaluatorReward` does not know."""
+    for name in names:
+        _utility(name, schema)
+
+
 def slate_groups(exposures: ExposureBatch, slates: Tensor, columns: list[int]) -> Tensor:
     """[B, G, N] slates -> [B, G, N, K] groups of the id columns `columns`, -1 where empty."""
     groups = exposures.candidate_ids[:, :, columns]  # [B, M, K]

@@ -52,10 +52,10 @@ class RunFolder:
         written = self.path / "config.toml"
         if written.exists() and not resume:
             raise RunError(f"{self.path} holds a run already: pass --resume or another --out")
-        if written.exists() and written.read_text() != text:
+        if written.exists() and written.read_text(encoding="utf-8") != text:
             raise RunError(f"{self.path} holds a run with another configuration: choose --out")
         (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-        written.write_text(text)
+        written.write_text(text, encoding="utf-8")
         document = {"schema": self.schema.to_json(), "max_candidates": self.max_candidates}
         (self.path / "run.json").write_text(json.dumps(document, indent=2) + "\n")
 
@@ -70,7 +70,7 @@ class RunFolder:
             document = json.loads((path / "run.json").read_text())
             schema = FeatureSchema.from_json(document["schema"])
             return cls(path, read_config(path / "config.toml"), schema, document["max_candidates"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is not the folder of a training run: {error}") from None
 
     @property
@@ -90,7 +90,7 @@ class RunFolder:
         """An evaluator with fresh parameters."""
         config: EvaluatorConfig = self.config.evaluator
         shape = EvaluatorShape(
-            self.config.data.slots,
+            max(self.config.data.slots, config.page_slots),
             config.width,
             config.embedding_width,
             config.heads,
@@ -137,5 +137,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _restore(model: Model, path: Path) -> Model:
-    model.load_state_dict(read_checkpoint(path)["model"])
+    try:
+        model.load_state_dict(read_checkpoint(path)["model"])
+    except (KeyError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{path} is not of the model of this run: {reason}") from None
     return model.eval()

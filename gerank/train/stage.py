@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +22,7 @@ from rich.progress import (
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from gerank.train.run_folder import RunFolder, read_checkpoint
+from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
 
 Metrics = dict[str, float]
 
@@ -89,6 +90,9 @@ def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) ->
 
     Checkpoints are written whole or not at all: a run that is killed resumes from the epoch
     before.
+
+    Raises:
+        RunError: The training diverged.
     """
     last, best = (folder.checkpoint(stage.name, which) for which in ("last", "best"))
     first, best_score = 0, -float("inf")
@@ -101,6 +105,11 @@ def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) ->
             metrics = _mean_of(stage, epoch, progress, task)
             score, judged = stage.validate()
             log.write(stage.name, epoch, metrics | judged | {"score": score})
+            if not math.isfinite(score):
+                raise RunError(
+                    f"{stage.name}: the score of epoch {epoch} is {score}: training diverged; a "
+                    "smaller learning_rate may help"
+                )
             if score > best_score:
                 best_score = score
                 _write_atomically(best, {"model": stage.model.state_dict(), "epoch": epoch})

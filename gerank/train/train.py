@@ -14,11 +14,11 @@ from gerank.train.config import ConfigError, TrainConfig
 from gerank.train.evaluator_stage import EvaluatorStage
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.pages import PageSplit, split_by_person
-from gerank.train.reward import EvaluatorReward, Reward
+from gerank.train.reward import EvaluatorReward, Reward, check_utilities
 from gerank.train.run_folder import RunFolder
 from gerank.train.stage import MetricsLog, run_stage
 
-_LARGEST_SET = 512
+_LARGEST_SET, _MOST_GROUPS, _MOST_FLAGS = 512, 8, 16  # what the decode ops take
 
 
 def train(
@@ -43,6 +43,8 @@ def train(
     folder = RunFolder(out, config, log.schema, _LARGEST_SET)
     split = split_by_person(log, config.data)
     _check(config, log, split)
+    if reward is None:
+        check_utilities(list(config.reward), log.schema)
     folder.create(resume)
     metrics = MetricsLog(out)
     try:
@@ -64,6 +66,13 @@ def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
             f"data.log: {len(log)} pages leave {len(split.train)} to train and "
             f"{len(split.validation)} to validate; more people or smaller shares are needed"
         )
+    for what, count, limit in (
+        ("candidates on a page", int(np.diff(log.candidate_offsets).max()), _LARGEST_SET),
+        ("group keys", len(log.schema.groups), _MOST_GROUPS),
+        ("flags", len(log.schema.flags), _MOST_FLAGS),
+    ):
+        if count > limit:
+            raise ConfigError(f"data.log: {count} {what}, not at most {limit}")
     scores = [feature.name for feature in log.schema.candidate_dense]
     if config.data.score and config.data.score not in scores:
         raise ConfigError(
@@ -87,7 +96,14 @@ def _train_evaluator(
     evaluator = folder.new_evaluator()
     fit_scales(evaluator.features, log, rows)
     stage = EvaluatorStage(
-        name, evaluator, log, rows, split.validation, config.evaluator, 2 * config.seed + seed
+        name,
+        evaluator,
+        log,
+        rows,
+        split.validation,
+        config.evaluator,
+        config.data.slots,
+        2 * config.seed + seed,
     )
     run_stage(stage, folder, metrics, resume)
 

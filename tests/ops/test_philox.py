@@ -7,7 +7,7 @@ import torch
 
 from gerank.reference.philox import philox4x32, uniforms
 
-# Known-answer vectors of Random123 1.14 (tests/kat_vectors, philox4x32 10).
+# The known-answer vectors that Random123 publishes for philox4x32-10 (its file kat_vectors).
 PUBLISHED = [
     ("00000000 00000000 00000000 00000000", "00000000 00000000",
      "6627e8d5 e169c58d bc57ac4c 9b00dbd8"),

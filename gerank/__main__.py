@@ -1,0 +1,5 @@
+"""`python -m gerank` is the command `gerank`."""
+
+from gerank.cli import main
+
+main()

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from gerank.train.orders import exposed_slates, generated_slates, score_slates
+from gerank.train.run_folder import RunError, RunFolder
+from tests.train.tiny import SLOTS, tiny_log
+from tests.train.uniform_log import uniform_log
+
+
+def test_exposed_slates_are_what_was_shown_cut_and_padded(seed: int) -> None:
+    log = uniform_log(seed, pages=30, candidates=(1, 6))
+    slates = exposed_slates(log, 4)
+    assert slates.shape == (30, 4)
+    for page, slate in enumerate(slates.tolist()):
+        first, last = log.slate_offsets[page : page + 2]
+        shown = log.slates[first:last].tolist()[:4]
+        assert slate == shown + [-1] * (4 - len(shown))
+
+
+def test_sorting_by_score_is_that_of_a_direct_loop(seed: int) -> None:
+    log = uniform_log(seed, pages=30, candidates=(1, 6))
+    coarse = {"score": log.candidate["score"].round()}  # with many ties
+    log = dataclasses.replace(log, candidate=coarse)
+    slates = score_slates(log, "score", 4)
+    for page, slate in enumerate(slates.tolist()):
+        first, last = log.candidate_offsets[page : page + 2]
+        ranked = sorted(
+            range(last - first),
+            key=lambda m: (-log.candidate["score"][first + m], log.candidate_names[first + m]),
+        )[:4]
+        assert slate == ranked + [-1] * (4 - len(ranked))
+
+
+def test_sorting_by_score_does_not_see_the_logged_order(seed: int) -> None:
+    log = uniform_log(seed, pages=1, candidates=(6, 6))
+    order = np.random.default_rng(seed).permutation(6)
+    tied = dataclasses.replace(log, candidate={"score": np.zeros(6, np.float32)})
+    moved = dataclasses.replace(tied, candidate_names=log.candidate_names[order])
+    left, right = (
+        each.candidate_names[score_slates(each, "score", 6)[0]] for each in (tied, moved)
+    )
+    assert left.tolist() == right.tolist()
+
+
+def test_an_unknown_score_is_named(seed: int) -> None:
+    with pytest.raises(RunError, match="score feature 'ctr' is not one of score"):
+        score_slates(uniform_log(seed), "ctr", 3)
+
+
+def test_generated_slates_are_greedy_whatever_the_batch(run: RunFolder) -> None:
+    log, _ = tiny_log(30, seed=2)
+    generator, weights = run.load_generator(), torch.ones(1)
+    together = generated_slates(generator, log, SLOTS, weights)
+    apart = [
+        generated_slates(generator, log.select(np.array([page])), SLOTS, weights)
+        for page in range(30)
+    ]
+    assert torch.equal(together, torch.cat(apart))
+    assert all(len(set(slate)) == SLOTS for slate in together.tolist())

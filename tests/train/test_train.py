@@ -1,0 +1,238 @@
+"""Whole training runs: what they leave behind, how they go on, what they refuse."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.train.config import ConfigError, EvaluatorConfig, TrainConfig, UtilityConfig
+from gerank.train.run_folder import STAGES, RunError, RunFolder, read_checkpoint
+from gerank.train.stage import MetricsLog
+from gerank.train.train import count_parameters, train
+from tests.train.tiny import RANGED, tiny_config
+from tests.train.uniform_log import uniform_log
+
+EVALUATOR_METRICS = {"loss", "page_auc", "validation_loss", "score"}
+GENERATOR_METRICS = {
+    *("reward", "exposed_reward", "entropy", "gradient_norm"),
+    *("better", "gain", "score"),
+}
+
+
+def metrics_of(run: Path) -> dict[tuple[str, int], dict[str, float]]:
+    """(stage, epoch) -> metric -> value."""
+    figures: dict[tuple[str, int], dict[str, float]] = {}
+    with (run / "metrics.csv").open(newline="") as file:
+        rows = csv.DictReader(file)
+        assert rows.fieldnames == ["stage", "epoch", "metric", "value"]
+        for row in rows:
+            of_epoch = figures.setdefault((row["stage"], int(row["epoch"])), {})
+            of_epoch[row["metric"]] = float(row["value"])
+    return figures
+
+
+def parameters_of(run: RunFolder) -> dict[str, torch.Tensor]:
+    """Every number of every checkpoint, by stage and name."""
+    return {
+        f"{stage}.{which}.{name}": tensor
+        for stage in STAGES
+        for which in ("best", "last")
+        for name, tensor in read_checkpoint(run.checkpoint(stage, which))["model"].items()
+    }
+
+
+def assert_same_parameters(left: RunFolder, right: RunFolder) -> None:
+    ours, theirs = parameters_of(left), parameters_of(right)
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if not torch.equal(ours[name], theirs[name])] == []
+
+
+def written(folder: Path, log: ExposureLog) -> Path:
+    log.write(folder)
+    return folder
+
+
+def test_metrics_are_kept_per_stage_and_epoch(run: RunFolder) -> None:
+    figures = metrics_of(run.path)
+    assert list(figures) == [(stage, epoch) for stage in STAGES for epoch in (0, 1)]
+    for (stage, _), names in figures.items():
+        expected = GENERATOR_METRICS if stage == "generator" else EVALUATOR_METRICS
+        assert names.keys() == expected
+        assert all(np.isfinite(value) for value in names.values())
+
+
+def test_tensorboard_tells_the_same_figures(run: RunFolder) -> None:
+    events = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    for (stage, epoch), names in metrics_of(run.path).items():
+        for name, value in names.items():
+            of_epoch = [s.value for s in events.Scalars(f"{stage}/{name}") if s.step == epoch]
+            assert of_epoch == [pytest.approx(value, rel=1e-4)]
+
+
+def test_the_best_checkpoint_is_that_of_the_best_validation(run: RunFolder) -> None:
+    figures = metrics_of(run.path)
+    for stage in STAGES:
+        scores = [figures[stage, epoch]["score"] for epoch in (0, 1)]
+        best = read_checkpoint(run.checkpoint(stage, "best"))
+        assert best["epoch"] == int(np.argmax(scores))
+
+
+def test_equal_configurations_give_equal_parameters(
+    run: RunFolder, log_folder: Path, tmp_path: Path
+) -> None:
+    again = train(tiny_config(log_folder), tmp_path / "run")
+    assert_same_parameters(again, run)
+    other = parameters_of(train(tiny_config(log_folder, seed=1), tmp_path / "other"))
+    for stage in STAGES:
+        table = f"{stage}.last.features.candidate_embedding.table.weight"
+        assert not torch.equal(parameters_of(run)[table], other[table])
+
+
+@pytest.mark.parametrize("epochs_before", range(6))
+def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
+    run: RunFolder,
+    log_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epochs_before: int,
+) -> None:
+    """Interrupted at the end of an epoch, before its checkpoint: that epoch is done again."""
+    write, left = MetricsLog.write, [epochs_before]
+
+    def interrupt(log: MetricsLog, stage: str, epoch: int, metrics: dict[str, float]) -> None:
+        if not left[0]:
+            raise KeyboardInterrupt
+        left[0] -= 1
+        write(log, stage, epoch, metrics)
+
+    monkeypatch.setattr(MetricsLog, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config(log_folder), tmp_path / "run")
+    monkeypatch.undo()
+    torch.manual_seed(12345)
+    resumed = train(tiny_config(log_folder), tmp_path / "run", resume=True)
+    assert_same_parameters(resumed, run)
+    assert metrics_of(resumed.path) == metrics_of(run.path)
+    assert not list(resumed.path.rglob("*.tmp"))
+
+
+def test_resuming_a_finished_run_changes_nothing(
+    run: RunFolder, log_folder: Path, tmp_path: Path
+) -> None:
+    first = train(tiny_config(log_folder), tmp_path / "run")
+    before = (first.path / "metrics.csv").read_text()
+    assert_same_parameters(train(tiny_config(log_folder), first.path, resume=True), run)
+    assert (first.path / "metrics.csv").read_text() == before
+
+
+def test_a_finished_run_is_refused_without_resume(run: RunFolder, log_folder: Path) -> None:
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(RunError, match="holds a run already"):
+        train(tiny_config(log_folder), run.path)
+    with pytest.raises(RunError, match="another configuration"):
+        train(tiny_config(log_folder, seed=9), run.path, resume=True)
+    assert before == {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+
+
+def test_weights_with_ranges_train_a_generator_that_heeds_them(
+    log_folder: Path, tmp_path: Path
+) -> None:
+    folder = train(tiny_config(log_folder, reward=RANGED, epochs=3), tmp_path / "run")
+    heads = folder.load_generator().hypernetwork
+    assert heads.attention_head.weight.any()
+    assert heads.set_head.weight.any()
+    assert list(folder.contract.weights) == list(RANGED)
+
+
+def test_without_judges_no_judge_is_trained(log_folder: Path, tmp_path: Path) -> None:
+    config = tiny_config(log_folder)
+    data = dataclasses.replace(config.data, judge_share=0.0)
+    folder = train(dataclasses.replace(config, data=data), tmp_path / "run")
+    assert not folder.checkpoint("judge", "best").exists()
+    assert {stage for stage, _ in metrics_of(folder.path)} == {"evaluator", "generator"}
+
+
+@pytest.mark.parametrize("click_rate", [0.0, 1.0])
+def test_a_log_where_all_pages_end_alike_has_no_auc_but_trains(
+    tmp_path: Path, click_rate: float
+) -> None:
+    log = written(tmp_path / "log", uniform_log(0, pages=120, click_rate=click_rate))
+    folder = train(_bare(tiny_config(log)), tmp_path / "run")
+    figures = metrics_of(folder.path)
+    assert figures["evaluator", 1].keys() == EVALUATOR_METRICS - {"page_auc"}
+    assert figures["generator", 1].keys() == GENERATOR_METRICS
+
+
+def test_the_barest_schema_and_single_candidates_train(tmp_path: Path) -> None:
+    log = written(tmp_path / "log", uniform_log(0, pages=120, candidates=(1, 4), slots=3))
+    folder = train(_bare(tiny_config(log)), tmp_path / "run")
+    assert folder.load_generator().decoder.context == 0
+
+
+def _bare(config: TrainConfig) -> TrainConfig:
+    data = dataclasses.replace(config.data, score="score", validation_share=0.3)
+    return dataclasses.replace(config, data=data)
+
+
+def test_too_few_people_are_refused_with_the_numbers(tmp_path: Path) -> None:
+    log = written(tmp_path / "log", uniform_log(0, pages=9, people=1))
+    with pytest.raises(ConfigError, match=r"data\.log: 9 pages leave 9 to train and 0 to validate"):
+        train(_bare(tiny_config(log)), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_empty_log_is_refused(tmp_path: Path) -> None:
+    log = written(tmp_path / "log", uniform_log(0).select(np.zeros(0, np.int64)))
+    with pytest.raises(ConfigError, match="0 pages leave 0 to train"):
+        train(_bare(tiny_config(log)), tmp_path / "run")
+
+
+def test_a_page_above_the_limit_is_refused(tmp_path: Path) -> None:
+    log = written(tmp_path / "log", uniform_log(0, candidates=(513, 513), slots=3))
+    with pytest.raises(ConfigError, match="513 candidates on a page, not at most 512"):
+        train(_bare(tiny_config(log)), tmp_path / "run")
+
+
+def test_an_unknown_score_is_refused_before_anything_is_written(
+    log_folder: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(log_folder)
+    data = dataclasses.replace(config.data, score="seller")
+    with pytest.raises(ConfigError, match=r"data\.score: 'seller' is not a dense feature.*ctr_sco"):
+        train(dataclasses.replace(config, data=data), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_utility_is_refused_before_anything_is_trained(
+    log_folder: Path, tmp_path: Path
+) -> None:
+    config = tiny_config(log_folder, reward={"clix": UtilityConfig()})
+    with pytest.raises(ConfigError, match=r"reward\.clix: no such utility"):
+        train(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_diverged_training_says_so(log_folder: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(
+        tiny_config(log_folder),
+        evaluator=EvaluatorConfig(width=8, heads=2, epochs=3, learning_rate=1e30),
+    )
+    with pytest.raises(RunError, match=r"evaluator: the score of epoch 0 is .*diverged"):
+        train(config, tmp_path / "run")
+
+
+def test_count_parameters_counts_numbers() -> None:
+    assert count_parameters(torch.nn.Linear(3, 4)) == 3 * 4 + 4
+
+
+def test_the_held_out_evaluator_is_another_model(run: RunFolder) -> None:
+    ours, other = (run.load_evaluator(stage).state_dict() for stage in ("evaluator", "judge"))
+    trained = [name for name, _ in run.new_evaluator().named_parameters()]
+    assert [name for name in trained if torch.equal(ours[name], other[name])] == []

@@ -1,0 +1,57 @@
+"""A log whose behavior policy is known exactly: every order of a page's candidates as likely."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+
+BARE = FeatureSchema(user=(), candidate=(Feature("score", FeatureKind.DENSE),))
+"""The least that a schema can be: no user, no ids, no groups, no flags."""
+
+
+def uniform_log(
+    seed: int,
+    pages: int = 60,
+    *,
+    people: int = 12,
+    candidates: tuple[int, int] = (3, 6),
+    slots: int | None = None,
+    click_rate: float = 0.3,
+) -> ExposureLog:
+    """Pages of `candidates` (lowest, highest) items.
+
+    Args:
+        seed: Of everything.
+        pages: E.
+        people: How many they belong to.
+        candidates: The number of candidates is drawn from this range, ends included.
+        slots: Shown per page; None: all candidates.
+        click_rate: Of every slot.
+    """
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(candidates[0], candidates[1] + 1, pages)
+    shown = sizes if slots is None else np.minimum(sizes, slots)
+    slates = [rng.permutation(m)[:n] for m, n in zip(sizes, shown, strict=True)]
+    left = np.concatenate([m - np.arange(n) for m, n in zip(sizes, shown, strict=True)])
+    columns: dict[str, Any] = {
+        "slates": np.concatenate(slates).astype(np.int64),
+        "clicks": (rng.random(shown.sum()) < click_rate).astype(np.float32),
+        "log_propensity": -np.log(left).astype(np.float32),
+        "placement_propensity": np.repeat(1 / sizes, shown).astype(np.float32),
+    }
+    return ExposureLog(
+        schema=BARE,
+        page_ids=np.array([f"page-{page}" for page in range(pages)]),
+        person_ids=np.array([f"person-{person}" for person in rng.integers(people, size=pages)]),
+        timestamps=np.arange(pages, dtype=np.int64),
+        candidate_offsets=np.concatenate([[0], sizes.cumsum()]).astype(np.int64),
+        slate_offsets=np.concatenate([[0], shown.cumsum()]).astype(np.int64),
+        user={},
+        candidate={"score": rng.standard_normal(sizes.sum()).astype(np.float32)},
+        candidate_names=np.array([f"item-{item}" for item in rng.integers(1000, size=sizes.sum())]),
+        **columns,
+    )
