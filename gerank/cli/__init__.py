@@ -29,4 +29,4 @@ app.command()(rerank.rerank)
 def main() -> None:
     """Entry point. Exit codes: 0 done, 1 failure, 2 usage."""
     with exit_on_error():
-        app()
+        app(prog_name="gerank")

@@ -85,7 +85,8 @@ def _local(model: Path) -> Rerank:
 def _answer(lines: list[Line], ask: Rerank, path: Path) -> list[dict[str, Any]]:
     starts = range(0, len(lines), _AT_ONCE)
     answers: list[dict[str, Any]] = []
-    for start in track(starts, description="rerank", console=err, transient=True):
+    quiet = not err.is_terminal
+    for start in track(starts, "rerank", console=err, transient=True, disable=quiet):
         answers += _answer_some(lines[start : start + _AT_ONCE], ask, path)
     return answers
 

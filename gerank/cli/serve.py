@@ -31,8 +31,8 @@ def serve(
             raise KeyboardInterrupt
 
         signal.signal(signal.SIGTERM, drain)
-        say(f"serving {artifact.model_version} on {host}:{server.port}")
         try:
+            say(f"serving {artifact.model_version} on {host}:{server.port}")
             server.wait()
         except KeyboardInterrupt:
             say("draining")

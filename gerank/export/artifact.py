@@ -139,7 +139,10 @@ def load_artifact(path: Path) -> Artifact:
     except RuntimeError as error:
         raise ArtifactError(f"{path}: torch refuses it: {str(error).splitlines()[0]}") from None
     artifact = Artifact(module, contract, manifest)
-    differs = golden.difference(answer, artifact.rerank(batch))
+    try:
+        differs = golden.difference(answer, artifact.rerank(batch))
+    except RuntimeError as error:
+        differs = f"golden requests fail: {str(error).splitlines()[-1]}"
     if differs:
         raise ArtifactError(f"{path}: {differs}; it was written with {manifest['versions']}")
     return artifact
@@ -176,7 +179,7 @@ def _read_records(path: Path) -> dict[str, bytes]:
     except Exception as error:  # on altered bytes zipfile and what it calls fail in many ways
         raise ArtifactError(f"{path}: not an artifact, truncated or altered: {error}") from None
     if "extra/gerank.json" not in records:
-        raise ArtifactError(f"{path}: a foreign archive, without gerank.json")
+        raise ArtifactError(f"{path}: no gerank.json in it: a foreign or truncated archive")
     return records
 
 

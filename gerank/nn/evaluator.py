@@ -70,7 +70,8 @@ class JudgedItems(NamedTuple):
 class Evaluator(nn.Module):
     """Five channels (pooling, per-slot MLP, self-attention, GRU, pairwise products) and an MLP.
 
-    The page heads read the concatenated channels. The per-slot head reads them, the item vectors of
+    The page heads read the concatenated channels; that of any click corrects what the slots' clicks
+    would give if they were independent. The per-slot head reads them, the item vectors of
     the slot and its neighbours, and the slot's outputs of the attention and the GRU: one head
     serves all slots, where N separate outputs would each have to learn what an item is.
 
@@ -103,6 +104,8 @@ class Evaluator(nn.Module):
         channels = 3 * wide + 8 * slots + slots * (slots + 1) // 2
         self.page = nn.Sequential(mlp(channels, 2 * wide, wide), nn.ReLU())
         self.page_click = nn.Linear(wide, 1)
+        nn.init.zeros_(self.page_click.weight)
+        nn.init.zeros_(self.page_click.bias)
         self.click_count = nn.Linear(wide, slots + 1)
         self.slot_click = mlp(6 * wide, wide, 1)
 
@@ -156,11 +159,26 @@ class Evaluator(nn.Module):
         shown = keep(page, mask)
         above, below = functional.pad(shown, (0, 0, 1, -1)), functional.pad(shown, (0, 0, -1, 1))
         per_slot = torch.cat([page, above, below, attended, read, tiled], dim=-1)
+        slot_click = self.slot_click(per_slot).squeeze(-1)
         return FeedbackLogits(
-            self.page_click(whole).squeeze(-1),
+            any_click_logit(slot_click, mask) + self.page_click(whole).squeeze(-1),
             self.click_count(whole),
-            self.slot_click(per_slot).squeeze(-1),
+            slot_click,
         )
+
+
+def any_click_logit(slot_click: Tensor, mask: Tensor) -> Tensor:
+    """Logit of 1 - prod_n (1 - p_n), were the slots' clicks independent: where a page head starts.
+
+    Args:
+        slot_click: [E, N]. Logits.
+        mask: [E, N] bool. True = filled.
+
+    Returns:
+        [E]. log(e^s - 1) with s = -sum_n log(1 - p_n); bounded for an empty page.
+    """
+    nothing = (functional.softplus(slot_click) * mask).sum(1).clamp(min=1e-6)
+    return nothing + torch.log(-torch.expm1(-nothing))
 
 
 def gather_slates(columns: Tensor, slates: Tensor) -> Tensor:
