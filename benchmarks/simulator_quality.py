@@ -61,13 +61,14 @@ def tables(run_folder: RunFolder, test: SimulatorConfig) -> list[Table]:
 
 def main() -> None:
     arguments = options(__doc__).parse_args()
-    pages, tests = (3000, 500) if arguments.quick else (30000, 4000)
+    tests = 500 if arguments.quick else 4000
     rows: list[Row] = []
-    for experiment, name, truth_reward in (
-        ("M=20 N=10, learned evaluator", "simulator", False),
-        ("M=8 N=4, learned evaluator", "simulator_small", False),
-        ("M=8 N=4, truth as reward", "simulator_small", True),
+    for experiment, name, pages, truth_reward in (
+        ("M=20 N=10, learned evaluator", "simulator", 30000, False),
+        ("M=8 N=4, learned evaluator", "simulator_small", 60000, False),
+        ("M=8 N=4, truth as reward", "simulator_small", 30000, True),
     ):
+        pages = 2000 if arguments.quick else pages
         with tempfile.TemporaryDirectory() as folder:
             found = run(Path(folder), name, pages, tests, truth_reward=truth_reward)
         rows += [
