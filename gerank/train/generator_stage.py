@@ -15,7 +15,7 @@ from gerank.nn.generator import Generator
 from gerank.rl.advantages import exposed_page, leave_one_out
 from gerank.rl.policy_losses import reinforce
 from gerank.rl.rewards import weighted_reward
-from gerank.train.config import Baseline, ConfigError, GeneratorConfig, UtilityConfig
+from gerank.train.config import Baseline, GeneratorConfig, UtilityConfig
 from gerank.train.pages import as_requests, row_batches
 from gerank.train.reward import Reward
 from gerank.train.stage import Metrics
@@ -40,8 +40,6 @@ class GeneratorStage:
         slots: int,
         seed: int,
     ) -> None:
-        if config.baseline is Baseline.LEAVE_ONE_OUT and config.slates_per_request < 2:
-            raise ConfigError("generator.slates_per_request: leave_one_out needs 2 or more, not 1")
         self.model = generator
         self.epochs = config.epochs
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)

@@ -43,7 +43,8 @@ def random_evaluator(seed: int, slots: int = MAX_SLOTS) -> Evaluator:
     shape = EvaluatorShape(slots, width=12, embedding_width=3, heads=3, dropout=0.2)
     evaluator = Evaluator(CONTRACT.schema, shape)
     with torch.no_grad():
-        evaluator.repeats_side.weight.normal_()  # training starts it at zero
+        for started_at_zero in (evaluator.repeats_side, evaluator.page_click):
+            started_at_zero.weight.normal_()
     _fit(evaluator)
     return evaluator.eval()
 

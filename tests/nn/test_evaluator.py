@@ -10,12 +10,15 @@ from torch.nn.functional import pad
 from gerank.data.batch import RerankBatch
 from gerank.nn.evaluator import (
     Evaluator,
+    EvaluatorShape,
     FeedbackLogits,
     JudgedItems,
+    any_click_logit,
     feedback_loss,
     group_repeats,
+    keep_dropout,
 )
-from tests.data.request_cases import MAX_SLOTS
+from tests.data.request_cases import CONTRACT, MAX_SLOTS
 from tests.nn.batches import (
     moved,
     padded,
@@ -191,6 +194,35 @@ def test_dropout_is_for_training_only(seed: int) -> None:
     assert differ(judge(evaluator, batch, slates), judge(evaluator, batch, slates)) != []
 
 
+def test_features_are_dropped_alike_in_all_slots(seed: int) -> None:
+    torch.manual_seed(seed)
+    dropped = keep_dropout(torch.ones(50, 4, 20), torch.nn.Dropout(0.3))
+    assert torch.equal(dropped, dropped[:, :1].expand(-1, 4, -1))
+    values = torch.tensor([0.0, 1 / 0.7])
+    assert torch.isclose(dropped.unsqueeze(-1), values).any(-1).all()
+    assert 0.5 < (dropped > 0).float().mean().item() < 0.9
+
+
+def test_a_fresh_page_head_takes_slots_for_independent(seed: int) -> None:
+    torch.manual_seed(seed)
+    evaluator = Evaluator(CONTRACT.schema, EvaluatorShape(MAX_SLOTS, 12, 3, 3)).eval()
+    batch = random_batch(seed)
+    slates = random_slates(batch, seed)
+    logits = judge(evaluator, batch, slates)
+    filled = slates.squeeze(1) >= 0
+    missed = torch.where(filled, 1 - logits.slot_click[:, : filled.size(1)].sigmoid(), 1.0)
+    torch.testing.assert_close(logits.page_click.sigmoid(), 1 - missed.prod(1), atol=1e-5, rtol=0)
+
+
+def test_any_click_is_finite_for_certain_and_impossible_clicks() -> None:
+    slots = torch.tensor([[-200.0, -200.0], [200.0, 200.0], [0.0, 0.0]], requires_grad=True)
+    logits = any_click_logit(slots, torch.tensor([[True, True], [True, True], [False, False]]))
+    logits.sum().backward()
+    assert logits.isfinite().all()
+    assert slots.grad is not None
+    assert slots.grad.isfinite().all()
+
+
 def test_gradients_reach_every_parameter(seed: int) -> None:
     evaluator, batch = random_evaluator(seed), random_batch(seed, requests=40)
     slates = random_slates(batch, seed)
@@ -207,7 +239,7 @@ def test_the_loss_is_the_hand_computed_one() -> None:
         click_count=torch.tensor([[0.1, 0.2, -0.4], [1.0, -0.5, 0.0]]),
         slot_click=torch.tensor([[0.5, -0.7], [0.9, 123.0]]),
     )
-    clicks = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    clicks = torch.tensor([[0.0, 1.0], [0.0, 0.0]])
     mask = torch.tensor([[True, True], [True, False]])
 
     def minus_log(logit: float, happened: bool) -> float:
@@ -215,10 +247,10 @@ def test_the_loss_is_the_hand_computed_one() -> None:
 
     page = (minus_log(0.3, True) + minus_log(-1.2, False)) / 2
     counts = [
-        math.log(math.exp(0.1) + math.exp(0.2) + math.exp(-0.4)) + 0.4,
+        math.log(math.exp(0.1) + math.exp(0.2) + math.exp(-0.4)) - 0.2,
         math.log(math.e + math.exp(-0.5) + 1.0) - 1.0,
     ]
-    slots = minus_log(0.5, True) + minus_log(-0.7, True) + minus_log(0.9, False)
+    slots = minus_log(0.5, False) + minus_log(-0.7, True) + minus_log(0.9, False)
     expected = page + sum(counts) / 2 + slots / 2
     assert feedback_loss(logits, clicks, mask).item() == pytest.approx(expected, rel=1e-5)
 

@@ -77,10 +77,11 @@ def test_a_set_that_agrees_has_zscores_of_0(level: float) -> None:
 @pytest.mark.parametrize("largest", [1e18, 1e30, torch.finfo(torch.float32).max])
 def test_huge_values_leave_the_vectors_finite(largest: float, encoder: FeatureEncoder) -> None:
     batch = random_batch(0)
-    dense = batch.candidate_dense.clone()
-    dense[:, 0], dense[:, 1] = largest, -largest
-    vectors = encoder.candidates(dense, batch.candidate_ids, batch.candidate_mask)
-    assert vectors.isfinite().all()
+    every = torch.ones_like(batch.candidate_mask)
+    for signs in ([1, 1, 1], [1, -1, 1], [-1, -1, 1]):
+        dense = batch.candidate_dense.clone()
+        dense[:, :3] = largest * torch.tensor(signs).view(1, 3, 1)
+        assert encoder.candidates(dense, batch.candidate_ids, every).isfinite().all()
 
 
 def test_zscores_do_not_know_the_scale_of_a_feature(seed: int) -> None:

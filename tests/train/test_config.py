@@ -60,7 +60,7 @@ def test_packaged_configurations_are_valid(name: str) -> None:
         TrainConfig(DataConfig(Path("/pages"))),
         TrainConfig(
             DataConfig(Path('/my "pages"\\2026 [é]\n'), 7, "ctr", 0.25, 0.0, 3),
-            EvaluatorConfig(24, 3, 6, 0.0, 1, 2, 1e-7, 0.0),
+            EvaluatorConfig(24, 3, 6, 0.0, 1, 2, 1e-7, 0.0, 9),
             GeneratorConfig(8, 9, 1, 2, 3, 4, 5, Baseline.LEAVE_ONE_OUT, 1e-5, 0.5, 0.01, 2.0),
             {"clicks": UtilityConfig(0.0, 2.0, 1.5), 'kind of é."x"_diversity': UtilityConfig()},
             seed=11,
@@ -136,6 +136,8 @@ BAD_VALUES = [
     ("evaluator.learning_rate", "inf"),
     ("evaluator.learning_rate", '"fast"'),
     ("evaluator.weight_decay", "-1.0"),
+    ("evaluator.page_slots", "-1"),
+    ("evaluator.page_slots", "129"),
     ("generator.width", "1000"),
     ("generator.attention_width", "0"),
     ("generator.embedding_width", "-1"),

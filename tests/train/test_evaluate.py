@@ -200,7 +200,7 @@ def test_a_log_of_another_schema_is_refused(
     run: RunFolder, change: Callable[[FeatureSchema], FeatureSchema], words: str
 ) -> None:
     schema = change(LOG.schema)
-    user = {f.name: values for f, values in zip(schema.user, LOG.user.values(), strict=True)}
+    user = {f.name: LOG.user.get(f.name, LOG.user["taste_0"]) for f in schema.user}
     other = dataclasses.replace(LOG, schema=schema, user=user)
     with pytest.raises(RunError, match=words):
         compared_slates(run, other)

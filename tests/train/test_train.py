@@ -13,6 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.train.config import ConfigError, EvaluatorConfig, TrainConfig, UtilityConfig
+from gerank.train.evaluate import evaluate
 from gerank.train.run_folder import STAGES, RunError, RunFolder, read_checkpoint
 from gerank.train.stage import MetricsLog
 from gerank.train.train import count_parameters, train
@@ -149,6 +150,17 @@ def test_weights_with_ranges_train_a_generator_that_heeds_them(
     assert heads.attention_head.weight.any()
     assert heads.set_head.weight.any()
     assert list(folder.contract.weights) == list(RANGED)
+
+
+def test_an_evaluator_may_learn_from_longer_pages_than_it_judges(tmp_path: Path) -> None:
+    log = written(tmp_path / "log", uniform_log(0, pages=120))
+    config = _bare(tiny_config(log))
+    longer = dataclasses.replace(config.evaluator, page_slots=5)
+    folder = train(dataclasses.replace(config, evaluator=longer), tmp_path / "run")
+    assert folder.load_evaluator("evaluator").shape.slots == 5
+    assert folder.contract.max_slots == config.data.slots == 3
+    table = evaluate(folder, uniform_log(1), None).tables[0]
+    assert all(isinstance(row[1], float) for row in table.rows)
 
 
 def test_without_judges_no_judge_is_trained(log_folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""`gerank serve` in a process of its own: the same slates over the wire, and a clean end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import done, gerank, start
+from tests.cli.conftest import Journey
+
+
+@contextmanager
+def serving(model: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The process and its address."""
+    with start("serve", "--model", model, "--port", 0) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("serving "), process.stderr and process.stderr.read()
+            yield process, line.split()[-1]
+        finally:
+            process.kill()
+
+
+def test_the_server_answers_as_the_artifact_and_drains_on_sigterm(
+    journey: Journey, requests_file: Path, tmp_path: Path
+) -> None:
+    local, remote = tmp_path / "local.jsonl", tmp_path / "remote.jsonl"
+    done("rerank", "--model", journey.model, "--input", requests_file, "--output", local)
+    with serving(journey.model) as (process, address):
+        done("rerank", "--server", address, "--input", requests_file, "--output", remote)
+        refused_by_server(address, requests_file, tmp_path)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert "draining" in out
+        assert "Traceback" not in err
+    for left, right in zip(
+        *(path.read_text().splitlines() for path in (local, remote)), strict=True
+    ):
+        ours, theirs = json.loads(left), json.loads(right)
+        for mine, other in zip(ours["slate"], theirs["slate"], strict=True):
+            assert mine.pop("log_prob") == pytest.approx(other.pop("log_prob"), abs=1e-5)
+        assert ours == theirs
+
+
+def refused_by_server(address: str, requests_file: Path, tmp_path: Path) -> None:
+    """A bad request costs its file its answer and the server nothing."""
+    page = json.loads(requests_file.read_text().splitlines()[0])
+    source, target = tmp_path / "bad.jsonl", tmp_path / "none.jsonl"
+    source.write_text(f"{json.dumps(page)}\n{json.dumps(page | {'slots': 99})}\n")
+    result = gerank("rerank", "--server", address, "--input", source, "--output", target)
+    assert result.code == 1
+    assert f"{source}:2: " in result.err
+    assert "slots" in result.err
+    assert "99" in result.err
+    assert not target.exists()
+    source.write_text(f"{json.dumps(page)}\n")
+    done("rerank", "--server", address, "--input", source, "--output", target)
+
+
+def test_sigint_ends_it_too(journey: Journey) -> None:
+    with serving(journey.model) as (process, _):
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
+        assert process.returncode == 0
+        assert "draining" in out
+
+
+def test_a_port_in_use_is_named(journey: Journey) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = gerank("serve", "--model", journey.model, "--port", port)
+    assert result.code == 1
+    assert f"127.0.0.1:{port}" in result.err
+    assert "in use" in result.err
+    assert "Traceback" not in result.err
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:{free}", "no.such.host.invalid:1", "nonsense"])
+def test_a_server_that_is_not_there_is_named(
+    requests_file: Path, tmp_path: Path, address: str
+) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        free = unused.getsockname()[1]
+    address, target = address.format(free=free), tmp_path / "slates.jsonl"
+    target.write_text("old")
+    result = gerank("rerank", "--server", address, "--input", requests_file, "--output", target)
+    assert result.code == 1
+    assert f"server {address}: " in result.err
+    assert "Traceback" not in result.err
+    assert target.read_text() == "old"

@@ -1,0 +1,35 @@
+"""What must stay cheap to import: the package itself, and the command line up to its help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.command import environment
+
+HEAVY = {"torch", "numpy", "pyarrow", "grpc", "tensorboard"}
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The heavy packages that a fresh interpreter has after the statement."""
+    code = f"{statement}\nimport sys\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return HEAVY & set(result.stdout.split())
+
+
+@pytest.mark.parametrize("module", ["gerank", "gerank.version", "gerank.cli"])
+def test_this_import_costs_no_heavy_package(module: str) -> None:
+    assert loaded_by(f"import {module}") == set()
+
+
+def test_the_ops_do_import_torch() -> None:
+    assert "torch" in loaded_by("import gerank.ops")
