@@ -17,6 +17,7 @@ import gerank
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
+_TITLES = ("experiment", "table")
 
 
 def options(description: str) -> argparse.ArgumentParser:
@@ -64,11 +65,20 @@ def _processor() -> str:
 
 
 def _print(script: str, rows: list[Row]) -> None:
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = Table(*columns, title=script, title_justify="left")
-    for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in columns))
-    Console(width=None).print(table)
+    """A table per `experiment` and `table` that rows name; one for all where they name none."""
+    console = Console()
+    names = dict.fromkeys(_title(row) for row in rows)
+    for name in names:
+        some = [row for row in rows if _title(row) == name]
+        columns = [c for c in dict.fromkeys(c for r in some for c in r) if c not in _TITLES]
+        table = Table(*columns, title=name or script, title_justify="left")
+        for row in some:
+            table.add_row(*(_cell(row.get(column)) for column in columns))
+        console.print(table)
+
+
+def _title(row: Row) -> str:
+    return ": ".join(str(row[key]) for key in _TITLES if key in row)
 
 
 def _cell(value: object) -> str:
