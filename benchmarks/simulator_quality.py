@@ -65,7 +65,7 @@ def main() -> None:
     rows: list[Row] = []
     for experiment, name, pages, truth_reward in (
         ("M=20 N=10, learned evaluator", "simulator", 30000, False),
-        ("M=8 N=4, learned evaluator", "simulator_small", 60000, False),
+        ("M=8 N=4, learned evaluator", "simulator_small", 90000, False),
         ("M=8 N=4, truth as reward", "simulator_small", 30000, True),
     ):
         pages = 2000 if arguments.quick else pages

@@ -26,12 +26,16 @@ struct RequestView {
 };
 
 // Every 64-bit group and dedup key is replaced by its leader: the lowest candidate that carries it.
-// A leader indexes a table of M entries, which a key cannot.
-struct Attributes {
-  uint16_t flags[kMaxCandidates];                // bit q: the candidate has flag q
-  int16_t group[kMaxGroupKeys][kMaxCandidates];  // leader of the group; -1: none
-  int16_t dedup[kMaxCandidates];                 // leader of the dedup key; itself: none
+// A leader indexes a table of M entries, which a key cannot. `kCapacity` is at least M: where
+// memory is scarce, small requests take little of it.
+template <int kCapacity>
+struct BasicAttributes {
+  uint16_t flags[kCapacity];                // bit q: the candidate has flag q
+  int16_t group[kMaxGroupKeys][kCapacity];  // leader of the group; -1: none
+  int16_t dedup[kCapacity];                 // leader of the dedup key; itself: none
 };
+
+using Attributes = BasicAttributes<kMaxCandidates>;
 
 // Scratch of `find_leaders`: an open-addressing table, at most half full.
 struct LeaderTable {
@@ -65,13 +69,15 @@ GERANK_HOST_DEVICE void find_leaders(const int64_t* values, int stride, int coun
   }
 }
 
+GERANK_HOST_DEVICE uint16_t flag_bits(const RequestView& request, int candidate) {
+  const bool* own = request.flags + static_cast<int64_t>(candidate) * request.num_flags;
+  uint32_t bits = 0;
+  for (int q = 0; q < request.num_flags; ++q) bits |= static_cast<uint32_t>(own[q]) << q;
+  return static_cast<uint16_t>(bits);
+}
+
 GERANK_HOST_DEVICE void find_flags(const RequestView& request, Attributes& attributes) {
-  for (int m = 0; m < request.num_candidates; ++m) {
-    const bool* own = request.flags + static_cast<int64_t>(m) * request.num_flags;
-    uint32_t bits = 0;
-    for (int q = 0; q < request.num_flags; ++q) bits |= static_cast<uint32_t>(own[q]) << q;
-    attributes.flags[m] = static_cast<uint16_t>(bits);
-  }
+  for (int m = 0; m < request.num_candidates; ++m) attributes.flags[m] = flag_bits(request, m);
 }
 
 // A negative group is none: it is in no prefix and under no rule.

@@ -4,5 +4,6 @@
 #if defined(__CUDACC__)
 #define GERANK_HOST_DEVICE __host__ __device__ __forceinline__
 #else
-#define GERANK_HOST_DEVICE inline
+// Always: code compiled for several instruction sets must not share out-of-line copies.
+#define GERANK_HOST_DEVICE inline __attribute__((always_inline))
 #endif

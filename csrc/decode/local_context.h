@@ -10,25 +10,35 @@
 namespace gerank {
 
 // The candidates placed in the slots before the current one, pinned ones included.
-struct Prefix {
-  int size;                                          // empty slots are not counted
-  uint32_t present;                                  // bit q: some placed candidate has flag q
-  int16_t flag_count[kMaxFlags];                     // placed candidates that have the flag
-  int16_t last_slot[kMaxGroupKeys][kMaxCandidates];  // by group leader; -1: not in the prefix
+template <int kCapacity>
+struct BasicPrefix {
+  int size;                                     // empty slots are not counted
+  uint32_t present;                             // bit q: some placed candidate has flag q
+  int16_t flag_count[kMaxFlags];                // placed candidates that have the flag
+  int16_t last_slot[kMaxGroupKeys][kCapacity];  // by group leader; -1: not in the prefix
 };
 
-GERANK_HOST_DEVICE void clear_prefix(int num_candidates, int num_groups, Prefix& prefix) {
+using Prefix = BasicPrefix<kMaxCandidates>;
+
+// `threads` threads may share the work, each calling with its own `thread`; one does it all.
+template <int kCapacity>
+GERANK_HOST_DEVICE void clear_prefix(int num_candidates, int num_groups,
+                                     BasicPrefix<kCapacity>& prefix, int thread = 0,
+                                     int threads = 1) {
+  for (int k = 0; k < num_groups; ++k) {
+    for (int m = thread; m < num_candidates; m += threads) prefix.last_slot[k][m] = -1;
+  }
+  if (thread != 0) return;
   prefix.size = 0;
   prefix.present = 0;
   for (int q = 0; q < kMaxFlags; ++q) prefix.flag_count[q] = 0;
-  for (int k = 0; k < num_groups; ++k) {
-    for (int m = 0; m < num_candidates; ++m) prefix.last_slot[k][m] = -1;
-  }
 }
 
 // Appends `candidate`, which took `slot`; slots come in ascending order.
-GERANK_HOST_DEVICE void extend_prefix(const Attributes& attributes, int num_groups, int num_flags,
-                                      int slot, int candidate, Prefix& prefix) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void extend_prefix(const BasicAttributes<kCapacity>& attributes, int num_groups,
+                                      int num_flags, int slot, int candidate,
+                                      BasicPrefix<kCapacity>& prefix) {
   const uint32_t flags = attributes.flags[candidate];
   prefix.size += 1;
   prefix.present |= flags;
@@ -40,16 +50,16 @@ GERANK_HOST_DEVICE void extend_prefix(const Attributes& attributes, int num_grou
 }
 
 // The share of the prefix that has the flag; 0 while the prefix is empty.
-template <typename scalar_t>
-GERANK_HOST_DEVICE scalar_t flag_share(const Prefix& prefix, int flag) {
+template <typename scalar_t, int kCapacity>
+GERANK_HOST_DEVICE scalar_t flag_share(const BasicPrefix<kCapacity>& prefix, int flag) {
   const int size = prefix.size > 0 ? prefix.size : 1;
   return static_cast<scalar_t>(prefix.flag_count[flag]) / static_cast<scalar_t>(size);
 }
 
 // The slot's term `index` of the S = Q + 1 that all candidates share: Q shares, then n / slots.
-template <typename scalar_t>
-GERANK_HOST_DEVICE scalar_t shared_term(const Prefix& prefix, int num_flags, int slot, int slots,
-                                        int index) {
+template <typename scalar_t, int kCapacity>
+GERANK_HOST_DEVICE scalar_t shared_term(const BasicPrefix<kCapacity>& prefix, int num_flags,
+                                        int slot, int slots, int index) {
   if (index < num_flags) return flag_share<scalar_t>(prefix, index);
   return static_cast<scalar_t>(slot) / static_cast<scalar_t>(slots);
 }
@@ -61,8 +71,10 @@ GERANK_HOST_DEVICE scalar_t shared_term(const Prefix& prefix, int num_flags, int
 constexpr int kSeenBit = kMaxFlags;
 constexpr int kRecentBit = kMaxFlags + kMaxGroupKeys;
 
-GERANK_HOST_DEVICE uint32_t context_class(const Attributes& attributes, const Prefix& prefix,
-                                          int num_groups, int slot, int64_t window, int candidate) {
+template <int kCapacity>
+GERANK_HOST_DEVICE uint32_t context_class(const BasicAttributes<kCapacity>& attributes,
+                                          const BasicPrefix<kCapacity>& prefix, int num_groups,
+                                          int slot, int64_t window, int candidate) {
   uint32_t bits = attributes.flags[candidate] & prefix.present;
   for (int k = 0; k < num_groups; ++k) {
     const int leader = attributes.group[k][candidate];

@@ -32,27 +32,33 @@ enum Obstacle : int {
 //     open_slot(request, attributes, slot, rules);      // then: obstacle(..., candidate)
 //     fill_slot(request, attributes, slot, candidate, rules);
 //   }
-struct Rules {
-  bool has_spacing;               // some window > 0
-  bool has_quotas;                // some min > 0 or max >= 0
-  int free_slots;                 // not pinned and not yet filled
-  uint32_t required;              // flags that the open slot must have
-  uint32_t exhausted;             // flags that the open slot must not have
-  int16_t delivered[kMaxFlags];   // members of the flag in filled slots and later pins
-  int16_t occupant[kMaxSlots];    // filled slots and later pins; -1: empty
-  uint8_t taken[kMaxCandidates];  // by dedup leader: placed or reserved
-  uint8_t count[kMaxCandidates];  // scratch of open_slot, by group leader; zero between calls
-  uint8_t blocked[kMaxGroupKeys][kMaxCandidates];  // by group leader: slot + 1 where it is too much
+template <int kCapacity>
+struct BasicRules {
+  bool has_spacing;              // some window > 0
+  bool has_quotas;               // some min > 0 or max >= 0
+  int free_slots;                // not pinned and not yet filled
+  uint32_t required;             // flags that the open slot must have
+  uint32_t exhausted;            // flags that the open slot must not have
+  int16_t delivered[kMaxFlags];  // members of the flag in filled slots and later pins
+  int16_t occupant[kMaxSlots];   // filled slots and later pins; -1: empty
+  uint8_t taken[kCapacity];      // by dedup leader: placed or reserved
+  uint8_t count[kCapacity];      // scratch of open_slot, by group leader; zero between calls
+  uint8_t blocked[kMaxGroupKeys][kCapacity];  // by group leader: slot + 1 where it is too much
 };
 
-GERANK_HOST_DEVICE void count_flags(const Attributes& attributes, int num_flags, int candidate,
-                                    int step, Rules& rules) {
+using Rules = BasicRules<kMaxCandidates>;
+
+template <int kCapacity>
+GERANK_HOST_DEVICE void count_flags(const BasicAttributes<kCapacity>& attributes, int num_flags,
+                                    int candidate, int step, BasicRules<kCapacity>& rules) {
   for (int q = 0; q < num_flags; ++q) {
     if ((attributes.flags[candidate] >> q) & 1) rules.delivered[q] += static_cast<int16_t>(step);
   }
 }
 
-GERANK_HOST_DEVICE void find_rule_classes(const RequestView& request, Rules& rules) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void find_rule_classes(const RequestView& request,
+                                          BasicRules<kCapacity>& rules) {
   rules.has_spacing = false;
   rules.has_quotas = false;
   for (int k = 0; k < request.num_groups; ++k) rules.has_spacing |= request.spacing[2 * k] > 0;
@@ -61,13 +67,22 @@ GERANK_HOST_DEVICE void find_rule_classes(const RequestView& request, Rules& rul
   }
 }
 
-GERANK_HOST_DEVICE void begin_rules(const RequestView& request, const Attributes& attributes,
-                                    Rules& rules) {
-  find_rule_classes(request, rules);
-  for (int m = 0; m < request.num_candidates; ++m) rules.taken[m] = rules.count[m] = 0;
+// `threads` threads may share the work, each calling with its own `thread`; one does it all.
+template <int kCapacity>
+GERANK_HOST_DEVICE void clear_rules(const RequestView& request, BasicRules<kCapacity>& rules,
+                                    int thread = 0, int threads = 1) {
+  const int M = request.num_candidates;
+  for (int m = thread; m < M; m += threads) rules.taken[m] = rules.count[m] = 0;
   for (int k = 0; k < request.num_groups; ++k) {
-    for (int m = 0; m < request.num_candidates; ++m) rules.blocked[k][m] = 0;
+    for (int m = thread; m < M; m += threads) rules.blocked[k][m] = 0;
   }
+}
+
+// Reserves what is pinned. After clear_rules.
+template <int kCapacity>
+GERANK_HOST_DEVICE void reserve_pins(const RequestView& request,
+                                     const BasicAttributes<kCapacity>& attributes,
+                                     BasicRules<kCapacity>& rules) {
   for (int q = 0; q < request.num_flags; ++q) rules.delivered[q] = 0;
   rules.free_slots = 0;
   for (int slot = 0; slot < request.slots; ++slot) {
@@ -82,9 +97,19 @@ GERANK_HOST_DEVICE void begin_rules(const RequestView& request, const Attributes
   }
 }
 
+template <int kCapacity>
+GERANK_HOST_DEVICE void begin_rules(const RequestView& request,
+                                    const BasicAttributes<kCapacity>& attributes,
+                                    BasicRules<kCapacity>& rules) {
+  find_rule_classes(request, rules);
+  clear_rules(request, rules);
+  reserve_pins(request, attributes, rules);
+}
+
 // Counts one slot of a run, and blocks its group when the run has no room for one more.
-GERANK_HOST_DEVICE void enter_run(const Attributes& attributes, int key, int64_t cap, int slot,
-                                  int stamp, Rules& rules) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void enter_run(const BasicAttributes<kCapacity>& attributes, int key,
+                                  int64_t cap, int slot, int stamp, BasicRules<kCapacity>& rules) {
   const int occupant = rules.occupant[slot];
   if (occupant < 0) return;
   const int leader = attributes.group[key][occupant];
@@ -93,7 +118,9 @@ GERANK_HOST_DEVICE void enter_run(const Attributes& attributes, int key, int64_t
   if (rules.count[leader] >= cap) rules.blocked[key][leader] = static_cast<uint8_t>(stamp);
 }
 
-GERANK_HOST_DEVICE void leave_run(const Attributes& attributes, int key, int slot, Rules& rules) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void leave_run(const BasicAttributes<kCapacity>& attributes, int key, int slot,
+                                  BasicRules<kCapacity>& rules) {
   const int occupant = rules.occupant[slot];
   if (occupant < 0) return;
   const int leader = attributes.group[key][occupant];
@@ -102,8 +129,10 @@ GERANK_HOST_DEVICE void leave_run(const Attributes& attributes, int key, int slo
 
 // Marks the groups of one key that may not take `slot`: slides over every run of `window` slots
 // that contains it, in O(window). A window longer than the slate is the whole slate.
-GERANK_HOST_DEVICE void block_groups(const RequestView& request, const Attributes& attributes,
-                                     int key, int slot, Rules& rules) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void block_groups(const RequestView& request,
+                                     const BasicAttributes<kCapacity>& attributes, int key,
+                                     int slot, BasicRules<kCapacity>& rules) {
   const int64_t cap = request.spacing[2 * key + 1];
   int64_t window = request.spacing[2 * key];
   if (window <= 0 || cap <= 0) return;  // cap 0 bars every group: see breaks_spacing
@@ -119,7 +148,8 @@ GERANK_HOST_DEVICE void block_groups(const RequestView& request, const Attribute
   for (int j = last; j < last + length; ++j) leave_run(attributes, key, j, rules);
 }
 
-GERANK_HOST_DEVICE void bind_quotas(const RequestView& request, Rules& rules) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void bind_quotas(const RequestView& request, BasicRules<kCapacity>& rules) {
   rules.required = rules.exhausted = 0;
   for (int q = 0; q < request.num_flags; ++q) {
     const int64_t owed = request.quotas[2 * q] - rules.delivered[q];
@@ -130,14 +160,19 @@ GERANK_HOST_DEVICE void bind_quotas(const RequestView& request, Rules& rules) {
 }
 
 // Prepares `obstacle` for an unpinned slot.
-GERANK_HOST_DEVICE void open_slot(const RequestView& request, const Attributes& attributes,
-                                  int slot, Rules& rules) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void open_slot(const RequestView& request,
+                                  const BasicAttributes<kCapacity>& attributes, int slot,
+                                  BasicRules<kCapacity>& rules) {
   bind_quotas(request, rules);
   for (int k = 0; k < request.num_groups; ++k) block_groups(request, attributes, k, slot, rules);
 }
 
-GERANK_HOST_DEVICE bool breaks_spacing(const RequestView& request, const Attributes& attributes,
-                                       const Rules& rules, int slot, int candidate) {
+template <int kCapacity>
+GERANK_HOST_DEVICE bool breaks_spacing(const RequestView& request,
+                                       const BasicAttributes<kCapacity>& attributes,
+                                       const BasicRules<kCapacity>& rules, int slot,
+                                       int candidate) {
   for (int k = 0; k < request.num_groups; ++k) {
     const int leader = attributes.group[k][candidate];
     if (leader < 0 || request.spacing[2 * k] <= 0) continue;
@@ -147,8 +182,10 @@ GERANK_HOST_DEVICE bool breaks_spacing(const RequestView& request, const Attribu
 }
 
 // What stands between the candidate and the open slot.
-GERANK_HOST_DEVICE Obstacle obstacle(const RequestView& request, const Attributes& attributes,
-                                     const Rules& rules, int slot, int candidate) {
+template <int kCapacity>
+GERANK_HOST_DEVICE Obstacle obstacle(const RequestView& request,
+                                     const BasicAttributes<kCapacity>& attributes,
+                                     const BasicRules<kCapacity>& rules, int slot, int candidate) {
   if (!request.mask[candidate] || rules.taken[attributes.dedup[candidate]]) return kForbidden;
   const uint32_t flags = attributes.flags[candidate];
   if ((flags & rules.exhausted) || (flags & rules.required) != rules.required) {
@@ -161,7 +198,8 @@ GERANK_HOST_DEVICE Obstacle obstacle(const RequestView& request, const Attribute
 }
 
 // The report of a slot where every rule up to `dropped` had to go.
-GERANK_HOST_DEVICE int relaxed_bits(const Rules& rules, Obstacle dropped) {
+template <int kCapacity>
+GERANK_HOST_DEVICE int relaxed_bits(const BasicRules<kCapacity>& rules, Obstacle dropped) {
   if (dropped == kNoObstacle || dropped == kForbidden) return 0;
   const int spacing = rules.has_spacing ? kSpacingRelaxed : 0;
   return dropped == kQuotaObstacle ? spacing | kQuotasRelaxed : spacing;
@@ -169,8 +207,10 @@ GERANK_HOST_DEVICE int relaxed_bits(const Rules& rules, Obstacle dropped) {
 
 // Records what the slot got: `candidate`, -1 for nothing. A pin's slot may be given another
 // candidate only by a teacher; the pinned one stays reserved all the same.
-GERANK_HOST_DEVICE void fill_slot(const RequestView& request, const Attributes& attributes,
-                                  int slot, int candidate, Rules& rules) {
+template <int kCapacity>
+GERANK_HOST_DEVICE void fill_slot(const RequestView& request,
+                                  const BasicAttributes<kCapacity>& attributes, int slot,
+                                  int candidate, BasicRules<kCapacity>& rules) {
   const int pin = static_cast<int>(request.pins[slot]);
   if (pin < 0) {
     rules.free_slots -= 1;
@@ -185,9 +225,11 @@ GERANK_HOST_DEVICE void fill_slot(const RequestView& request, const Attributes& 
 
 // Lists the candidates allowed in the open slot, in ascending order, after as little relaxation as
 // leaves any. `obstacles` is scratch. The lists hold M entries.
-GERANK_HOST_DEVICE int list_allowed(const RequestView& request, const Attributes& attributes,
-                                    const Rules& rules, int slot, uint8_t* obstacles,
-                                    int16_t* allowed, int& relaxed) {
+template <int kCapacity>
+GERANK_HOST_DEVICE int list_allowed(const RequestView& request,
+                                    const BasicAttributes<kCapacity>& attributes,
+                                    const BasicRules<kCapacity>& rules, int slot,
+                                    uint8_t* obstacles, int16_t* allowed, int& relaxed) {
   int least = kForbidden;
   for (int m = 0; m < request.num_candidates; ++m) {
     const int found = obstacle(request, attributes, rules, slot, m);

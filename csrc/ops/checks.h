@@ -56,8 +56,7 @@ class ArgumentChecker {
       TORCH_CHECK(false, "gerank::", op_, ": ", name, " must be ", axes, " = ",
                   c10::SymIntArrayRef(sizes), " ", dtype_name(dtype), ", got ", describe(tensor));
     }
-    TORCH_CHECK(tensor.device() == device_, "gerank::", op_, ": ", name, " must be on ", device_,
-                " like the other arguments, got ", tensor.device());
+    same_device(tensor, name);
   }
 
   // A tensor whose leading axis is B, or 1 when all requests share it.
@@ -74,6 +73,7 @@ class ArgumentChecker {
                   c10::SymIntArrayRef(sizes), " or with 1 in front, ", dtype_name(dtype_), ", got ",
                   describe(tensor));
     }
+    same_device(tensor, name);
   }
 
   void at_most(const c10::SymInt& size, const char* axis, int64_t limit) const {
@@ -87,6 +87,11 @@ class ArgumentChecker {
   }
 
  private:
+  void same_device(const at::Tensor& tensor, const char* name) const {
+    TORCH_CHECK(tensor.device() == device_, "gerank::", op_, ": ", name, " must be on ", device_,
+                " like the other arguments, got ", tensor.device());
+  }
+
   static bool same_sizes(const at::Tensor& tensor, Sizes sizes) {
     return tensor.sym_sizes() == c10::SymIntArrayRef(sizes);
   }

@@ -57,7 +57,7 @@ def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) 
     truth.write(folder / "test")
     config = read_config(Path(str(files("gerank") / "configs" / f"{name}.toml")))
     data = dataclasses.replace(config.data, log=(folder / "train").resolve())
-    run = train(dataclasses.replace(config, data=data), folder / "run")
+    run = train(dataclasses.replace(config, data=data), folder / name)
     for table in evaluate(run, test, truth).tables:
         show(table)
     if candidates <= 8:

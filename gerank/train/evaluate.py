@@ -164,7 +164,7 @@ def _slate_table(
             share = None if name == "logged" else 100.0 * against.better
             mean = show_mean(values.numpy(), log.person_ids)
             rows.append((title, name, mean, share))
-    columns = ("judge", "slates", "reward per page", "better than logged, %")
+    columns = ("judge", "slates", "reward per page", "better, %")
     return Table("Slates by their judges", columns, tuple(rows))
 
 

@@ -13,9 +13,7 @@ import torch
 from torch import Tensor
 
 from gerank.reference.decoder import Request
-
-LARGE_KEY = 2**40
-"""Added to some group and dedup keys, so that 32 bits do not hold them."""
+from tests.ops.rule_draws import LARGE_KEY, chance, draw_rules, normal
 
 
 @dataclass(frozen=True)
@@ -173,10 +171,10 @@ def make_case(
     source = torch.Generator().manual_seed(seed)
     batch, candidates, slots = sizes.batch, sizes.candidates, sizes.slots
     mask, asked = _ragged(source, sizes) if ragged else _full(sizes)
-    flags = _chance(source, (batch, candidates, sizes.flags), 0.4)
+    flags = chance(source, (batch, candidates, sizes.flags), 0.4)
     case = DecodeCase(
-        candidates=_normal(source, (batch, candidates, sizes.width)),
-        set_vector=_normal(source, (batch, sizes.width)),
+        candidates=normal(source, (batch, candidates, sizes.width)),
+        set_vector=normal(source, (batch, sizes.width)),
         mask=mask,
         weights=_weights(source, sizes, scale),
         attention=_attention(source, sizes, batch if per_request_attention else 1, scale),
@@ -189,40 +187,25 @@ def make_case(
         slots=asked,
         temperature=_temperature(source, batch),
         seeds=torch.randint(-(2**63), 2**63 - 1, (batch,), generator=source),
-        greedy=_chance(source, (batch,), 0.5 if greedy is None else float(greedy)),
+        greedy=chance(source, (batch,), 0.5 if greedy is None else float(greedy)),
         num_slates=sizes.slates,
         context_window=sizes.context_window,
     )
     if rules:
-        case = _with_rules(source, case)
+        case = replace(case, **draw_rules(source, mask, asked, slots, sizes.groups, sizes.flags))
     return case.to(dtype)
-
-
-def _with_rules(source: torch.Generator, case: DecodeCase) -> DecodeCase:
-    batch, candidates = case.mask.shape
-    dedup_keys = torch.randint(0, max(1, candidates), (batch, candidates), generator=source)
-    dedup_keys += LARGE_KEY * _chance(source, (batch, candidates), 0.2)
-    has_key = _chance(source, (batch, candidates), 0.7) & _chance(source, (batch, 1), 0.6)
-    dedup_keys = torch.where(has_key, dedup_keys, -1)
-    return replace(
-        case,
-        dedup_keys=dedup_keys,
-        pins=_pins(source, case, dedup_keys),
-        spacing=_spacing(source, case),
-        quotas=_quotas(source, case),
-    )
 
 
 def _ragged(source: torch.Generator, sizes: Sizes) -> tuple[Tensor, Tensor]:
     """Masks that are full, cut at the end, or full of holes; 1..N slots."""
     shape = (sizes.batch, sizes.candidates)
     cut = torch.randint(0, sizes.candidates + 1, (sizes.batch, 1), generator=source)
-    holes = _chance(source, shape, 0.7)
+    holes = chance(source, shape, 0.7)
     kind = torch.rand((sizes.batch, 1), generator=source)
     mask = torch.where(kind < 0.3, torch.arange(sizes.candidates) < cut, kind < 0.7)
     mask = torch.where(kind > 0.7, holes, mask)
     asked = torch.randint(1, sizes.slots + 1, (sizes.batch,), generator=source)
-    all_slots = _chance(source, (sizes.batch,), 0.5)
+    all_slots = chance(source, (sizes.batch,), 0.5)
     return mask, torch.where(all_slots, sizes.slots, asked)
 
 
@@ -234,14 +217,14 @@ def _full(sizes: Sizes) -> tuple[Tensor, Tensor]:
 def _weights(source: torch.Generator, sizes: Sizes, scale: float) -> Tensor:
     """Packed weights of the size a trained layer has; `scale` for W_e, W_s and W_g."""
     d, h = sizes.width, sizes.attention_width
-    w_hs_t = torch.cat([_normal(source, (d, 3 * d)), scale * _normal(source, (d, h))], dim=1)
+    w_hs_t = torch.cat([normal(source, (d, 3 * d)), scale * normal(source, (d, h))], dim=1)
     parts = [
-        _normal(source, (d,)),
-        _normal(source, (d, 3 * d)) / d**0.5,
+        normal(source, (d,)),
+        normal(source, (d, 3 * d)) / d**0.5,
         w_hs_t / d**0.5,
-        0.3 * _normal(source, (6 * d,)),
-        scale * _normal(source, (d, h)) / d**0.5,
-        scale * _normal(source, (sizes.flags + 1, h)),
+        0.3 * normal(source, (6 * d,)),
+        scale * normal(source, (d, h)) / d**0.5,
+        scale * normal(source, (sizes.flags + 1, h)),
     ]
     return torch.cat([part.flatten() for part in parts])
 
@@ -249,10 +232,10 @@ def _weights(source: torch.Generator, sizes: Sizes, scale: float) -> Tensor:
 def _attention(source: torch.Generator, sizes: Sizes, leading: int, scale: float) -> Tensor:
     """Rows of W_c, v, bias and scale; v such that logits of some candidates lie 1-3 nats apart."""
     h = sizes.attention_width
-    w_context = scale * _normal(source, (leading, sizes.context, h))
-    v = 2 * _normal(source, (leading, 1, h)) / h**0.5
-    bias = 0.5 * scale * _normal(source, (leading, 1, h))
-    state_scale = 1 + 0.3 * _normal(source, (leading, 1, h))
+    w_context = scale * normal(source, (leading, sizes.context, h))
+    v = 2 * normal(source, (leading, 1, h)) / h**0.5
+    bias = 0.5 * scale * normal(source, (leading, 1, h))
+    state_scale = 1 + 0.3 * normal(source, (leading, 1, h))
     return torch.cat([w_context, v, bias, state_scale], dim=1)
 
 
@@ -261,57 +244,11 @@ def _groups(source: torch.Generator, shape: tuple[int, int, int]) -> Tensor:
     batch, candidates, keys = shape
     count = torch.randint(1, candidates + 1, (batch, 1, keys), generator=source)
     groups = (torch.rand(shape, generator=source) * count).long()
-    groups += LARGE_KEY * _chance(source, (batch, 1, keys), 0.2)
-    none = _chance(source, shape, 0.3) & _chance(source, (batch, 1, keys), 0.5)
+    groups += LARGE_KEY * chance(source, (batch, 1, keys), 0.2)
+    none = chance(source, shape, 0.3) & chance(source, (batch, 1, keys), 0.5)
     return torch.where(none, -1, groups)
-
-
-def _pins(source: torch.Generator, case: DecodeCase, dedup_keys: Tensor) -> Tensor:
-    """No pins, a few, or all slots; valid: real, in the slate, each candidate and key once."""
-    pins = case.pins.clone()
-    share = torch.tensor([0.0, 0.0, 0.15, 0.15, 0.5, 1.0])
-    for b in range(len(pins)):
-        chance = share[int(torch.randint(len(share), (), generator=source))]
-        wanted = _chance(source, (int(case.slots[b]),), float(chance)).nonzero()[:, 0].tolist()
-        keys: set[int] = set()
-        order = torch.randperm(case.mask.shape[1], generator=source).tolist()
-        for m in order:
-            key = int(dedup_keys[b, m])
-            if wanted and bool(case.mask[b, m]) and key not in keys:
-                pins[b, wanted.pop()] = m
-                keys |= {key} - {-1}
-    return pins
-
-
-def _spacing(source: torch.Generator, case: DecodeCase) -> Tensor:
-    """Windows from 1 slot to longer than the slate, caps from 0; half of the keys without."""
-    shape = case.spacing.shape[:2]
-    window = torch.randint(1, case.pins.shape[1] + 3, shape, generator=source)
-    cap = torch.randint(0, 4, shape, generator=source)
-    cap = torch.where(_chance(source, shape, 0.5), 1, cap)
-    present = _chance(source, shape, 0.7) & _chance(source, (shape[0], 1), 0.7)
-    return torch.stack([window * present, cap], dim=2)
-
-
-def _quotas(source: torch.Generator, case: DecodeCase) -> Tensor:
-    """Minima and maxima from 0 to more than the slots, a minimum above its maximum too."""
-    shape = case.quotas.shape[:2]
-    slots = case.pins.shape[1]
-    least = torch.randint(0, max(2, slots // 2 + 2), shape, generator=source)
-    most = torch.randint(0, slots + 2, shape, generator=source)
-    has_least = _chance(source, shape, 0.5) & _chance(source, (shape[0], 1), 0.7)
-    has_most = _chance(source, shape, 0.5) & _chance(source, (shape[0], 1), 0.7)
-    return torch.stack([least * has_least, torch.where(has_most, most, -1)], dim=2)
 
 
 def _temperature(source: torch.Generator, batch: int) -> Tensor:
     drawn = 0.3 + 2.7 * torch.rand((batch,), generator=source)
-    return torch.where(_chance(source, (batch,), 0.5), 1.0, drawn)
-
-
-def _normal(source: torch.Generator, shape: tuple[int, ...]) -> Tensor:
-    return torch.randn(shape, generator=source)
-
-
-def _chance(source: torch.Generator, shape: tuple[int, ...], probability: float) -> Tensor:
-    return torch.rand(shape, generator=source) < probability
+    return torch.where(chance(source, (batch,), 0.5), 1.0, drawn)

@@ -88,9 +88,9 @@ def gradients(op, case: DecodeCase, slates: Tensor, seed: int) -> tuple[Tensor, 
 
 
 def expect_close_gradients(actual: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> None:
-    """Within 1e-5 of the largest element of each tensor."""
+    """Within 1e-5 of the largest element of each tensor, or of 0.1 where all cancel."""
     for name, mine, other in zip(DIFFERENTIABLE, actual, expected, strict=True):
-        bound = 1e-5 * max(1e-3, float(other.abs().amax()) if other.numel() else 0.0)
+        bound = 1e-5 * max(0.1, float(other.abs().amax()) if other.numel() else 0.0)
         torch.testing.assert_close(
             mine.double(), other, rtol=1e-5, atol=bound, msg=lambda text, n=name: f"{n}: {text}"
         )

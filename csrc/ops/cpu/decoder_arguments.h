@@ -7,9 +7,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../../decode/attributes.h"
-#include "../../decode/weights.h"
 #include "../checks.h"
+#include "kernels/tasks.h"
 
 namespace gerank::cpu {
 
@@ -26,6 +25,7 @@ class SharedRows {
   }
 
   const scalar_t* of(int64_t request) const { return pointer_ + request * stride_; }
+  int64_t stride() const { return stride_; }
 
  private:
   at::Tensor rows_;
@@ -45,15 +45,8 @@ struct Packed {
 
 template <typename scalar_t>
 struct DecoderInputs {
-  explicit DecoderInputs(const DecoderArguments& arguments)
-      : batch(arguments.candidates.size(0)),
-        num_candidates(arguments.candidates.size(1)),
-        num_slots(arguments.pins.size(1)),
-        width(arguments.candidates.size(2)),
-        attention_width(arguments.attention.size(2)),
-        num_flags(arguments.flags.size(2)),
-        num_groups(arguments.groups.size(2)),
-        candidates(arguments.candidates),
+  DecoderInputs(const DecoderArguments& arguments, int64_t context_window)
+      : candidates(arguments.candidates),
         set_vector(arguments.set_vector),
         mask(arguments.mask),
         weights(arguments.weights),
@@ -65,34 +58,38 @@ struct DecoderInputs {
         spacing(arguments.spacing),
         quotas(arguments.quotas),
         slots(arguments.slots),
-        temperature(arguments.temperature) {}
+        temperature(arguments.temperature),
+        view{arguments.candidates.size(0),
+             arguments.candidates.size(1),
+             arguments.pins.size(1),
+             arguments.candidates.size(2),
+             arguments.attention.size(2),
+             arguments.flags.size(2),
+             arguments.groups.size(2),
+             context_window,
+             attention.stride(),
+             candidates.data,
+             set_vector.data,
+             mask.data,
+             weights.data,
+             attention.of(0),
+             flags.data,
+             groups.data,
+             pins.data,
+             dedup_keys.data,
+             spacing.data,
+             quotas.data,
+             slots.data,
+             temperature.data} {}
 
-  WeightLayout weight_layout() const { return {width, attention_width, num_flags}; }
-  AttentionLayout attention_layout() const { return {num_flags, num_groups}; }
-
-  RequestView request(int64_t b) const {
-    return {static_cast<int>(num_candidates),
-            static_cast<int>(num_slots),
-            static_cast<int>(num_groups),
-            static_cast<int>(num_flags),
-            static_cast<int>(slots.data[b]),
-            mask.data + b * num_candidates,
-            flags.data + b * num_candidates * num_flags,
-            groups.data + b * num_candidates * num_groups,
-            pins.data + b * num_slots,
-            dedup_keys.data + b * num_candidates,
-            spacing.data + b * num_groups * 2,
-            quotas.data + b * num_flags * 2};
-  }
-
-  int64_t batch, num_candidates, num_slots, width, attention_width, num_flags, num_groups;
-  Packed<scalar_t> candidates, set_vector;
-  Packed<bool> mask;
-  Packed<scalar_t> weights;
-  SharedRows<scalar_t> attention;
-  Packed<bool> flags;
-  Packed<int64_t> groups, pins, dedup_keys, spacing, quotas, slots;
-  Packed<scalar_t> temperature;
+  const Packed<scalar_t> candidates, set_vector;
+  const Packed<bool> mask;
+  const Packed<scalar_t> weights;
+  const SharedRows<scalar_t> attention;
+  const Packed<bool> flags;
+  const Packed<int64_t> groups, pins, dedup_keys, spacing, quotas, slots;
+  const Packed<scalar_t> temperature;
+  const DecoderView<scalar_t> view;
 };
 
 // Two pins on one candidate, or on one dedup key, cannot both be served.
@@ -126,13 +123,13 @@ inline void check_pins(const RequestView& request, int64_t b, const char* op) {
 }
 
 template <typename scalar_t>
-void check_values(const DecoderInputs<scalar_t>& inputs, const char* op) {
+void check_values(const DecoderView<scalar_t>& inputs, const char* op) {
   for (int64_t b = 0; b < inputs.batch; ++b) {
-    const int64_t slots = inputs.slots.data[b];
+    const int64_t slots = inputs.slots[b];
     TORCH_CHECK(slots >= 0 && slots <= inputs.num_slots, "gerank::", op,
                 ": slots must be between 0 and ", inputs.num_slots, ", got ", slots,
                 " for request ", b);
-    const scalar_t temperature = inputs.temperature.data[b];
+    const scalar_t temperature = inputs.temperature[b];
     TORCH_CHECK(temperature > 0 && std::isfinite(temperature), "gerank::", op,
                 ": temperature must be positive and finite, got ", temperature, " for request ", b);
     check_pins(inputs.request(b), b, op);

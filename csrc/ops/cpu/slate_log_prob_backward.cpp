@@ -1,94 +1,83 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/matmul.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <tuple>
 
 #include "../checks.h"
-#include "maths.h"
-#include "slate_gradient.h"
+#include "blocks.h"
+#include "decoder_arguments.h"
+#include "instruction_set.h"
 
 namespace gerank::cpu {
 namespace {
 
-// The factors of GradientOutputs, as tensors.
-struct Factors {
-  at::Tensor keys, candidates, set_vector, start, attention, query, terms, state, input, inputs;
+template <typename scalar_t>
+struct SavedTensors {
+  explicit SavedTensors(const SlateGradientArguments& arguments)
+      : grad_log_prob(arguments.grad_log_prob),
+        grad_entropy(arguments.grad_entropy),
+        candidates(arguments.candidates),
+        weights(arguments.weights),
+        attention(arguments.attention),
+        flags(arguments.flags),
+        groups(arguments.groups),
+        slots(arguments.slots),
+        temperature(arguments.temperature),
+        slates(arguments.slates),
+        log_prob(arguments.log_prob),
+        entropy(arguments.entropy),
+        probs(arguments.probs),
+        hidden(arguments.hidden),
+        gates(arguments.gates),
+        projection(arguments.projection) {}
+
+  const Packed<scalar_t> grad_log_prob, grad_entropy, candidates, weights;
+  const SharedRows<scalar_t> attention;
+  const Packed<bool> flags;
+  const Packed<int64_t> groups, slots;
+  const Packed<scalar_t> temperature;
+  const Packed<int64_t> slates;
+  const Packed<scalar_t> log_prob, entropy, probs, hidden, gates, projection;
 };
-
-// sum over all rows of a^T b, where the last axis of both is the columns'.
-at::Tensor sum_of_products(const at::Tensor& a, const at::Tensor& b) {
-  return at::matmul(a.flatten(0, -2).t(), b.flatten(0, -2));
-}
-
-at::Tensor sum_of_rows(const at::Tensor& a) { return a.flatten(0, -2).sum(0); }
-
-// In the order of weights.h.
-at::Tensor pack_gradient(const Factors& factors, const at::Tensor& candidates,
-                         const at::Tensor& hidden, int64_t width) {
-  const at::Tensor w_ih_t = sum_of_products(factors.inputs, factors.input);
-  const at::Tensor w_hs_t = sum_of_products(hidden, factors.state);
-  const at::Tensor b_ih = sum_of_rows(factors.input);
-  const at::Tensor b_hh = sum_of_rows(factors.state.narrow(-1, 0, 3 * width));
-  const at::Tensor w_e_t = sum_of_products(candidates, factors.keys);
-  const at::Tensor w_g_t = sum_of_products(factors.terms, factors.query);
-  return at::cat({factors.start.sum(0), w_ih_t.flatten(), w_hs_t.flatten(), b_ih, b_hh,
-                  w_e_t.flatten(), w_g_t.flatten()});
-}
-
-Factors zero_factors(const at::Tensor& candidates, const at::Tensor& attention,
-                     const at::Tensor& slates, int64_t num_flags) {
-  const int64_t B = slates.size(0), G = slates.size(1), N = slates.size(2);
-  const int64_t M = candidates.size(1), D = candidates.size(2), H = attention.size(2);
-  const auto zeros = [&](at::IntArrayRef sizes) { return at::zeros(sizes, candidates.options()); };
-  return {zeros({B, M, H}),
-          zeros({B, M, D}),
-          zeros({B, D}),
-          zeros({B, D}),
-          zeros({B, attention.size(1), H}),
-          zeros({B, G, N, H}),
-          zeros({B, G, N, num_flags + 1}),
-          zeros({B, G, N + 1, 3 * D + H}),
-          zeros({B, G, N, 3 * D}),
-          zeros({B, G, N, D})};
-}
 
 // What the forward has checked; only a caller who bypasses it can get here with other values.
 template <typename scalar_t>
-void check_saved_values(const GradientInputs<scalar_t>& saved, int64_t batch) {
+void check_saved_values(const GradientTask<scalar_t>& saved, int64_t batch) {
   for (int64_t b = 0; b < batch; ++b) {
-    TORCH_CHECK(saved.slots.data[b] >= 0 && saved.slots.data[b] <= saved.num_slots,
+    TORCH_CHECK(saved.slots[b] >= 0 && saved.slots[b] <= saved.num_slots,
                 "gerank::slate_log_prob_backward: slots must be between 0 and ", saved.num_slots,
-                ", got ", saved.slots.data[b], " for request ", b);
+                ", got ", saved.slots[b], " for request ", b);
   }
   for (int64_t i = 0; i < batch * saved.num_slates * saved.num_slots; ++i) {
-    TORCH_CHECK(saved.slates.data[i] >= -1 && saved.slates.data[i] < saved.num_candidates,
+    TORCH_CHECK(saved.slates[i] >= -1 && saved.slates[i] < saved.num_candidates,
                 "gerank::slate_log_prob_backward: slates must hold -1 or a candidate below ",
-                saved.num_candidates, ", got ", saved.slates.data[i]);
+                saved.num_candidates, ", got ", saved.slates[i]);
   }
 }
 
+// Every thread adds up its own gradients of the shared parameters: weights [P], then a shared
+// attention.
 template <typename scalar_t>
-void fill_factors(const GradientInputs<scalar_t>& saved, int64_t batch, int64_t context_window,
-                  const Factors& factors) {
-  const GradientOutputs<scalar_t> gradients = {factors.keys.mutable_data_ptr<scalar_t>(),
-                                               factors.candidates.mutable_data_ptr<scalar_t>(),
-                                               factors.set_vector.mutable_data_ptr<scalar_t>(),
-                                               factors.start.mutable_data_ptr<scalar_t>(),
-                                               factors.attention.mutable_data_ptr<scalar_t>(),
-                                               factors.query.mutable_data_ptr<scalar_t>(),
-                                               factors.terms.mutable_data_ptr<scalar_t>(),
-                                               factors.state.mutable_data_ptr<scalar_t>(),
-                                               factors.input.mutable_data_ptr<scalar_t>(),
-                                               factors.inputs.mutable_data_ptr<scalar_t>()};
-  at::parallel_for(0, batch, 1, [&](int64_t begin, int64_t end) {
-    SlateGradient<PlainMaths<scalar_t>> gradient(saved, context_window, gradients);
-    for (int64_t b = begin; b < end; ++b) gradient.add(b);
+at::Tensor run_gradient(const GradientTask<scalar_t>& task, int64_t batch,
+                        const at::TensorOptions& options) {
+  const int64_t weights = task.weight_layout().size();
+  const int64_t shared = task.attention_layout().rows() * task.attention_width;
+  const int64_t block = block_size(batch, task.num_candidates * task.attention_width * 4);
+  const int64_t memory = kernels<scalar_t>().gradient_memory(task, block);
+  const int64_t threads = at::get_num_threads();
+  const at::Tensor partial = at::zeros({threads, weights + shared}, options);
+  scalar_t* sums = partial.mutable_data_ptr<scalar_t>();
+  at::parallel_for(0, (batch + block - 1) / block, 1, [&](int64_t begin, int64_t end) {
+    scalar_t* own = sums + at::get_thread_num() * (weights + shared);
+    kernels<scalar_t>().gradient(task, block, begin * block, std::min(end * block, batch),
+                                 thread_memory(memory), own, own + weights);
   });
+  return threads == 1 ? partial.squeeze(0) : partial.sum(0);
 }
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> slate_log_prob_backward_cpu(
@@ -104,42 +93,49 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> slate_log_prob_backwa
   check_slate_log_prob_backward(arguments);
   const int64_t B = slates.size(0), G = slates.size(1), N = slates.size(2);
   const int64_t M = candidates.size(1), D = candidates.size(2), H = attention.size(2);
-  const int64_t Q = flags.size(2), K = groups.size(2);
-  const WeightLayout layout = {D, H, Q};
-  const at::Tensor w_e_t = weights.narrow(0, layout.w_e_t(), D * H).reshape({D, H});
-  const Factors factors = zero_factors(candidates, attention, slates, Q);
-  AT_DISPATCH_FLOATING_TYPES(candidates.scalar_type(), "slate_log_prob_backward", [&] {
-    const GradientInputs<scalar_t> saved = {M,
-                                            N,
-                                            G,
-                                            D,
-                                            H,
-                                            Q,
-                                            K,
-                                            Packed<scalar_t>(grad_log_prob),
-                                            Packed<scalar_t>(grad_entropy),
-                                            Packed<scalar_t>(at::matmul(candidates, w_e_t)),
-                                            Packed<scalar_t>(candidates),
-                                            Packed<scalar_t>(weights),
-                                            SharedRows<scalar_t>(attention),
-                                            Packed<bool>(flags),
-                                            Packed<int64_t>(groups),
-                                            Packed<int64_t>(slots),
-                                            Packed<scalar_t>(temperature),
-                                            Packed<int64_t>(slates),
-                                            Packed<scalar_t>(log_prob),
-                                            Packed<scalar_t>(entropy),
-                                            Packed<scalar_t>(probs),
-                                            Packed<scalar_t>(hidden),
-                                            Packed<scalar_t>(gates),
-                                            Packed<scalar_t>(projection)};
-    check_saved_values(saved, B);
-    fill_factors(saved, B, context_window, factors);
-  });
+  const int64_t Q = flags.size(2), K = groups.size(2), rows = attention.size(1);
   const bool is_shared = attention.size(0) != B;
-  return {factors.candidates.add(at::matmul(factors.keys, w_e_t.t())), factors.set_vector,
-          pack_gradient(factors, candidates, hidden, D),
-          is_shared ? factors.attention.sum(0, true) : factors.attention};
+  const at::Tensor grad_candidates = at::empty({B, M, D}, candidates.options());
+  const at::Tensor grad_set_vector = at::empty({B, D}, candidates.options());
+  at::Tensor grad_attention = at::zeros({is_shared ? 0 : B, rows, H}, candidates.options());
+  at::Tensor sums;
+  AT_DISPATCH_FLOATING_TYPES(candidates.scalar_type(), "slate_log_prob_backward", [&] {
+    const SavedTensors<scalar_t> saved(arguments);
+    const GradientTask<scalar_t> task = {M,
+                                         N,
+                                         G,
+                                         D,
+                                         H,
+                                         Q,
+                                         K,
+                                         context_window,
+                                         saved.attention.stride(),
+                                         is_shared ? 0 : rows * H,
+                                         saved.grad_log_prob.data,
+                                         saved.grad_entropy.data,
+                                         saved.candidates.data,
+                                         saved.weights.data,
+                                         saved.attention.of(0),
+                                         saved.flags.data,
+                                         saved.groups.data,
+                                         saved.slots.data,
+                                         saved.temperature.data,
+                                         saved.slates.data,
+                                         saved.log_prob.data,
+                                         saved.entropy.data,
+                                         saved.probs.data,
+                                         saved.hidden.data,
+                                         saved.gates.data,
+                                         saved.projection.data,
+                                         grad_candidates.mutable_data_ptr<scalar_t>(),
+                                         grad_set_vector.mutable_data_ptr<scalar_t>(),
+                                         grad_attention.mutable_data_ptr<scalar_t>()};
+    check_saved_values(task, B);
+    sums = run_gradient(task, B, candidates.options());
+  });
+  const int64_t P = weights.size(0);
+  if (is_shared) grad_attention = sums.narrow(0, P, rows * H).view({1, rows, H}).clone();
+  return {grad_candidates, grad_set_vector, sums.narrow(0, 0, P), grad_attention};
 }
 
 }  // namespace

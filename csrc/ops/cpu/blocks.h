@@ -1,0 +1,58 @@
+// How a batch is cut into blocks of requests, and the blocks shared out to threads.
+#pragma once
+
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+
+#include "kernels/tasks.h"
+
+namespace gerank::cpu {
+
+// Memory that a thread keeps from call to call: a fresh large allocation costs its page faults.
+inline std::byte* thread_memory(int64_t size) {
+  struct Free {
+    void operator()(std::byte* memory) const { std::free(memory); }
+  };
+  static thread_local std::unique_ptr<std::byte, Free> memory;
+  static thread_local int64_t capacity = 0;
+  if (size > capacity) {
+    memory.reset();
+    memory.reset(static_cast<std::byte*>(std::aligned_alloc(64, (size + 63) / 64 * 64)));
+    capacity = memory == nullptr ? 0 : size;
+    if (memory == nullptr) throw std::bad_alloc();
+  }
+  return memory.get();
+}
+
+// Requests that share a GRU step: enough for a matrix product, few enough that every thread gets
+// some and that their keys stay in a core's second-level cache beside the weights.
+inline int64_t block_size(int64_t batch, int64_t request_bytes) {
+  constexpr int64_t kLeast = 4, kMost = 12, kCacheBytes = 512 << 10;
+  const int64_t threads = at::get_num_threads();
+  const int64_t fitting =
+      std::clamp<int64_t>(kCacheBytes / std::max<int64_t>(request_bytes, 1), kLeast, kMost);
+  const int64_t share = (batch + threads - 1) / threads;
+  const int64_t blocks = std::max<int64_t>((share + fitting - 1) / fitting, 1);
+  return std::max<int64_t>((share + blocks - 1) / blocks, 1);
+}
+
+// Runs `kernel(task, block, first, end, memory)` over all requests. The task's arrays outlive it.
+template <typename Task, typename Memory, typename Kernel>
+void run_in_blocks(const Task& task, Memory memory_needed, Kernel kernel) {
+  const auto& inputs = task.inputs;
+  const int64_t batch = inputs.batch;
+  if (batch == 0) return;
+  const int64_t block = block_size(batch, inputs.num_candidates * inputs.attention_width * 4);
+  const int64_t memory = memory_needed(task, block);
+  if (batch <= block) return kernel(task, block, 0, batch, thread_memory(memory));
+  at::parallel_for(0, (batch + block - 1) / block, 1, [&](int64_t begin, int64_t end) {
+    kernel(task, block, begin * block, std::min(end * block, batch), thread_memory(memory));
+  });
+}
+
+}  // namespace gerank::cpu

@@ -1,0 +1,43 @@
+#include "instruction_set.h"
+
+#include <c10/util/Exception.h>
+
+#include <cstdlib>
+#include <string>
+
+namespace gerank::cpu {
+namespace {
+
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("fma");
+}
+
+bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+
+const Kernels<float>& best_kernels() {
+  if (has_avx512()) return kAvx512Kernels;
+  return has_avx2() ? kAvx2Kernels : kPlainKernels;
+}
+
+const Kernels<float>& choose_kernels() {
+  const char* variable = std::getenv("GERANK_CPU");
+  const std::string wanted = variable == nullptr ? "" : variable;
+  if (wanted.empty()) return best_kernels();
+  if (wanted == "plain") return kPlainKernels;
+  TORCH_CHECK(wanted == "avx512" || wanted == "avx2",
+              "gerank: GERANK_CPU must be avx512, avx2 or plain, got ", wanted);
+  const bool is_here = wanted == "avx512" ? has_avx512() : has_avx2();
+  TORCH_CHECK(is_here, "gerank: GERANK_CPU must name what this processor has, got ", wanted);
+  return wanted == "avx512" ? kAvx512Kernels : kAvx2Kernels;
+}
+
+}  // namespace
+
+const Kernels<float>& float_kernels() {
+  static const Kernels<float>& chosen = choose_kernels();
+  return chosen;
+}
+
+}  // namespace gerank::cpu

@@ -1,0 +1,65 @@
+// Instantiates the kernels for one instruction set. Only kernels_*.cpp include this, each compiled
+// for its own machine. Everything below is in an unnamed namespace or always inline: were it
+// shared, the linker could give the AVX-512 copy of a function to a machine that lacks it.
+#pragma once
+
+#include "kernels.h"
+#include "slate_decoder.h"
+#include "slate_gradient.h"
+#include "teacher.h"
+
+namespace gerank::cpu {
+namespace {
+
+template <typename Worker, typename Task>
+int64_t memory_of(const Task& task, int64_t block) {
+  Arena arena(nullptr);
+  Worker worker(task, block, arena);
+  return arena.used();
+}
+
+template <typename S>
+void decode(const DecodeTask<typename S::scalar_t>& task, int64_t block, int64_t first, int64_t end,
+            std::byte* memory) {
+  Arena arena(memory);
+  SlateDecoder<S> decoder(task, block, arena);
+  for (; first < end; first += block) {
+    decoder.decode({first, end - first < block ? end - first : block});
+  }
+}
+
+template <typename S>
+void walk(const TeacherTask<typename S::scalar_t>& task, int64_t block, int64_t first, int64_t end,
+          std::byte* memory) {
+  Arena arena(memory);
+  Teacher<S> teacher(task, block, arena);
+  for (; first < end; first += block) {
+    teacher.walk({first, end - first < block ? end - first : block});
+  }
+}
+
+template <typename S>
+void gradient(const GradientTask<typename S::scalar_t>& task, int64_t block, int64_t first,
+              int64_t end, std::byte* memory, typename S::scalar_t* grad_weights,
+              typename S::scalar_t* grad_attention) {
+  Arena arena(memory);
+  SlateGradient<S> slate_gradient(task, block, arena);
+  for (; first < end; first += block) {
+    slate_gradient.add({first, end - first < block ? end - first : block}, grad_weights,
+                       grad_attention);
+  }
+}
+
+template <typename S>
+constexpr Kernels<typename S::scalar_t> kernel_table() {
+  using scalar_t = typename S::scalar_t;
+  return {&memory_of<SlateDecoder<S>, DecodeTask<scalar_t>>,
+          &memory_of<Teacher<S>, TeacherTask<scalar_t>>,
+          &memory_of<SlateGradient<S>, GradientTask<scalar_t>>,
+          &decode<S>,
+          &walk<S>,
+          &gradient<S>};
+}
+
+}  // namespace
+}  // namespace gerank::cpu

@@ -1,0 +1,36 @@
+// The decode kernels of one instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tasks.h"
+
+namespace gerank::cpu {
+
+template <typename scalar_t>
+struct Kernels {
+  // Bytes of memory, aligned to 64, that a kernel needs to work on `block` requests at a time.
+  int64_t (*decode_memory)(const DecodeTask<scalar_t>& task, int64_t block);
+  int64_t (*walk_memory)(const TeacherTask<scalar_t>& task, int64_t block);
+
+  int64_t (*gradient_memory)(const GradientTask<scalar_t>& task, int64_t block);
+
+  // Fill the outputs of the requests [first, end), `block` at a time.
+  void (*decode)(const DecodeTask<scalar_t>& task, int64_t block, int64_t first, int64_t end,
+                 std::byte* memory);
+  void (*walk)(const TeacherTask<scalar_t>& task, int64_t block, int64_t first, int64_t end,
+               std::byte* memory);
+
+  // Also adds to the gradients of the packed weights [P] and of a shared attention [C + 3, H].
+  void (*gradient)(const GradientTask<scalar_t>& task, int64_t block, int64_t first, int64_t end,
+                   std::byte* memory, scalar_t* grad_weights, scalar_t* grad_attention);
+};
+
+// One table per instruction set, in kernels_*.cpp.
+extern const Kernels<float> kAvx512Kernels;
+extern const Kernels<float> kAvx2Kernels;
+extern const Kernels<float> kPlainKernels;
+extern const Kernels<double> kPlainDoubleKernels;
+
+}  // namespace gerank::cpu

@@ -1,0 +1,72 @@
+// Sixteen floats in an AVX-512 register: see simd_plain.h for what each member promises.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "exponential.h"
+
+namespace gerank::cpu {
+namespace {
+
+struct Avx512 {
+  using scalar_t = float;
+  using vec = __m512;
+  static constexpr int kLanes = 16;
+  static constexpr int kRows = 6;
+  static constexpr int panel(int rows) {
+    return rows == 1 ? 16 : rows == 2 ? 8 : 4;  // rows * panel <= 24 of 32
+  }
+
+  static vec set(float x) { return _mm512_set1_ps(x); }
+  static vec load(const float* p) { return _mm512_loadu_ps(p); }
+  static vec load(const float* p, int64_t n) { return _mm512_maskz_loadu_ps(first(n), p); }
+  static void store(float* p, vec x) { _mm512_storeu_ps(p, x); }
+  static void store(float* p, vec x, int64_t n) { _mm512_mask_storeu_ps(p, first(n), x); }
+
+  static vec add(vec a, vec b) { return _mm512_add_ps(a, b); }
+  static vec sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+  static vec mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+  static vec div(vec a, vec b) { return _mm512_div_ps(a, b); }
+  static vec fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }
+  static vec fnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); }
+  static vec max(vec a, vec b) { return _mm512_max_ps(a, b); }
+  static vec min(vec a, vec b) { return _mm512_min_ps(a, b); }
+  static vec abs(vec a) { return _mm512_abs_ps(a); }
+  static vec zero_below(vec x, vec bound, vec y) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), y);
+  }
+  static uint32_t equal(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+
+  static vec estimate(vec x) { return _mm512_rcp14_ps(x); }
+  static vec refine(vec estimate, vec x, vec numerator) {
+    return mul(mul(numerator, estimate), fnma(x, estimate, set(2)));
+  }
+  static vec exp(vec x) { return polynomial_exp<Avx512>(x); }
+  static vec round(vec x) { return _mm512_roundscale_ps(x, 0x08); }
+  static vec scale(vec y, vec n) { return _mm512_scalef_ps(y, n); }
+
+  static float sum(vec x) {
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1));
+    __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    quarter = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
+    return _mm_cvtss_f32(_mm_add_ss(quarter, _mm_movehdup_ps(quarter)));
+  }
+  static void sum4(const vec* x, float* out) {
+    const vec ab = add(_mm512_unpacklo_ps(x[0], x[1]), _mm512_unpackhi_ps(x[0], x[1]));
+    const vec cd = add(_mm512_unpacklo_ps(x[2], x[3]), _mm512_unpackhi_ps(x[2], x[3]));
+    const vec all =
+        add(_mm512_shuffle_ps(ab, cd, 0x44), _mm512_shuffle_ps(ab, cd, 0xEE));  // a b c d, 4 times
+    const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(all), _mm512_extractf32x8_ps(all, 1));
+    _mm_storeu_ps(out,
+                  _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1)));
+  }
+  static float largest(vec x) { return _mm512_reduce_max_ps(x); }
+
+ private:
+  static __mmask16 first(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+};
+
+}  // namespace
+}  // namespace gerank::cpu
