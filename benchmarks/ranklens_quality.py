@@ -122,7 +122,7 @@ def main() -> None:
     arguments = options(__doc__).parse_args()
     if "GERANK_RANKLENS" not in os.environ:
         sys.exit("set GERANK_RANKLENS to the RankLens events.jsonl.gz")
-    folds = 2 if arguments.quick else 4
+    folds, judged_folds = 4, 1 if arguments.quick else 4
     config = read_config(Path(str(files("gerank") / "configs" / "ranklens.toml")))
     if arguments.quick:
         generator = dataclasses.replace(config.generator, epochs=1)
@@ -132,7 +132,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         events = Path(os.environ["GERANK_RANKLENS"])
-        for fold, (training, test) in enumerate(split_events(events, folder, folds)):
+        pairs = split_events(events, folder, folds)[:judged_folds]
+        for fold, (training, test) in enumerate(pairs):
             train_log, test_log = folder / f"train{fold}", folder / f"test{fold}"
             write_ranklens(training, train_log)
             write_ranklens(test, test_log, features_from=train_log)
