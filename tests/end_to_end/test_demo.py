@@ -51,7 +51,7 @@ def test_the_demo_serves_slates_with_the_trigger_pinned_and_sellers_spaced(demo:
 
 def test_the_demo_leaves_logs_runs_and_an_artifact(demo: Result, folder: Path) -> None:
     assert f"Everything lies in {folder}." in demo.out
-    for part in ("main", "small"):
-        for piece in ("train/exposures.parquet", "test/truth.npz", "run/metrics.csv"):
+    for part, run_name in (("main", "simulator"), ("small", "simulator_small")):
+        for piece in ("train/exposures.parquet", "test/truth.npz", f"{run_name}/metrics.csv"):
             assert (folder / part / piece).is_file()
     assert load_artifact(folder / "demo.gerank").model_version in demo.out
