@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gerank.reference.weights import unpack_weights
 from tests.cuda.shim_build import build_shim
-from tests.ops.cases import DecodeCase
+from tests.ops.cases import DecodeCase, Sizes
 from tests.ops.parity import Answer
 from tests.ops.step_cases import StepCase
 
@@ -39,6 +39,20 @@ class Plan:
     slates_per_item: int = -1
     blocks: int = -1
     groups: int = -1
+
+
+class Planned(NamedTuple):
+    """What the planner decides for decoding: csrc/ops/cuda/plan.h."""
+
+    capacity: int
+    lanes: int
+    blocks: int
+    threads: int
+    slates_per_item: int
+    max_rows: int
+    resident: int
+    shared_keys: int
+    shared_bytes: int
 
 
 class Saved(NamedTuple):
@@ -90,7 +104,26 @@ class Shim:
         """Every barrier that a kernel has met since the library was loaded."""
         return self._library.shim_met_barriers().decode().split()
 
-    def decode_slates(self, case: DecodeCase, plan: Plan = Plan()) -> Answer:  # noqa: B008
+    def plan(self, sizes: Sizes, multiprocessors: int, shared_bytes: int) -> Planned:
+        """The plan for float32 on a device."""
+        s = sizes
+        given = (ctypes.c_int64 * 8)(
+            s.batch, s.candidates, s.slots, s.width, s.attention_width, s.flags, s.groups, s.slates
+        )
+        made = (ctypes.c_int64 * len(Planned._fields))()
+        self._library.shim_plan(given, (ctypes.c_int64 * 2)(multiprocessors, shared_bytes), made)
+        return Planned(*made)
+
+    def gumbel_noise(self, words: Tensor) -> Tensor:
+        """The float32 noise of 32-bit words, which come as int64."""
+        noise = torch.empty(words.shape, dtype=torch.float32)
+        self._library.shim_gumbel_noise(
+            ctypes.c_void_p(words.data_ptr()), ctypes.c_int64(words.numel()),
+            ctypes.c_void_p(noise.data_ptr()),
+        )  # fmt: skip
+        return noise
+
+    def decode_slates(self, case: DecodeCase, plan: Plan = Plan()) -> Answer:
         shape = (len(case.mask), case.num_slates, case.pins.shape[1])
         dtype = case.candidates.dtype
         outputs = [Output(shape, torch.int64), Output(shape, dtype), Output(shape, torch.int64)]
@@ -102,7 +135,7 @@ class Shim:
         self,
         case: DecodeCase,
         slates: Tensor,
-        plan: Plan = Plan(),  # noqa: B008
+        plan: Plan = Plan(),
     ) -> Saved:
         (batch, groups, slots), candidates = slates.shape, case.mask.shape[1]
         width, attention_width = case.candidates.shape[2], case.attention.shape[2]
@@ -128,7 +161,7 @@ class Shim:
         slates: Tensor,
         grads: tuple[Tensor, Tensor],
         saved: Saved,
-        plan: Plan = Plan(),  # noqa: B008
+        plan: Plan = Plan(),
     ) -> tuple[Tensor, ...]:
         """Gradients of candidates, set_vector, weights and attention."""
         (batch, groups, slots), candidates = slates.shape, case.mask.shape[1]
@@ -218,9 +251,7 @@ def _assemble(case: DecodeCase, hidden: Tensor, factors: list[Tensor]) -> tuple[
     """What the glue does with torch: products of the factors over all slots."""
     keys, candidates, set_vector, start, attention, query, terms, state, inp, inputs = factors
     width = case.candidates.shape[2]
-    w_e_t = unpack_weights(
-        case.weights, width, case.attention.shape[2], case.flags.shape[2]
-    ).w_e_t
+    w_e_t = unpack_weights(case.weights, width, case.attention.shape[2], case.flags.shape[2]).w_e_t
 
     def products(a: Tensor, b: Tensor) -> Tensor:
         return (a.flatten(0, -2).T @ b.flatten(0, -2)).flatten()

@@ -1,4 +1,4 @@
-"""The shim would show a missing barrier: each one that the kernels have is missed when it is gone."""
+"""The shim shows a missing barrier: each one that the kernels have is missed when it is gone."""
 
 from __future__ import annotations
 

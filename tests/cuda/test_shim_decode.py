@@ -46,9 +46,7 @@ def test_equals_the_cpu_op_at_large_sizes(shim: Shim, seed: int, sizes: Sizes) -
 
 
 @pytest.mark.parametrize("scale", [3.0, 30.0])
-def test_equals_the_cpu_op_where_keys_leave_the_table(
-    shim: Shim, seed: int, scale: float
-) -> None:
+def test_equals_the_cpu_op_where_keys_leave_the_table(shim: Shim, seed: int, scale: float) -> None:
     for offset in range(12):
         case = make_case(seed + offset, random_sizes(seed + offset), scale=scale)
         expect_same_decode(case, shim.decode_slates(case), tolerance_at(scale))
@@ -111,9 +109,7 @@ def test_what_padding_candidates_hold_changes_no_bit(shim: Shim, seed: int) -> N
     case = make_case(seed, Sizes(batch=20))
     for garbage in (1e6, torch.nan):
         noise = torch.where(case.mask[:, :, None], case.candidates, garbage)
-        expect_equal(
-            shim.decode_slates(replace(case, candidates=noise)), shim.decode_slates(case)
-        )
+        expect_equal(shim.decode_slates(replace(case, candidates=noise)), shim.decode_slates(case))
 
 
 @pytest.mark.parametrize("width", [1, 20, 64])

@@ -88,6 +88,16 @@ def test_what_is_masked_is_not_seen_whatever_it_holds(shim: Shim, seed: int) -> 
         assert grad.isfinite().all()
 
 
+def test_noise_in_float32_is_exact_to_rounding_at_both_ends(shim: Shim, seed: int) -> None:
+    steps = torch.arange(300)
+    middle = torch.randint(2**24, (5000,), generator=torch.Generator().manual_seed(seed))
+    half = 2**23 + torch.arange(-300, 300)
+    words = 256 * torch.cat([steps, 2**24 - 1 - steps, half, middle])
+    uniform = ((words >> 8).double() + 0.5) / 2**24
+    expected = -torch.log(-torch.log(uniform))
+    torch.testing.assert_close(shim.gumbel_noise(words).double(), expected, rtol=5e-7, atol=5e-7)
+
+
 @pytest.mark.parametrize("temperature", [1e-3, 1.0, 1e3])
 @pytest.mark.parametrize("size", [1e-30, 50.0, 1e30])
 def test_finite_inputs_never_give_nan(

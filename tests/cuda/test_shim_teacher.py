@@ -55,7 +55,7 @@ def expect_same_forward(mine: Saved, other: Saved, tolerance: float = TOLERANCE)
 
 @pytest.mark.parametrize("part", range(4))
 def test_forward_and_gradients_equal_the_cpu_ops(shim: Shim, seed: int, part: int) -> None:
-    for offset in range(20):
+    for offset in range(15):
         sizes = random_sizes(seed + offset)
         case, slates = with_slates(seed + offset, sizes, per_request_attention=offset % 2 == 0)
         mine, saved = shim.slate_log_prob(case, slates), cpu_forward(case, slates)
@@ -154,9 +154,7 @@ def test_decoded_slates_have_the_log_prob_that_decoding_gave(shim: Shim, seed: i
     expect_close(shim.slate_log_prob(case, answer.slates).log_prob, answer.log_prob)
 
 
-def test_a_slate_that_names_no_candidate_gets_nan_and_harms_no_other(
-    shim: Shim, seed: int
-) -> None:
+def test_a_slate_that_names_no_candidate_gets_nan_and_harms_no_other(shim: Shim, seed: int) -> None:
     case, slates = with_slates(seed, SIZES)
     sound = shim.slate_log_prob(case, slates)
     for value in (-2, 21, 2**40):

@@ -19,7 +19,7 @@ class SharedRows {
  public:
   explicit SharedRows(const at::Tensor& tensor) {
     const bool shared = tensor.size(0) == 1 || tensor.stride(0) == 0;
-    rows_ = (shared && tensor.size(0) > 0 ? tensor.narrow(0, 0, 1) : tensor).contiguous();
+    rows_ = (shared && tensor.size(0) > 1 ? tensor.narrow(0, 0, 1) : tensor).contiguous();
     stride_ = shared || tensor.size(0) == 0 ? 0 : rows_.stride(0);
     pointer_ = rows_.template const_data_ptr<scalar_t>();
   }

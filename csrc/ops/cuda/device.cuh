@@ -82,6 +82,15 @@ __device__ __forceinline__ value_t warp_min(value_t value) {
   return value;
 }
 
+// Where the calling thread's entry belongs in a list of `size` entries that the warp appends to, in
+// the order of its threads: those with `listed` alone. `size` grows by their number.
+__device__ __forceinline__ int append_to_list(bool listed, int& size) {
+  const unsigned members = __ballot_sync(kWholeWarp, listed);
+  const int at = size + __popc(members & ((1u << thread_in_warp()) - 1));
+  size += __popc(members);
+  return at;
+}
+
 // The index of the warp's largest value; ties go to the lowest index.
 template <typename value_t>
 __device__ __forceinline__ int warp_argmax(value_t value, int index) {

@@ -137,10 +137,8 @@ __device__ void list_allowed(Lane<kCapacity>& lane, int slot) {
   for (int i = 0; i * kWarp < M && least < kForbidden; ++i) {
     const int m = i * kWarp + thread_in_warp();
     const bool listed = m < M && static_cast<int>((found >> (2 * i)) & 3) <= least;
-    const unsigned members = __ballot_sync(kWholeWarp, listed);
-    const int before = __popc(members & ((1u << thread_in_warp()) - 1));
-    if (listed) lane.allowed[size + before] = static_cast<int16_t>(m);
-    size += __popc(members);
+    const int at = append_to_list(listed, size);
+    if (listed) lane.allowed[at] = static_cast<int16_t>(m);
   }
   if (thread_in_warp() == 0) {
     lane.size = size;

@@ -58,10 +58,8 @@ class Stepper {
     for (int first = 0; first < sizes_.num_candidates; first += kWarp) {
       const int m = first + thread_in_warp();
       const bool listed = m < sizes_.num_candidates && mask[m];
-      const unsigned members = __ballot_sync(kWholeWarp, listed);
-      const int before = __popc(members & ((1u << thread_in_warp()) - 1));
-      if (listed) allowed_[size + before] = static_cast<int16_t>(m);
-      size += __popc(members);
+      const int at = append_to_list(listed, size);
+      if (listed) allowed_[at] = static_cast<int16_t>(m);
     }
     if (thread_in_warp() == 0) *size_ = size;
   }

@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "cuda_runtime.h"
@@ -134,10 +135,8 @@ void prepare(int threads, size_t shared_bytes) {
   all.shared.assign((shared_bytes + 2 * kGuardBytes) / sizeof(uint32_t) + 1, kPoison);
   all.fibers = std::vector<Fiber>(threads);
   all.runnable.assign((threads + kWarp - 1) / kWarp, {});
-  all.order.clear();
-  for (size_t warp = 0; warp < all.runnable.size(); ++warp) {
-    all.order.push_back(static_cast<int>(warp));
-  }
+  all.order.resize(all.runnable.size());
+  std::iota(all.order.begin(), all.order.end(), 0);
   shuffle_warps();
   all.at_barrier.clear();
   all.finished = 0;

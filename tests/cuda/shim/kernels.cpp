@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "../../../csrc/ops/cuda/maths.cuh"
 #include "../../../csrc/ops/cuda/params.h"
 #include "fibers.h"
 
@@ -238,6 +239,23 @@ GERANK_EXPOSE(slate_log_prob_backward)
 GERANK_EXPOSE(pointer_step)
 GERANK_EXPOSE(pointer_step_backward)
 GERANK_EXPOSE(set_ranks)
+
+// The plan for sizes [8] on a device, in the order of DecoderPlan.
+extern "C" void shim_plan(const int64_t* sizes, const int64_t* device, int64_t* plan) {
+  using namespace gerank::cuda;
+  const DecoderPlan made = plan_decoder(decoder_sizes(sizes), limits_of(device), sizeof(float));
+  const int64_t numbers[] = {
+      made.capacity, made.lanes,           made.blocks,
+      made.threads,  made.slates_per_item, made.max_rows,
+      made.resident, made.shared_keys,     static_cast<int64_t>(made.shared_bytes)};
+  for (const int64_t number : numbers) *plan++ = number;
+}
+
+extern "C" void shim_gumbel_noise(const int64_t* words, int64_t count, float* noise) {
+  for (int64_t i = 0; i < count; ++i) {
+    noise[i] = gerank::cuda::gumbel_noise<float>(static_cast<uint32_t>(words[i]));
+  }
+}
 
 extern "C" void shim_schedule(uint64_t seed) { shim::set_schedule(seed); }
 extern "C" void shim_skip_barrier(const char* site) { shim::skip_barrier(site); }

@@ -25,8 +25,8 @@ GERANK_HOST_DEVICE void begin_list(const RequestView& request, const Attributes&
   }
 }
 
-// Takes off the list `candidate`, which was just placed, and who it excludes, and tells `removed(m)`
-// of each.
+// Takes off the list `candidate`, which was just placed, and who it excludes, and tells
+// `removed(m)` of each.
 template <typename Removed>
 inline __attribute__((always_inline)) void strike(const Attributes& attributes, int candidate,
                                                   CandidateList& list, Removed removed) {

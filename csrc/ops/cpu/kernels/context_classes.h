@@ -33,13 +33,18 @@ GERANK_HOST_DEVICE void find_chains(const RequestView& request, const Attributes
 // The classes of the candidates that may still be chosen.
 class ContextClasses {
  public:
-  static constexpr int kMostClasses = 2 * kMaxCandidates;
+  // Classes that may be known at a time; one that nobody is in any more may come back.
+  GERANK_HOST_DEVICE static int capacity(int num_candidates) { return 2 * num_candidates + 32; }
+
+  // Once per request, before the first `begin`.
+  GERANK_HOST_DEVICE void load() { generation_ = 0; }
 
   // All of `candidates` [count] in the class without any feature.
   GERANK_HOST_DEVICE void begin(const int16_t* candidates, int count, int num_candidates) {
     for (int m = 0; m < num_candidates; ++m) number_[m] = -1;
     for (int i = 0; i < count; ++i) number_[candidates[i]] = 0;
     for (int m = 0; m < num_candidates; ++m) bits_of_[m] = 0;
+    table_size_ = table_size(capacity(num_candidates));
     reset();
     bits_[0] = 0;
     members_[0] = static_cast<int16_t>(count);
@@ -65,39 +70,46 @@ class ContextClasses {
     number_[candidate] = static_cast<int16_t>(number);
   }
 
-  // Numbers the classes in use from 0 on: `bits` [result] of each, `of` [count] the class of each
-  // of `candidates`.
-  GERANK_HOST_DEVICE int list(const int16_t* candidates, int count, uint32_t* bits, int16_t* of) {
+  // Lists the classes in use: `bits` and `numbers` [result] of each, and `of` [count] where in the
+  // list the class of each of `candidates` stands. A class keeps its number until `generation`
+  // changes.
+  GERANK_HOST_DEVICE int list(const int16_t* candidates, int count, uint32_t* bits,
+                              int16_t* numbers, int16_t* of) {
     int used = 0;
     for (int c = 0; c < size_; ++c) {
       row_[c] = static_cast<int16_t>(used);
       bits[used] = bits_[c];
+      numbers[used] = static_cast<int16_t>(c);
       used += members_[c] > 0;
     }
     for (int i = 0; i < count; ++i) of[i] = row_[number_[candidates[i]]];
     return used;
   }
 
+  GERANK_HOST_DEVICE int generation() const { return generation_; }
+
  private:
-  static constexpr int kTableSize = 4 * kMaxCandidates;
+  static constexpr int kMostClasses = 2 * kMaxCandidates + 32;
+  static constexpr int kMostEntries = 4 * kMaxCandidates + 2048;  // a power of two above twice that
 
   void GERANK_HOST_DEVICE reset() {
     size_ = 0;
-    for (int i = 0; i < kTableSize; ++i) table_[i] = -1;
+    generation_ += 1;
+    for (int i = 0; i < table_size_; ++i) table_[i] = -1;
   }
 
   GERANK_HOST_DEVICE void insert(int number) {
-    uint32_t at = hash_bits(bits_[number]) & (kTableSize - 1);
-    while (table_[at] >= 0) at = (at + 1) & (kTableSize - 1);
+    uint32_t at = hash_bits(bits_[number]) & (table_size_ - 1);
+    while (table_[at] >= 0) at = (at + 1) & (table_size_ - 1);
     table_[at] = static_cast<int16_t>(number);
   }
 
   GERANK_HOST_DEVICE int find(uint32_t bits, int num_candidates) {
-    uint32_t at = hash_bits(bits) & (kTableSize - 1);
-    for (; table_[at] >= 0; at = (at + 1) & (kTableSize - 1)) {
+    uint32_t at = hash_bits(bits) & (table_size_ - 1);
+    for (; table_[at] >= 0; at = (at + 1) & (table_size_ - 1)) {
       if (bits_[table_[at]] == bits) return table_[at];
     }
-    if (size_ == kMostClasses) drop_unused(num_candidates);
+    if (size_ == capacity(num_candidates)) drop_unused(num_candidates);
     bits_[size_] = bits;
     members_[size_] = 0;
     insert(size_);
@@ -121,12 +133,14 @@ class ContextClasses {
   }
 
   int size_;
+  int table_size_;
+  int generation_;
   uint32_t bits_of_[kMaxCandidates];
   int16_t number_[kMaxCandidates];  // class of a candidate; -1: not to be chosen
   uint32_t bits_[kMostClasses];
   int16_t members_[kMostClasses];
   int16_t row_[kMostClasses];
-  int16_t table_[kTableSize];  // open addressing, by bits_
+  int16_t table_[kMostEntries];  // open addressing, by bits_
 };
 
 // After `candidate` (-1: none) took `slot`: from now on the classes are those of slot + 1.

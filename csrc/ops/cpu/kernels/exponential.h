@@ -10,8 +10,8 @@
 namespace gerank::cpu {
 namespace {
 
-// Within 2 ulp for x in [-87, 88], and the value at the nearer bound beyond. Cody-Waite reduction to
-// |r| <= ln2 / 2, then a polynomial (Cephes).
+// Within 2 ulp for x in [-87, 88], and the value at the nearer bound beyond. Cody-Waite reduction
+// to |r| <= ln2 / 2, then a polynomial (Cephes).
 template <typename S>
 typename S::vec polynomial_exp(typename S::vec x) {
   x = S::min(S::max(x, S::set(-87.0f)), S::set(88.0f));
@@ -32,9 +32,9 @@ typename S::vec polynomial_exp(typename S::vec x) {
 GERANK_HOST_DEVICE float exponential_noise(uint32_t word, float) {
   const int32_t k = static_cast<int32_t>(word >> 8);
   const bool is_upper = k >= (1 << 23);
-  const float lower = (static_cast<float>(k) + 0.5f) * 0x1p-24f;  // u, exact below 1/2
+  const float lower = (static_cast<float>(k) + 0.5f) * 0x1p-24f;             // u, exact below 1/2
   const float rest = (static_cast<float>((1 << 24) - k) - 0.5f) * 0x1p-24f;  // 1 - u, exact above
-  const int32_t bits = std::bit_cast<int32_t>(lower) - 0x3F3504F3;  // of sqrt(1/2)
+  const int32_t bits = std::bit_cast<int32_t>(lower) - 0x3F3504F3;           // of sqrt(1/2)
   const int32_t exponent = bits >> 23;
   const float mantissa = std::bit_cast<float>((bits & 0x7FFFFF) + 0x3F3504F3);  // 0.7 .. 1.4
   const float numerator = is_upper ? -rest : mantissa - 1.0f;

@@ -24,6 +24,7 @@ class ScoreGradient {
     const int64_t M = task.num_candidates, H = task.attention_width;
     lane_ = arena.take<Lane>(1);
     class_bits_ = arena.take<uint32_t>(M + 1);
+    class_numbers_ = arena.take<int16_t>(M + 1);
     class_of_ = arena.take<int16_t>(M);
     listed_ = arena.take<int16_t>(M);
     grad_logits_ = arena.take<T>(M);
@@ -83,6 +84,7 @@ class ScoreGradient {
     find_chains(lane.request, lane.attributes, lane.table.entry, lane.chains);
     clear_prefix(lane.request.num_candidates, lane.request.num_groups, lane.prefix);
     for (int m = 0; m < M; ++m) lane.everyone[m] = static_cast<int16_t>(m);
+    lane.classes.load();
     lane.classes.begin(lane.everyone, static_cast<int>(M), static_cast<int>(M));
   }
 
@@ -139,7 +141,7 @@ class ScoreGradient {
     const QueryParameters<T> parameters = {weights_, layout_, task_.weights,
                                            task_.attention + b * task_.attention_stride};
     const T* projection = task_.projection + at * H;
-    const int classes = lane_->classes.list(listed_, size, class_bits_, class_of_);
+    const int classes = lane_->classes.list(listed_, size, class_bits_, class_numbers_, class_of_);
     slot_query<S>(parameters, lane.request, lane.prefix, slot, projection, query_);
     class_rows<S>(parameters, class_bits_, classes, lane.prefix, query_, rows_);
     __builtin_memset(grad_rows_, 0, classes * H * sizeof(T));
@@ -207,14 +209,15 @@ class ScoreGradient {
   const WeightLayout weights_;
   const AttentionLayout layout_;
   Lane* lane_;
-  uint32_t* class_bits_;  // [M + 1]
-  int16_t* class_of_;     // [M] of the listed candidates
-  int16_t* listed_;       // [M]
-  T* grad_logits_;        // [M]
-  T* query_;              // [H]
-  T* grad_query_;         // [H]
-  T* rows_;               // [M, H] per class
-  T* grad_rows_;          // [M, H]
+  uint32_t* class_bits_;    // [M + 1]
+  int16_t* class_numbers_;  // [M + 1]
+  int16_t* class_of_;       // [M] of the listed candidates
+  int16_t* listed_;         // [M]
+  T* grad_logits_;          // [M]
+  T* query_;                // [H]
+  T* grad_query_;           // [H]
+  T* rows_;                 // [M, H] per class
+  T* grad_rows_;            // [M, H]
 };
 
 }  // namespace

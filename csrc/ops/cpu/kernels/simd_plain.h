@@ -72,7 +72,7 @@ struct Plain {
     return y;
   }
   static vec round(vec x) { return (x + T(12582912)) - T(12582912); }  // 1.5 * 2^23; |x| < 2^22
-  static vec scale(vec y, vec n) {  // y * 2^n
+  static vec scale(vec y, vec n) {                                     // y * 2^n
     typedef int32_t integers __attribute__((vector_size(16)));
     const integers power = __builtin_convertvector(n, integers) << 23;
     return reinterpret_cast<vec>(reinterpret_cast<integers>(y) + power);

@@ -50,8 +50,8 @@ class SlateDecoder {
     if (scored.size == 0) return -1;
     const auto distribution = decoder_.distribution(i, scored);
     const Draw draw = {static_cast<uint64_t>(task_.seeds[b]), slot, static_cast<int>(slate)};
-    const int picked = task_.greedy[b] ? argmax<S>(distribution)
-                                       : decoder_.draw(distribution, scored, draw);
+    const int picked =
+        task_.greedy[b] ? argmax<S>(distribution) : decoder_.draw(distribution, scored, draw);
     task_.log_prob[at] = distribution.log_prob(picked);
     task_.relaxed[at] = scored.relaxed;
     return scored.candidates[picked];

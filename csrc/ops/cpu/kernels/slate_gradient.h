@@ -136,7 +136,6 @@ class SlateGradient {
                              : task_.candidates + ((first_ + i) * M + m) * D();
       __builtin_memcpy(inputs_ + at(n, i) * D(), input, D() * sizeof(T));
     }
-
   }
 
   // dx_n to the candidates and to the start vector.
@@ -190,8 +189,7 @@ class SlateGradient {
       const vec r = load(gates), z = load(gates + width), tanh = load(gates + 2 * width);
       const vec grad = load(grad_hidden);
       const vec grad_n = S::mul(S::mul(grad, S::sub(one, z)), S::fnma(tanh, tanh, one));
-      const vec grad_r =
-          S::mul(S::mul(grad_n, load(gates + 3 * width)), S::mul(r, S::sub(one, r)));
+      const vec grad_r = S::mul(S::mul(grad_n, load(gates + 3 * width)), S::mul(r, S::sub(one, r)));
       const vec grad_z =
           S::mul(S::mul(grad, S::sub(load(previous), tanh)), S::mul(z, S::sub(one, z)));
       store(grad_input, grad_r);
@@ -214,10 +212,8 @@ class SlateGradient {
     Product<S>::accumulate_transposed(hidden_ + count_ * D(), D(), D(), rows, grad_projection_, H(),
                                       H(), w_hs + 3 * D(), columns);
     for (int64_t r = 0; r < rows; ++r) {
-      VectorMaths<S>::add_scaled(grad_input_ + r * 3 * D(), T(1), 3 * D(),
-                                 grad_ + weights_.b_ih());
-      VectorMaths<S>::add_scaled(grad_state_ + r * 3 * D(), T(1), 3 * D(),
-                                 grad_ + weights_.b_hh());
+      VectorMaths<S>::add_scaled(grad_input_ + r * 3 * D(), T(1), 3 * D(), grad_ + weights_.b_ih());
+      VectorMaths<S>::add_scaled(grad_state_ + r * 3 * D(), T(1), 3 * D(), grad_ + weights_.b_hh());
     }
   }
 
@@ -229,7 +225,7 @@ class SlateGradient {
   T* grad_ = nullptr;  // [P]
   int64_t first_ = 0;
   int64_t count_ = 0;
-  int64_t slate_ = 0;  // that is worked on
+  int64_t slate_ = 0;              // that is worked on
   T *w_ih_, *w_hh_, *w_s_, *w_e_;  // [3D, D], [3D, D], [H, D], [H, D]
   T* keys_;                        // [lanes, M, H]
   T* grad_keys_;                   // [lanes, M, H]

@@ -30,7 +30,9 @@ struct DecoderView {
   const int64_t* slots;         // [B]
   const scalar_t* temperature;  // [B]
 
-  GERANK_HOST_DEVICE WeightLayout weight_layout() const { return {width, attention_width, num_flags}; }
+  GERANK_HOST_DEVICE WeightLayout weight_layout() const {
+    return {width, attention_width, num_flags};
+  }
   GERANK_HOST_DEVICE AttentionLayout attention_layout() const { return {num_flags, num_groups}; }
 
   GERANK_HOST_DEVICE RequestView request(int64_t b) const {

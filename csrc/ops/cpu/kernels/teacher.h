@@ -96,7 +96,8 @@ class Teacher {
     __builtin_memset(task_.probs + row * M, 0, M * sizeof(scalar_t));
   }
 
-  // The slots behind the slate's end. Zeros, because the backward multiplies them by a gradient of 0.
+  // The slots behind the slate's end. Zeros, because the backward multiplies them by a gradient of
+  // 0.
   void finish(int64_t slate, int64_t i) {
     const int64_t D = task_.inputs.width, H = task_.inputs.attention_width;
     for (int64_t slot = decoder_.request(i).slots; slot < N(); ++slot) {

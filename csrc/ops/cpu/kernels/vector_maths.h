@@ -45,9 +45,8 @@ struct VectorMaths {
 
   // out += a * x.
   static void add_scaled(const T* x, T a, int64_t size, T* out) {
-    for_each_vector<S>(size, [&](auto load, auto store) {
-      store(out, S::fma(S::set(a), load(x), load(out)));
-    });
+    for_each_vector<S>(
+        size, [&](auto load, auto store) { store(out, S::fma(S::set(a), load(x), load(out))); });
   }
 
   static T largest_magnitude(const T* x, int64_t size) {
@@ -155,8 +154,8 @@ class Scorer {
       const vec v = S::load(v_ + i, rest);
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
-        total[j] = S::add(total[j], single<kTables>(v, S::load(key[j] + i, rest),
-                                                    S::load(row[j] + i, rest)));
+        total[j] = S::add(total[j],
+                          single<kTables>(v, S::load(key[j] + i, rest), S::load(row[j] + i, rest)));
       }
     }
     S::sum4(total, sums);
