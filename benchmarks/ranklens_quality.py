@@ -26,7 +26,8 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.ranklens import write_ranklens
 from gerank.metrics.auc import auc
 from gerank.metrics.intervals import mean_interval
-from gerank.train.config import TrainConfig, read_config
+from gerank.train.config import TrainConfig
+from gerank.train.config_toml import read_config
 from gerank.train.evaluate import compared_slates
 from gerank.train.judges import PageJudge
 from gerank.train.logged_clicks import PageValues, clicks_table, ndcg_table, page_values

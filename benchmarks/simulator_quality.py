@@ -18,7 +18,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.simulator import SimulatorConfig, SimulatorTruth, simulate
-from gerank.train.config import read_config
+from gerank.train.config_toml import read_config
 from gerank.train.enumerated import enumerated_table
 from gerank.train.evaluate import compared_slates, evaluate
 from gerank.train.report import Table

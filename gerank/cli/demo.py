@@ -45,7 +45,7 @@ def demo(
 def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) -> RunFolder:
     """Simulates, trains with the packaged configuration `name`, and prints what was reached."""
     from gerank.data.simulator import SimulatorConfig, simulate
-    from gerank.train.config import read_config
+    from gerank.train.config_toml import read_config
     from gerank.train.enumerated import enumerated_table
     from gerank.train.evaluate import compared_slates, evaluate
     from gerank.train.train import train

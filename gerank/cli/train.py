@@ -19,9 +19,9 @@ def train(
 ) -> None:
     """Train on an exposure log: first the evaluator, then the generator against it.
 
-    Example:  gerank train configs/simulator.toml --out runs/first
+    Example:  gerank train simulator.toml --out runs/first
     """
-    from gerank.train.config import read_config
+    from gerank.train.config_toml import read_config
     from gerank.train.train import train as run
 
     folder = run(read_config(config), out_dir or Path("runs") / config.stem, resume=resume)

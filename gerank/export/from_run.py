@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gerank.export.artifact import Artifact, write_artifact
-from gerank.train.config import to_toml
+from gerank.train.config_toml import to_toml
 from gerank.train.run_folder import RunFolder
 
 

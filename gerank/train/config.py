@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
-import json
 import math
-import re
-import tomllib
-import types
-import typing
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -208,97 +201,3 @@ class TrainConfig:
         _require("a table with a utility or more", bool, self, "reward")
         _seed(self)
         _require(">= 0", lambda threads: threads >= 0, self, "threads")
-
-
-def read_config(path: Path) -> TrainConfig:
-    """Reads a TOML file.
-
-    Raises:
-        ConfigError: The file is missing or not TOML, or a key or value does not fit.
-    """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
-    try:
-        config: TrainConfig = _build(TrainConfig, document, "")
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    log = (path.parent / config.data.log).resolve()
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, log=log))
-
-
-def to_toml(config: TrainConfig) -> str:
-    """The same settings as a TOML file, defaults written out: a run keeps what it ran with."""
-    lines: list[str] = []
-    _write_table(dataclasses.asdict(config), "", lines)
-    return "\n".join(lines).strip() + "\n"
-
-
-def _write_table(table: dict[str, Any], name: str, lines: list[str]) -> None:
-    if name:
-        lines += ["", f"[{name}]"]
-    for key, value in table.items():
-        if not isinstance(value, dict):
-            lines.append(f"{key} = {_literal(value)}")
-    for key, value in table.items():
-        if isinstance(value, dict):
-            _write_table(value, _dotted(name, _key(key)), lines)
-
-
-def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _literal(key)
-
-
-def _literal(value: object) -> str:
-    if isinstance(value, (str, Path)):
-        return json.dumps(str(value), ensure_ascii=False)  # TOML's basic strings are JSON's
-    return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def _build(kind: Any, table: object, where: str) -> Any:
-    """`table` as a dataclass `kind`; `where` is the dotted key it was found under."""
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where or 'file'}: {table!r} is not a table")
-    hints = typing.get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(hints)}"
-            raise ConfigError(f"unknown key {_dotted(where, key)!r}{hint}")
-    settings = {key: _value(hints[key], table[key], _dotted(where, key)) for key in table}
-    for entry in dataclasses.fields(kind):
-        required = entry.default is entry.default_factory is dataclasses.MISSING
-        if required and entry.name not in settings:
-            raise ConfigError(f"missing key {_dotted(where, entry.name)!r}")
-    try:
-        return kind(**settings)
-    except ConfigError as error:
-        raise ConfigError(_dotted(where, str(error))) from None
-
-
-def _value(kind: Any, value: object, where: str) -> Any:
-    if dataclasses.is_dataclass(kind):
-        return _build(kind, value, where)
-    if isinstance(kind, types.GenericAlias):  # dict[str, <dataclass>]
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where}: {value!r} is not a table")
-        element = typing.get_args(kind)[1]
-        return {key: _value(element, entry, _dotted(where, key)) for key, entry in value.items()}
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        if not isinstance(value, str) or value not in list(kind):
-            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(kind)}")
-        return kind(value)
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not kind:
-        raise ConfigError(f"{where}: {value!r} is not of type {kind.__name__}")
-    return value
-
-
-def _dotted(where: str, key: str) -> str:
-    return f"{where}.{key}" if where else key

@@ -14,7 +14,8 @@ from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.schema import FeatureSchema
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.generator import Generator, GeneratorShape
-from gerank.train.config import EvaluatorConfig, TrainConfig, read_config, to_toml
+from gerank.train.config import EvaluatorConfig, TrainConfig
+from gerank.train.config_toml import read_config, to_toml
 
 Model = TypeVar("Model", bound=nn.Module)
 

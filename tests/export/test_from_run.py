@@ -8,7 +8,7 @@ import torch
 
 from gerank.export.artifact import load_artifact
 from gerank.export.from_run import export_run
-from gerank.train.config import read_config
+from gerank.train.config_toml import read_config
 from gerank.train.pages import as_requests
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.train import train

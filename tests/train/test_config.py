@@ -14,9 +14,8 @@ from gerank.train.config import (
     GeneratorConfig,
     TrainConfig,
     UtilityConfig,
-    read_config,
-    to_toml,
 )
+from gerank.train.config_toml import read_config, to_toml
 
 LEAST = '[data]\nlog = "pages"\n'
 
