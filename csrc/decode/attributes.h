@@ -93,7 +93,11 @@ GERANK_HOST_DEVICE void find_groups(const RequestView& request, int key, LeaderT
 // Key -1 is none: such a candidate excludes itself alone.
 GERANK_HOST_DEVICE void find_dedup(const RequestView& request, LeaderTable& table,
                                    Attributes& attributes) {
-  find_leaders(request.dedup_keys, 1, request.num_candidates, table, attributes.dedup);
+  bool is_used = false;
+  for (int m = 0; m < request.num_candidates; ++m) is_used |= request.dedup_keys[m] != -1;
+  if (is_used) {
+    find_leaders(request.dedup_keys, 1, request.num_candidates, table, attributes.dedup);
+  }
   for (int m = 0; m < request.num_candidates; ++m) {
     if (request.dedup_keys[m] == -1) attributes.dedup[m] = static_cast<int16_t>(m);
   }

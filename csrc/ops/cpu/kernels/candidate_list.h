@@ -25,17 +25,13 @@ GERANK_HOST_DEVICE void begin_list(const RequestView& request, const Attributes&
   }
 }
 
-// Takes off the list `candidate`, which was just placed, and who it excludes, and tells
-// `removed(m)` of each.
-template <typename Removed>
-inline __attribute__((always_inline)) void strike(const Attributes& attributes, int candidate,
-                                                  CandidateList& list, Removed removed) {
+// Takes off the list `candidate`, which was just placed, and who it excludes.
+GERANK_HOST_DEVICE void strike(const Attributes& attributes, int candidate, CandidateList& list) {
   const int leader = attributes.dedup[candidate];
   int kept = 0;
   if (!list.has_dedup) {  // it alone
     while (kept < list.size && list.of[kept] != candidate) ++kept;
     if (kept == list.size) return;  // a pin, off the list from the start
-    removed(candidate);
     list.size -= 1;
     __builtin_memmove(list.of + kept, list.of + kept + 1, (list.size - kept) * sizeof(int16_t));
     return;
@@ -43,11 +39,7 @@ inline __attribute__((always_inline)) void strike(const Attributes& attributes, 
   for (int i = 0; i < list.size; ++i) {
     const int16_t m = list.of[i];
     list.of[kept] = m;
-    if (attributes.dedup[m] == leader) {
-      removed(m);
-    } else {
-      ++kept;
-    }
+    kept += attributes.dedup[m] != leader;
   }
   list.size = kept;
 }

@@ -6,7 +6,7 @@
 
 #include "../../../decode/rules.h"
 #include "candidate_list.h"
-#include "context_classes.h"
+#include "context_codes.h"
 #include "distribution.h"
 #include "slot_scorer.h"
 #include "tasks.h"
@@ -22,7 +22,7 @@ struct Lane {
   Rules rules;
   Prefix prefix;
   GroupChains chains;
-  ContextClasses classes;
+  ContextCodes codes;
   CandidateList open;
   int last_placed;  // candidate whose vector is the GRU's input; -1: the start vector
 };
@@ -43,6 +43,9 @@ class Decoder {
   Decoder(const DecoderView<scalar_t>& inputs, int64_t block, Arena& arena)
       : inputs_(inputs), weights_(inputs.weight_layout()), scorer_(inputs, block, arena) {
     lay_out(block, arena);
+    if (start_input_ != nullptr) {
+      project_inputs(inputs.weights + weights_.start(), 1, start_input_);
+    }
   }
 
   // Takes up requests.
@@ -53,10 +56,10 @@ class Decoder {
     // slot.
     projects_all_ = count_ == 1 && inputs_.num_candidates <= 2 * inputs_.num_slots;
     for (int64_t i = 0; i < count_; ++i) {
-      lanes_[i].classes.load();
       lanes_[i].request = inputs_.request(first_ + i);
       find_attributes(lanes_[i].request, *table_, lanes_[i].attributes);
       find_chains(lanes_[i].request, lanes_[i].attributes, table_->entry, lanes_[i].chains);
+      lanes_[i].codes.load(lanes_[i].request, lanes_[i].attributes, *table_);
     }
     scorer_.load(block);
     const int64_t M = inputs_.num_candidates;
@@ -70,7 +73,7 @@ class Decoder {
       begin_rules(lane.request, lane.attributes, lane.rules);
       clear_prefix(lane.request.num_candidates, lane.request.num_groups, lane.prefix);
       begin_list(lane.request, lane.attributes, lane.rules, lane.open);
-      lane.classes.begin(lane.open.of, lane.open.size, lane.request.num_candidates);
+      lane.codes.begin(lane.request);
       lane.last_placed = -1;
     }
     __builtin_memcpy(hidden_, inputs_.set_vector + first_ * width(),
@@ -96,8 +99,9 @@ class Decoder {
     const AllowedList allowed = list_allowed(lane.request, lane.attributes, lane.rules, slot,
                                              lane.open, obstacles_, allowed_);
     if (allowed.size > 0) {
-      scorer_.score(i, lane.request, lane.prefix, slot, projection(i), allowed.candidates,
-                    allowed.size, lane.classes, memory_.logits);
+      const OpenSlot open = {lane.request, lane.attributes,       lane.prefix, lane.codes,
+                             slot,         inputs_.context_window};
+      scorer_.score(i, open, projection(i), allowed.candidates, allowed.size, memory_.logits);
     }
     return {allowed.candidates, allowed.size, allowed.relaxed};
   }
@@ -116,16 +120,15 @@ class Decoder {
   // Gives the slot of lane i to `candidate`, -1 for nothing.
   void place(int64_t i, int slot, int candidate) {
     Lane& lane = lanes_[i];
-    const uint32_t present = lane.prefix.present;
     fill_slot(lane.request, lane.attributes, slot, candidate, lane.rules);
     if (candidate >= 0) {
       extend_prefix(lane.attributes, lane.request.num_groups, lane.request.num_flags, slot,
                     candidate, lane.prefix);
-      strike(lane.attributes, candidate, lane.open, [&](int m) { lane.classes.remove(m); });
+      strike(lane.attributes, candidate, lane.open);
       lane.last_placed = candidate;
     }
-    advance_context(lane.request, lane.attributes, lane.chains, lane.prefix, present,
-                    inputs_.context_window, slot, candidate, lane.rules.occupant, lane.classes);
+    lane.codes.advance(lane.request, lane.attributes, lane.chains, lane.prefix,
+                       inputs_.context_window, slot, candidate, lane.rules.occupant);
   }
 
   int64_t lanes() const { return count_; }
@@ -157,6 +160,7 @@ class Decoder {
     state_ = arena.take<scalar_t>(block * weights_.state_columns());
     placed_ = arena.take<scalar_t>(block * D);
     input_ = arena.take<scalar_t>(block * 3 * D);
+    start_input_ = arena.take<scalar_t>(3 * D);
     all_inputs_ = arena.take<scalar_t>(M <= 2 * inputs_.num_slots ? M * 3 * D : 0);
     memory_ = {arena.take<scalar_t>(padded(M)),
                arena.take<scalar_t>(padded(M)),
@@ -174,19 +178,22 @@ class Decoder {
   }
 
   void prepare_inputs() {
-    if (projects_all_ && lanes_[0].last_placed >= 0) return;
+    if (projects_all_) return;
+    bool is_first = true;
     for (int64_t i = 0; i < count_; ++i) {
       const int placed = lanes_[i].last_placed;
+      is_first &= placed < 0;
       __builtin_memcpy(placed_ + i * width(),
                        placed < 0 ? inputs_.weights + weights_.start() : vector(i, placed),
                        width() * sizeof(scalar_t));
     }
-    project_inputs(placed_, count_, input_);
+    if (!is_first) project_inputs(placed_, count_, input_);
   }
 
   const scalar_t* input(int64_t i) const {
-    const bool is_ready = projects_all_ && lanes_[i].last_placed >= 0;
-    return is_ready ? all_inputs_ + lanes_[i].last_placed * 3 * width() : input_ + i * 3 * width();
+    const int placed = lanes_[i].last_placed;
+    if (placed < 0) return start_input_;
+    return projects_all_ ? all_inputs_ + placed * 3 * width() : input_ + i * 3 * width();
   }
 
   // Columns [begin, end) of [W_hh; W_s] h: the first 3D, with b_hh, serve the GRU's next step, the
@@ -212,13 +219,14 @@ class Decoder {
   bool projects_all_ = false;
   Lane* lanes_;  // [block]
   LeaderTable* table_;
-  uint8_t* obstacles_;    // [M]
-  int16_t* allowed_;      // [M]
-  scalar_t* hidden_;      // [block, D]
-  scalar_t* state_;       // [block, 3D + H] W_hh h + b_hh, then W_s h
-  scalar_t* placed_;      // [block, D] what was last placed
-  scalar_t* input_;       // [block, 3D] W_ih x + b_ih of it
-  scalar_t* all_inputs_;  // [M, 3D] the same of all candidates
+  uint8_t* obstacles_;     // [M]
+  int16_t* allowed_;       // [M]
+  scalar_t* hidden_;       // [block, D]
+  scalar_t* state_;        // [block, 3D + H] W_hh h + b_hh, then W_s h
+  scalar_t* placed_;       // [block, D] what was last placed
+  scalar_t* input_;        // [block, 3D] W_ih x + b_ih of it
+  scalar_t* start_input_;  // [3D] the same of the start vector
+  scalar_t* all_inputs_;   // [M, 3D] the same of all candidates
   DistributionMemory<scalar_t> memory_;
 };
 

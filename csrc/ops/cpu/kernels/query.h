@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "../../../decode/weights.h"
-#include "context_classes.h"
+#include "context_codes.h"
 #include "vector_maths.h"
 
 namespace gerank::cpu {
@@ -31,16 +31,22 @@ void slot_query(const QueryParameters<typename S::scalar_t>& parameters, const R
                 const Prefix& prefix, int slot, const typename S::scalar_t* projection,
                 typename S::scalar_t* query) {
   using T = typename S::scalar_t;
-  const int64_t H = parameters.width();
   const T* bias = parameters.row(parameters.attention_layout.bias());
   const T* scale = parameters.row(parameters.attention_layout.scale());
-  for_each_vector<S>(H, [&](auto load, auto store) {
-    store(query, S::fma(load(scale), load(projection), load(bias)));
-  });
+  const T* w_g[kMaxFlags + 1];
+  T terms[kMaxFlags + 1];
+  int count = 0;
   for (int s = 0; s <= request.num_flags; ++s) {
     const T term = shared_term<T>(prefix, request.num_flags, slot, request.slots, s);
-    if (term != 0) VectorMaths<S>::add_scaled(parameters.w_g(s), term, H, query);
+    if (term == 0) continue;
+    w_g[count] = parameters.w_g(s);
+    terms[count++] = term;
   }
+  for_each_vector<S>(parameters.width(), [&](auto load, auto store) {
+    auto sum = S::fma(load(scale), load(projection), load(bias));
+    for (int i = 0; i < count; ++i) sum = S::fma(S::set(terms[i]), load(w_g[i]), sum);
+    store(query, sum);
+  });
 }
 
 // rows[class] = query + W_c c of the class, [classes, H].

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "../../../decode/local_context.h"
-#include "context_classes.h"
+#include "class_list.h"
 #include "query.h"
 #include "tasks.h"
 #include "vector_maths.h"
@@ -23,9 +23,7 @@ class ScoreGradient {
       : task_(task), weights_(task.weight_layout()), layout_(task.attention_layout()) {
     const int64_t M = task.num_candidates, H = task.attention_width;
     lane_ = arena.take<Lane>(1);
-    class_bits_ = arena.take<uint32_t>(M + 1);
-    class_numbers_ = arena.take<int16_t>(M + 1);
-    class_of_ = arena.take<int16_t>(M);
+    classes_ = arena.take<ClassList>(1);
     listed_ = arena.take<int16_t>(M);
     grad_logits_ = arena.take<T>(M);
     query_ = arena.take<T>(H);
@@ -59,12 +57,8 @@ class ScoreGradient {
   struct Lane {
     RequestView request;
     Attributes attributes;
-    GroupChains chains;
-    ContextClasses classes;
     Prefix prefix;
     LeaderTable table;
-    int16_t occupant[kMaxSlots];
-    int16_t everyone[kMaxCandidates];
   };
 
   void begin(int64_t b) {
@@ -81,23 +75,14 @@ class ScoreGradient {
     for (int k = 0; k < lane.request.num_groups; ++k) {
       find_groups(lane.request, k, lane.table, lane.attributes);
     }
-    find_chains(lane.request, lane.attributes, lane.table.entry, lane.chains);
     clear_prefix(lane.request.num_candidates, lane.request.num_groups, lane.prefix);
-    for (int m = 0; m < M; ++m) lane.everyone[m] = static_cast<int16_t>(m);
-    lane.classes.load();
-    lane.classes.begin(lane.everyone, static_cast<int>(M), static_cast<int>(M));
   }
 
   void place(int slot, int candidate) {
     Lane& lane = *lane_;
-    const uint32_t present = lane.prefix.present;
-    lane.occupant[slot] = static_cast<int16_t>(candidate);
-    if (candidate >= 0) {
-      extend_prefix(lane.attributes, lane.request.num_groups, lane.request.num_flags, slot,
-                    candidate, lane.prefix);
-    }
-    advance_context(lane.request, lane.attributes, lane.chains, lane.prefix, present,
-                    task_.context_window, slot, candidate, lane.occupant, lane.classes);
+    if (candidate < 0) return;
+    extend_prefix(lane.attributes, lane.request.num_groups, lane.request.num_flags, slot, candidate,
+                  lane.prefix);
   }
 
   // The candidates whose logits have a gradient at this slot. Pinned and empty slots, where nothing
@@ -141,9 +126,13 @@ class ScoreGradient {
     const QueryParameters<T> parameters = {weights_, layout_, task_.weights,
                                            task_.attention + b * task_.attention_stride};
     const T* projection = task_.projection + at * H;
-    const int classes = lane_->classes.list(listed_, size, class_bits_, class_numbers_, class_of_);
+    classes_->fill(listed_, size, [&](int m) {
+      return context_class(lane.attributes, lane.prefix, lane.request.num_groups, slot,
+                           task_.context_window, m);
+    });
+    const int classes = classes_->size();
     slot_query<S>(parameters, lane.request, lane.prefix, slot, projection, query_);
-    class_rows<S>(parameters, class_bits_, classes, lane.prefix, query_, rows_);
+    class_rows<S>(parameters, classes_->bits(), classes, lane.prefix, query_, rows_);
     __builtin_memset(grad_rows_, 0, classes * H * sizeof(T));
     for_each_vector<S>(H, [&](auto load, auto store) {
       add_candidates(parameters.row(layout_.v()), size, keys, grad_keys,
@@ -161,7 +150,7 @@ class ScoreGradient {
     const vec factor = S::mul(S::set(4), load(v));
     vec total = load(grad_v);
     for (int j = 0; j < size; ++j) {
-      const int64_t key = listed_[j] * H, row = class_of_[j] * H;
+      const int64_t key = listed_[j] * H, row = classes_->class_of(j) * H;
       const vec grad = S::set(grad_logits_[listed_[j]]);
       const vec r = VectorMaths<S>::half_complement(S::add(load(keys + key), load(rows_ + row)));
       const vec grad_x = S::mul(S::mul(grad, factor), S::fnma(r, r, r));
@@ -179,9 +168,10 @@ class ScoreGradient {
     for (int c = 0; c < classes; ++c) {
       const T* grad_row = grad_rows_ + c * H;
       VectorMaths<S>::add_scaled(grad_row, T(1), H, grad_query_);
-      for_each_feature<T>(lane_->prefix, layout_, class_bits_[c], [&](int64_t feature, T value) {
-        VectorMaths<S>::add_scaled(grad_row, value, H, grad_attention + feature * H);
-      });
+      for_each_feature<T>(
+          lane_->prefix, layout_, classes_->bits()[c], [&](int64_t feature, T value) {
+            VectorMaths<S>::add_scaled(grad_row, value, H, grad_attention + feature * H);
+          });
     }
   }
 
@@ -209,15 +199,13 @@ class ScoreGradient {
   const WeightLayout weights_;
   const AttentionLayout layout_;
   Lane* lane_;
-  uint32_t* class_bits_;    // [M + 1]
-  int16_t* class_numbers_;  // [M + 1]
-  int16_t* class_of_;       // [M] of the listed candidates
-  int16_t* listed_;         // [M]
-  T* grad_logits_;          // [M]
-  T* query_;                // [H]
-  T* grad_query_;           // [H]
-  T* rows_;                 // [M, H] per class
-  T* grad_rows_;            // [M, H]
+  ClassList* classes_;  // of the listed candidates
+  int16_t* listed_;     // [M]
+  T* grad_logits_;      // [M]
+  T* query_;            // [H]
+  T* grad_query_;       // [H]
+  T* rows_;             // [M, H] per class
+  T* grad_rows_;        // [M, H]
 };
 
 }  // namespace

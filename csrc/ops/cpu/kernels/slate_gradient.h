@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdint>
 
-#include "context_classes.h"
 #include "query.h"
 #include "score_gradient.h"
 #include "tasks.h"

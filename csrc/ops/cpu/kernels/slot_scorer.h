@@ -4,14 +4,25 @@
 #include <cmath>
 #include <cstdint>
 
-#include "class_tables.h"
-#include "context_classes.h"
+#include "attention_tables.h"
+#include "context_codes.h"
 #include "query.h"
+#include "scorer.h"
 #include "tasks.h"
 #include "vector_maths.h"
 
 namespace gerank::cpu {
 namespace {
+
+// One slot of one request while its candidates are scored.
+struct OpenSlot {
+  const RequestView& request;
+  const Attributes& attributes;
+  const Prefix& prefix;
+  const ContextCodes& codes;
+  int slot;
+  int64_t window;
+};
 
 // For blocks of at most `block` requests, each in a lane.
 template <typename S>
@@ -22,9 +33,7 @@ class SlotScorer {
   SlotScorer(const DecoderView<T>& inputs, int64_t block, Arena& arena)
       : inputs_(inputs), weights_(inputs.weight_layout()), attention_(inputs.attention_layout()) {
     lay_out(block, arena);
-    if (tables_ != nullptr && inputs.attention_stride == 0) {
-      tables_[0].load(inputs.attention, attention_.seen(0));
-    }
+    if (tables_ != nullptr && inputs.attention_stride == 0) tables_[0].load(inputs.attention);
   }
 
   // keys = W_e e of every candidate of the block.
@@ -32,34 +41,36 @@ class SlotScorer {
     first_ = block.first;
     multiply_keys(0, block.count);
     for (int64_t i = 0; i < block.count; ++i) {
+      if (inputs_.attention_stride != 0) tables_[i].load(attention(i));
       tabulate_keys(i);
-      lanes_[i].factors.generation = -1;
-      if (inputs_.attention_stride != 0) tables_[i].load(attention(i), attention_.seen(0));
     }
   }
 
   // logits[j] of candidates[j], j < size; `projection` [H] is W_s h.
-  void score(int64_t i, const RequestView& request, const Prefix& prefix, int slot,
-             const T* projection, const int16_t* candidates, int size, ContextClasses& classes,
-             T* logits) {
+  void score(int64_t i, const OpenSlot& open, const T* projection, const int16_t* candidates,
+             int size, T* logits) {
     const QueryParameters<T> parameters = {weights_, attention_, inputs_.weights, attention(i)};
-    const ClassList list = {classes.list(candidates, size, bits_, numbers_, class_of_), bits_,
-                            numbers_};
-    forget_factors(lanes_[i].factors, classes.generation());
-    slot_query<S>(parameters, request, prefix, slot, projection, query_);
-    const Scorer<S> scorer(parameters.row(attention_.v()), H());
-    if (tabulate_rows(i, parameters, list, prefix)) {
-      scorer.template score<true>(keys(i), rows_, candidates, class_of_, size, logits);
-    } else {
-      scorer.template score<false>(keys(i), rows_, candidates, class_of_, size, logits);
+    slot_query<S>(parameters, open.request, open.prefix, open.slot, projection, query_);
+    if (lanes_[i].tabulated && score_by_powers(i, open, candidates, size, logits)) return;
+    if (lanes_[i].tabulated) {  // the lane gets its keys back and keeps them
+      multiply_keys(i, 1);
+      lanes_[i].tabulated = false;
     }
+    for (int j = 0; j < size; ++j) {
+      const uint32_t bits = context_class(open.attributes, open.prefix, open.request.num_groups,
+                                          open.slot, open.window, candidates[j]);
+      class_rows<S>(parameters, &bits, 1, open.prefix, query_, rows_ + j * H());
+    }
+    Scorer<S>::directly(keys(i), rows_, parameters.row(attention_.v()), H(), candidates, size,
+                        logits);
   }
 
  private:
+  using vec = typename S::vec;
+
   struct Lane {
     bool tabulated;  // keys are e^2key
-    T largest_key;   // |key| of the real candidates
-    ClassFactors<T> factors;
+    T* largest;      // [H] of the real candidates' e^2key, times any product of group factors
   };
 
   int64_t H() const { return weights_.attention_width; }
@@ -67,28 +78,24 @@ class SlotScorer {
   const T* attention(int64_t i) const {
     return inputs_.attention + (first_ + i) * inputs_.attention_stride;
   }
+  AttentionTables<S>& tables(int64_t i) { return tables_[inputs_.attention_stride != 0 ? i : 0]; }
 
   void lay_out(int64_t block, Arena& arena) {
     const int64_t M = inputs_.num_candidates;
-    const int64_t capacity = ContextClasses::capacity(static_cast<int>(M));
     const int64_t tables = inputs_.attention_stride != 0 ? block : 1;
     lanes_ = arena.take<Lane>(block);
     keys_ = arena.take<T>(block * M * H());
-    rows_ = arena.take<T>(M * H());
+    rows_ = arena.take<T>((M + 1) * H());
+    row_of_ = arena.take<const T*>(M + 1);
     query_ = arena.take<T>(H());
-    powers_ = arena.take<T>(H());
-    bits_ = arena.take<uint32_t>(M + 1);
-    numbers_ = arena.take<int16_t>(M + 1);
-    class_of_ = arena.take<int16_t>(M);
     for (int64_t i = 0; i < block; ++i) {
-      const ClassFactors<T> factors = {arena.take<T>(capacity * H()), arena.take<uint8_t>(capacity),
-                                       -1};
-      if (lanes_ != nullptr) lanes_[i].factors = factors;
+      T* largest = arena.take<T>(H());
+      if (lanes_ != nullptr) lanes_[i].largest = largest;
     }
-    tables_ = arena.take<ClassTables<S>>(tables);
+    tables_ = arena.take<AttentionTables<S>>(tables);
     for (int64_t i = 0; i < tables; ++i) {
-      ClassTables<S> table;
-      table.lay_out(attention_.v(), H(), arena);
+      AttentionTables<S> table;
+      table.lay_out(attention_, H(), arena);
       if (tables_ != nullptr) tables_[i] = table;
     }
   }
@@ -99,70 +106,53 @@ class SlotScorer {
                          inputs_.weights + weights_.w_e_t(), H(), H(), nullptr, keys(lane), H());
   }
 
-  // e^2key in place of key, where it stays in range. Padding may hold anything.
+  // e^2key in place of key, unless that leaves the range. Padding may hold anything.
   void tabulate_keys(int64_t i) {
     Lane& lane = lanes_[i];
     const int64_t M = inputs_.num_candidates;
     const bool* mask = inputs_.mask + (first_ + i) * M;
-    lane.largest_key = 0;
+    const T* groups = tables(i).most();
+    __builtin_memset(lane.largest, 0, H() * sizeof(T));
+    vec most = S::set(0);
     for (int64_t m = 0; m < M; ++m) {
       if (!mask[m]) continue;
-      const T most = VectorMaths<S>::largest_magnitude(keys(i) + m * H(), H());
-      lane.largest_key = most > lane.largest_key ? most : lane.largest_key;
+      T* key = keys(i) + m * H();
+      for_each_vector<S>(H(), [&](auto load, auto store) {
+        const vec x = load(key), power = S::exp(S::add(x, x));
+        most = S::max(S::abs(x), most);
+        store(key, power);
+        store(lane.largest, S::max(load(lane.largest), power));
+      });
     }
-    lane.tabulated = lane.largest_key <= Scorer<S>::kTableRange;
-    if (lane.tabulated) VectorMaths<S>::tabulate(keys(i), M * H());
+    for_each_vector<S>(H(), [&](auto load, auto store) {
+      store(lane.largest, S::mul(load(lane.largest), load(groups)));
+    });
+    const T range = S::largest(most) + tables(i).largest_of_groups();
+    lane.tabulated = range <= AttentionTables<S>::kFactorRange;
+    if (!lane.tabulated) multiply_keys(i, 1);
   }
 
-  // Where the classes have got other numbers.
-  void forget_factors(ClassFactors<T>& factors, int generation) const {
-    if (factors.generation == generation) return;
-    factors.generation = generation;
-    __builtin_memset(factors.known, 0,
-                     ContextClasses::capacity(static_cast<int>(inputs_.num_candidates)));
-  }
-
-  // Fills the rows with e^2(query + W_c c), or, where that is out of the tables' range, with
-  // query + W_c c itself. Then the lane gets its keys back and keeps them.
-  bool tabulate_rows(int64_t i, const QueryParameters<T>& parameters, const ClassList& list,
-                     const Prefix& prefix) {
-    Lane& lane = lanes_[i];
-    const T range = Scorer<S>::kTableRange - lane.largest_key;
-    if (lane.tabulated && multiply_rows(i, parameters, list, prefix, range)) return true;
-    class_rows<S>(parameters, bits_, list.size, prefix, query_, rows_);
-    if (!lane.tabulated) return false;
-    lane.tabulated = VectorMaths<S>::largest_magnitude(rows_, list.size * H()) <= range;
-    if (lane.tabulated) {
-      VectorMaths<S>::tabulate(rows_, list.size * H());
-    } else {
-      multiply_keys(i, 1);
-    }
-    return lane.tabulated;
-  }
-
-  bool multiply_rows(int64_t i, const QueryParameters<T>& parameters, const ClassList& list,
-                     const Prefix& prefix, T range) {
-    T largest_power = 0;
-    __builtin_memcpy(powers_, query_, H() * sizeof(T));
-    ClassTables<S>& tables = tables_[inputs_.attention_stride != 0 ? i : 0];
-    return tables.multiply(parameters, list, prefix, lanes_[i].factors, powers_, rows_,
-                           largest_power) &&
-           largest_power <= std::exp(2 * range);
+  // False where the powers' range is left, and nothing is scored.
+  bool score_by_powers(int64_t i, const OpenSlot& open, const int16_t* candidates, int size,
+                       T* logits) {
+    const T largest =
+        tables(i).combine(open.codes, open.prefix, lanes_[i].largest, query_, rows_, row_of_);
+    if (!(largest <= Scorer<S>::kPairRange)) return false;
+    Scorer<S>::by_powers({tables(i), keys(i), open.codes, row_of_, H(), largest},
+                         code_sets(open.request.num_groups), candidates, size, logits);
+    return true;
   }
 
   const DecoderView<T>& inputs_;
   const WeightLayout weights_;
   const AttentionLayout attention_;
   int64_t first_ = 0;
-  Lane* lanes_;             // [block]
-  T* keys_;                 // [block, M, H] keys, or their table
-  T* rows_;                 // [M, H] one row per context class
-  T* query_;                // [H]
-  T* powers_;               // [H] e^2query
-  uint32_t* bits_;          // [M + 1] of the classes of the slot that is scored
-  int16_t* numbers_;        // [M + 1] their numbers
-  int16_t* class_of_;       // [M] of its candidates
-  ClassTables<S>* tables_;  // [block], or [1] where all requests share the attention
+  Lane* lanes_;                 // [block]
+  T* keys_;                     // [block, M, H] keys, or their powers
+  T* rows_;                     // [M + 1, H] of flag patterns, or of candidates
+  const T** row_of_;            // [patterns] in rows_
+  T* query_;                    // [H]
+  AttentionTables<S>* tables_;  // [block], or [1] where all requests share the attention
 };
 
 }  // namespace
