@@ -137,7 +137,7 @@ def random_sizes(seed: int) -> Sizes:
         slots=draw(1, 2, 4, 6, 10, 13),
         width=draw(1, 3, 8, 16, 24, 33, 64),
         attention_width=draw(1, 4, 8, 16, 20, 32, 64),
-        groups=draw(0, 1, 2, 3),
+        groups=draw(0, 1, 2, 3, 6),
         flags=draw(0, 1, 2, 3),
         slates=draw(1, 1, 2, 3),
         context_window=draw(1, 2, 3, 20),

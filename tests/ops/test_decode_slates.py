@@ -58,6 +58,20 @@ def test_equals_the_reference_where_tanh_saturates(seed: int, scale: float) -> N
         expect_same_decode(case, decode(case), tolerance_at(scale))
 
 
+@pytest.mark.parametrize("kept", [0.0, 0.5], ids=["v is zero", "half of v is zero"])
+@pytest.mark.parametrize("small", [0.0, 1e-30, 1e-6])
+def test_equals_the_reference_where_elements_of_v_vanish(
+    seed: int, kept: float, small: float
+) -> None:
+    for offset in range(5):
+        case = make_case(seed + offset, random_sizes(seed + offset))
+        is_kept = torch.rand(case.attention[0, -3].shape) < kept
+        attention = case.attention.clone()
+        attention[:, -3] *= torch.where(is_kept, 1.0, small)  # v: bias and scale follow it
+        case = replace(case, attention=attention)
+        expect_same_decode(case, decode(case))
+
+
 def test_float64_equals_the_reference_closely(seed: int) -> None:
     for offset in range(15):
         sizes = random_sizes(seed + offset)

@@ -107,7 +107,7 @@ class AttentionTables {
 
   // A v of 0 would have no inverse. What is left out is below the rounding of the sum.
   void invert_v() {
-    constexpr T kLeast = T(0x1p-28);
+    constexpr T kLeast = sizeof(T) == sizeof(float) ? T(0x1p-28) : T(0x1p-60);
     const T* v = attention_ + layout_.v() * width_;
     scale_ = VectorMaths<S>::largest_magnitude(v, width_);
     sum_ = 0;

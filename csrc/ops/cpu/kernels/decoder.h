@@ -162,12 +162,7 @@ class Decoder {
     input_ = arena.take<scalar_t>(block * 3 * D);
     start_input_ = arena.take<scalar_t>(3 * D);
     all_inputs_ = arena.take<scalar_t>(M <= 2 * inputs_.num_slots ? M * 3 * D : 0);
-    memory_ = {arena.take<scalar_t>(padded(M)),
-               arena.take<scalar_t>(padded(M)),
-               arena.take<scalar_t>(padded(M)),
-               arena.take<uint32_t>(padded(M)),
-               {}};
-    for (uint32_t*& draws : memory_.draws) draws = arena.take<uint32_t>(padded((M + 3) / 4));
+    memory_ = distribution_memory<scalar_t>(M, arena);
   }
 
   // [rows, D] -> W_ih x + b_ih, [rows, 3D].

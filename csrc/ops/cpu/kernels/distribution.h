@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "exponential.h"
+#include "tasks.h"
 #include "vector_maths.h"
 
 namespace gerank::cpu {
@@ -40,6 +41,19 @@ struct DistributionMemory {
   uint32_t* words;     // [padded(M)] random words of the listed candidates
   uint32_t* draws[4];  // [padded(M / 4)] words of all candidates: draws[m % 4][m / 4]
 };
+
+template <typename T>
+DistributionMemory<T> distribution_memory(int64_t num_candidates, Arena& arena) {
+  DistributionMemory<T> memory = {arena.take<T>(padded(num_candidates)),
+                                  arena.take<T>(padded(num_candidates)),
+                                  arena.take<T>(padded(num_candidates)),
+                                  arena.take<uint32_t>(padded(num_candidates)),
+                                  {}};
+  for (uint32_t*& draws : memory.draws) {
+    draws = arena.take<uint32_t>(padded((num_candidates + 3) / 4));
+  }
+  return memory;
+}
 
 // Of memory.logits [size], size >= 1.
 template <typename S>
@@ -85,6 +99,37 @@ typename S::scalar_t probabilities(const Distribution<typename S::scalar_t>& dis
   }
   const T entropy = distribution.log_sum - S::sum(mean);
   return entropy > 0 ? entropy : T(0);
+}
+
+// What was drawn at a slot: probabilities of all candidates, 0 where not allowed.
+template <typename T>
+struct DrawnSlot {
+  const T* probs;  // [size]
+  int64_t size;
+  int64_t chosen;  // -1: none
+  T entropy;
+  T temperature;
+};
+
+// The gradient of log_prob and entropy by the logits, [size]. With s = logit / temperature:
+// d log p_y / ds_m = [m = y] - p_m, dH / ds_m = -p_m (log p_m + H).
+template <typename T>
+void gradient_by_logits(const DrawnSlot<T>& slot, T grad_log_prob, T grad_entropy, T* grad_logits) {
+  const T* probs = slot.probs;
+  for (int64_t m = 0; m < slot.size; ++m) grad_logits[m] = -grad_log_prob * probs[m];
+  if (slot.chosen >= 0) grad_logits[slot.chosen] += grad_log_prob;
+  for (int64_t m = 0; grad_entropy != 0 && m < slot.size; ++m) {
+    if (probs[m] <= 0) continue;
+    grad_logits[m] -= grad_entropy * probs[m] * (std::log(probs[m]) + slot.entropy);
+  }
+  // Shifting all logits changes nothing, so the sum is 0 but for rounding. What is left of it
+  // would be multiplied by whatever the candidates have in common, and drown small gradients.
+  double sum = 0;
+  for (int64_t m = 0; m < slot.size; ++m) sum += static_cast<double>(grad_logits[m]);
+  const T rest = static_cast<T>(sum);
+  for (int64_t m = 0; m < slot.size; ++m) {
+    grad_logits[m] = (grad_logits[m] - rest * probs[m]) / slot.temperature;
+  }
 }
 
 // The first i < size with x[i] == value, which is there.

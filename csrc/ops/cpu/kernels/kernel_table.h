@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "pointer_stepper.h"
 #include "slate_decoder.h"
 #include "slate_gradient.h"
 #include "teacher.h"
@@ -50,6 +51,29 @@ void gradient(const GradientTask<typename S::scalar_t>& task, int64_t block, int
   }
 }
 
+template <typename Worker, typename Task>
+int64_t step_memory_of(const Task& task) {
+  Arena arena(nullptr);
+  Worker worker(task, arena);
+  return arena.used();
+}
+
+template <typename S>
+void step(const StepTask<typename S::scalar_t>& task, int64_t first, int64_t end,
+          std::byte* memory) {
+  Arena arena(memory);
+  PointerStepper<S> stepper(task, arena);
+  for (; first < end; ++first) stepper.step(first);
+}
+
+template <typename S>
+void step_gradient(const StepGradientTask<typename S::scalar_t>& task, int64_t first, int64_t end,
+                   std::byte* memory) {
+  Arena arena(memory);
+  PointerStepGradient<S> gradient(task, arena);
+  for (; first < end; ++first) gradient.add(first);
+}
+
 template <typename S>
 constexpr Kernels<typename S::scalar_t> kernel_table() {
   using scalar_t = typename S::scalar_t;
@@ -58,7 +82,11 @@ constexpr Kernels<typename S::scalar_t> kernel_table() {
           &memory_of<SlateGradient<S>, GradientTask<scalar_t>>,
           &decode<S>,
           &walk<S>,
-          &gradient<S>};
+          &gradient<S>,
+          &step_memory_of<PointerStepper<S>, StepTask<scalar_t>>,
+          &step_memory_of<PointerStepGradient<S>, StepGradientTask<scalar_t>>,
+          &step<S>,
+          &step_gradient<S>};
 }
 
 }  // namespace

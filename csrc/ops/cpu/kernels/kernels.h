@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "step_task.h"
 #include "tasks.h"
 
 namespace gerank::cpu {
@@ -25,6 +26,13 @@ struct Kernels {
   // Also adds to the gradients of the packed weights [P] and of a shared attention [C + 3, H].
   void (*gradient)(const GradientTask<scalar_t>& task, int64_t block, int64_t first, int64_t end,
                    std::byte* memory, scalar_t* grad_weights, scalar_t* grad_attention);
+
+  // pointer_step and its backward, for the requests [first, end); memory as above.
+  int64_t (*step_memory)(const StepTask<scalar_t>& task);
+  int64_t (*step_gradient_memory)(const StepGradientTask<scalar_t>& task);
+  void (*step)(const StepTask<scalar_t>& task, int64_t first, int64_t end, std::byte* memory);
+  void (*step_gradient)(const StepGradientTask<scalar_t>& task, int64_t first, int64_t end,
+                        std::byte* memory);
 };
 
 // One table per instruction set, in kernels_*.cpp.

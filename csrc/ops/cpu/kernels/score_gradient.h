@@ -7,6 +7,7 @@
 
 #include "../../../decode/local_context.h"
 #include "class_list.h"
+#include "distribution.h"
 #include "query.h"
 #include "tasks.h"
 #include "vector_maths.h"
@@ -90,33 +91,15 @@ class ScoreGradient {
   int list_gradients(int64_t b, int64_t at) {
     const T* probs = task_.probs + at * task_.num_candidates;
     const T grad_log_prob = std::isfinite(task_.log_prob[at]) ? task_.grad_log_prob[at] : T(0);
-    by_logits(probs, at, grad_log_prob, task_.grad_entropy[at], task_.temperature[b]);
+    gradient_by_logits<T>(
+        {probs, task_.num_candidates, task_.slates[at], task_.entropy[at], task_.temperature[b]},
+        grad_log_prob, task_.grad_entropy[at], grad_logits_);
     int size = 0;
     for (int64_t m = 0; m < task_.num_candidates; ++m) {
       listed_[size] = static_cast<int16_t>(m);
       size += probs[m] > 0 && grad_logits_[m] != 0;
     }
     return size;
-  }
-
-  // With s = logit / temperature: d log p_y / ds_m = [m = y] - p_m, dH / ds_m = -p_m (log p_m + H).
-  void by_logits(const T* probs, int64_t at, T grad_log_prob, T grad_entropy, T temperature) {
-    const int64_t M = task_.num_candidates;
-    for (int64_t m = 0; m < M; ++m) grad_logits_[m] = -grad_log_prob * probs[m];
-    const int64_t chosen = task_.slates[at];
-    if (chosen >= 0) grad_logits_[chosen] += grad_log_prob;
-    for (int64_t m = 0; grad_entropy != 0 && m < M; ++m) {
-      if (probs[m] <= 0) continue;
-      grad_logits_[m] -= grad_entropy * probs[m] * (std::log(probs[m]) + task_.entropy[at]);
-    }
-    // Shifting all logits changes nothing, so the sum is 0 but for rounding. What is left of it
-    // would be multiplied by whatever the candidates have in common, and drown small gradients.
-    double sum = 0;
-    for (int64_t m = 0; m < M; ++m) sum += static_cast<double>(grad_logits_[m]);
-    const T rest = static_cast<T>(sum);
-    for (int64_t m = 0; m < M; ++m) {
-      grad_logits_[m] = (grad_logits_[m] - rest * probs[m]) / temperature;
-    }
   }
 
   void add_slot(int64_t b, int64_t at, int slot, int size, const T* keys, T* grad_keys,

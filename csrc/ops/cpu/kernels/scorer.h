@@ -16,8 +16,8 @@ class Scorer {
   using T = typename S::scalar_t;
 
   // The largest |1/v + e^2x / v| for which the product of two, or of four, is finite.
-  static constexpr T kPairRange = T(0x1p62);
-  static constexpr T kQuadRange = T(0x1p31);
+  static constexpr T kPairRange = sizeof(T) == sizeof(float) ? T(0x1p62) : T(0x1p500);
+  static constexpr T kQuadRange = sizeof(T) == sizeof(float) ? T(0x1p31) : T(0x1p250);
 
   // What a slot's scores are made of, all as powers: see AttentionTables.
   struct Powers {
