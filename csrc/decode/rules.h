@@ -39,6 +39,7 @@ struct BasicRules {
   int free_slots;                // not pinned and not yet filled
   uint32_t required;             // flags that the open slot must have
   uint32_t exhausted;            // flags that the open slot must not have
+  bool out_of_reach;             // some minimum is above what the free slots can still deliver
   int16_t delivered[kMaxFlags];  // members of the flag in filled slots and later pins
   int16_t occupant[kMaxSlots];   // filled slots and later pins; -1: empty
   uint8_t taken[kCapacity];      // by dedup leader: placed or reserved
@@ -151,10 +152,12 @@ GERANK_HOST_DEVICE void block_groups(const RequestView& request,
 template <int kCapacity>
 GERANK_HOST_DEVICE void bind_quotas(const RequestView& request, BasicRules<kCapacity>& rules) {
   rules.required = rules.exhausted = 0;
+  rules.out_of_reach = false;
   for (int q = 0; q < request.num_flags; ++q) {
     const int64_t owed = request.quotas[2 * q] - rules.delivered[q];
     const int64_t most = request.quotas[2 * q + 1];
     if (owed > 0 && owed >= rules.free_slots) rules.required |= 1u << q;
+    rules.out_of_reach |= owed > rules.free_slots;
     if (most >= 0 && rules.delivered[q] >= most) rules.exhausted |= 1u << q;
   }
 }
@@ -197,12 +200,14 @@ GERANK_HOST_DEVICE Obstacle obstacle(const RequestView& request,
   return kNoObstacle;
 }
 
-// The report of a slot where every rule up to `dropped` had to go.
+// The report of a slot where every rule up to `dropped` had to go. A minimum that is out of reach is
+// reported at every slot from where it is, whoever takes it.
 template <int kCapacity>
 GERANK_HOST_DEVICE int relaxed_bits(const BasicRules<kCapacity>& rules, Obstacle dropped) {
-  if (dropped == kNoObstacle || dropped == kForbidden) return 0;
-  const int spacing = rules.has_spacing ? kSpacingRelaxed : 0;
-  return dropped == kQuotaObstacle ? spacing | kQuotasRelaxed : spacing;
+  if (dropped == kForbidden) return 0;
+  const bool spacing = rules.has_spacing && dropped != kNoObstacle;
+  const bool quotas = rules.out_of_reach || dropped == kQuotaObstacle;
+  return (spacing ? kSpacingRelaxed : 0) | (quotas ? kQuotasRelaxed : 0);
 }
 
 // Records what the slot got: `candidate`, -1 for nothing. A pin's slot may be given another

@@ -55,12 +55,14 @@ def allowed_candidates(
 
     Returns:
         allowed: [B, M] bool. The pin alone at a pinned slot; nothing behind the end of a slate.
-        relaxed: [B] int64. Bits of the rule classes that were dropped and that the request has.
+        relaxed: [B] int64. Bits of the rule classes that were dropped and that the request has; a
+            minimum above what the slots left can deliver counts as dropped.
     """
     pins, in_slate = rules.pins, slot < rules.slots
     expected = torch.cat([slate[:, :slot], pins[:, slot:]], dim=1)  # [B, N]
     possible = unused(rules, expected)
-    quotas = quotas_met(rules, expected, slot)
+    owed, free = minimum_owed(rules, expected, slot)
+    quotas = quotas_met(rules, expected, (owed > 0) & (owed >= free))
     spacing = spacing_kept(rules, expected, slot)
 
     strict = possible & quotas & spacing
@@ -73,7 +75,8 @@ def allowed_candidates(
     has_spacing = (rules.spacing[:, :, 0] > 0).any(1)
     has_quotas = ((rules.quotas[:, :, 0] > 0) | (rules.quotas[:, :, 1] >= 0)).any(1)
     relaxed = SPACING_RELAXED * (has_spacing & ~strict_works)
-    relaxed = relaxed + QUOTAS_RELAXED * (has_quotas & ~quotas_work)
+    out_of_reach = (owed > free).any(1)
+    relaxed = relaxed + QUOTAS_RELAXED * (has_quotas & (~quotas_work | out_of_reach))
 
     pin = pins[:, slot]
     only_pin = torch.arange(rules.mask.shape[1], device=pin.device) == pin[:, None]  # [B, M]
@@ -96,21 +99,28 @@ def unused(
     return rules.mask & ~(same_candidate | same_key).any(2)
 
 
-def quotas_met(
+def minimum_owed(
     rules: Rules,
     expected: Tensor,  # [B, N] int64
     slot: int,
-) -> Tensor:
-    """Candidates that exceed no maximum and leave every minimum within reach: [B, M]."""
-    minimum, maximum = rules.quotas.unbind(2)  # [B, Q] each
+) -> tuple[Tensor, Tensor]:
+    """What each minimum still lacks, [B, Q], and the slots left to deliver it, [B, 1]."""
     delivered = attributes_in_slots(rules.flags.long(), expected, empty=0).sum(1)  # [B, Q]
-    full = (maximum >= 0) & (delivered >= maximum)
-
     position = torch.arange(expected.shape[1], device=expected.device)
     ahead = (position >= slot) & (position < rules.slots[:, None])  # [B, N]
     free = (ahead & (rules.pins < 0)).sum(1, keepdim=True)  # [B, 1]
-    owed = minimum - delivered
-    binding = (owed > 0) & (owed >= free)
+    return rules.quotas[:, :, 0] - delivered, free
+
+
+def quotas_met(
+    rules: Rules,
+    expected: Tensor,  # [B, N] int64
+    binding: Tensor,  # [B, Q] bool: minima that need every slot that is left
+) -> Tensor:
+    """Candidates that exceed no maximum and leave every minimum within reach: [B, M]."""
+    maximum = rules.quotas[:, :, 1]
+    delivered = attributes_in_slots(rules.flags.long(), expected, empty=0).sum(1)  # [B, Q]
+    full = (maximum >= 0) & (delivered >= maximum)
     return ~(rules.flags & full[:, None]).any(2) & (rules.flags | ~binding[:, None]).all(2)
 
 

@@ -70,18 +70,31 @@ class RequestRules:
                     found.append(places)
         return found
 
+    def delivered(self, flag: int, slate: list[int], slot: int) -> int:
+        """Members of a flag when `slot` is about to be filled, the pins to come included."""
+        return sum(m >= 0 and self.flags[m][flag] for m in self.known_at(slate, slot))
+
+    def free_slots(self, slot: int) -> int:
+        """Slots from `slot` on that no pin has."""
+        return sum(pin < 0 for pin in self.pins[slot : self.slots])
+
     def keeps_quotas(self, candidate: int, slate: list[int], slot: int) -> bool:
         """The choice exceeds no maximum, and takes no slot that is owed to a minimum."""
-        known = self.known_at(slate, slot)
-        free = sum(pin < 0 for pin in self.pins[slot : self.slots])
         for flag, (least, most) in enumerate(self.quotas):
-            delivered = sum(m >= 0 and self.flags[m][flag] for m in known)
+            delivered = self.delivered(flag, slate, slot)
             if self.flags[candidate][flag]:
                 if 0 <= most <= delivered:
                     return False
-            elif least - delivered >= max(1, free):
+            elif least - delivered >= max(1, self.free_slots(slot)):
                 return False
         return True
+
+    def reaches_minima(self, slate: list[int], slot: int) -> bool:
+        """The slots that are left are enough for what every minimum still lacks."""
+        return all(
+            least - self.delivered(flag, slate, slot) <= self.free_slots(slot)
+            for flag, (least, _) in enumerate(self.quotas)
+        )
 
 
 def findings(case: DecodeCase, slates: Tensor, relaxed: Tensor) -> list[str]:
@@ -154,8 +167,13 @@ def _choice_findings(rules: RequestRules, slate: list[int], slot: int, bits: int
     in_quotas = [m for m in left if rules.keeps_quotas(m, slate, slot)]
     if not bits & QUOTAS and choice not in in_quotas:
         found.append(f"slot {slot} breaks a quota unreported")
-    if bits & QUOTAS and in_quotas:
+    reaches = rules.reaches_minima(slate, slot)
+    if bits & QUOTAS and reaches and in_quotas:
         found.append(f"slot {slot} drops quotas while {in_quotas} would keep them")
+    if not bits & QUOTAS and not reaches:
+        found.append(f"slot {slot} does not report a minimum that is out of reach")
+    if in_quotas and choice not in in_quotas:
+        found.append(f"slot {slot} breaks a quota while {in_quotas} would keep it")
     if not bits and not rules.keeps_spacing(choice, slate, slot):
         found.append(f"slot {slot} breaks spacing unreported")
     if bits & SPACING and any(rules.keeps_spacing(m, slate, slot) for m in in_quotas):
@@ -164,7 +182,7 @@ def _choice_findings(rules: RequestRules, slate: list[int], slot: int, bits: int
         found.append(f"slot {slot} reports a spacing that the request has not")
     if bits & QUOTAS and not rules.has_quotas:
         found.append(f"slot {slot} reports quotas that the request has not")
-    if bits & QUOTAS and rules.has_spacing and not bits & SPACING:
+    if not in_quotas and bits & QUOTAS and rules.has_spacing and not bits & SPACING:
         found.append(f"slot {slot} drops quotas before spacing")
     return found
 
@@ -190,13 +208,12 @@ def _quota_findings(rules: RequestRules, slate: list[int], bits: list[int]) -> l
     found = []
     page = slate[: rules.slots]
     complete = all(m >= 0 for m in page) and not any(b & QUOTAS for b in bits)
+    complete = complete and rules.free_slots(0) > 0  # pins may break a minimum by themselves
     for flag, (least, most) in enumerate(rules.quotas):
         places = [n for n, m in enumerate(page) if m >= 0 and rules.flags[m][flag]]
-        pinned = sum(rules.pins[n] >= 0 for n in places)
-        reachable = pinned + sum(rules.pins[n] < 0 for n in range(rules.slots))
         free = [n for n in places if rules.pins[n] < 0]
         if 0 <= most < len(places) and free and not bits[free[-1]] & QUOTAS:
             found.append(f"flag {flag} is delivered {len(places)} times, over {most}, unreported")
-        if complete and len(places) < min(least, reachable):
+        if complete and len(places) < least:
             found.append(f"flag {flag} is delivered {len(places)} times, under {least}, unreported")
     return found

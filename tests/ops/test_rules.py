@@ -87,6 +87,11 @@ def test_a_minimum_beyond_the_candidates_is_reported_at_the_slots_it_could_not_h
     assert set(slate[:3]) == {0, 2, 4} and relaxed == [0, 0, 0, 2]
 
 
+def test_a_minimum_beyond_the_slots_is_reported_at_every_slot() -> None:
+    slate, relaxed = decoded(plain(slots=torch.tensor([2]), quotas=torch.tensor([[[3, -1]]])))
+    assert set(slate[:2]) < {0, 2, 4} and relaxed == [2, 2, 0, 0]
+
+
 def test_a_maximum_counts_pins_ahead() -> None:
     pins = torch.tensor([[-1, -1, -1, 4]])
     slate, relaxed = decoded(plain(pins=pins, quotas=torch.tensor([[[0, 1]]])))
