@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -123,6 +124,35 @@ def compile_ahead(decoder: EagerDecoder, arguments: Arguments) -> Decode:
         return whole
     step = SlotStep(decoder)
     return loop_of(_package(step, step_arguments(decoder, arguments)), decoder)
+
+
+def run_onnx(decoder: EagerDecoder, arguments: Arguments) -> Decode:
+    """ONNX Runtime, of the whole loop or of a slot."""
+    if decoder.slots <= UNROLLED_SLOTS:
+        return _session(decoder, arguments)
+    step = SlotStep(decoder)
+    return loop_of(_session(step, step_arguments(decoder, arguments)), decoder)
+
+
+def _session(module: nn.Module, arguments: Arguments) -> Callable[..., tuple[Tensor, ...]]:
+    import onnxruntime  # an optional package: see has_onnx_runtime
+
+    program = torch.onnx.export(module.eval(), arguments, dynamo=True, verbose=False)
+    limits = onnxruntime.SessionOptions()
+    limits.intra_op_num_threads = limits.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString(), limits)
+    names = [given.name for given in session.get_inputs()]
+
+    def run(*given: Tensor) -> tuple[Tensor, ...]:
+        feed = {name: tensor.numpy() for name, tensor in zip(names, given, strict=True)}
+        return tuple(torch.from_numpy(part) for part in session.run(None, feed))
+
+    return run
+
+
+def has_onnx_runtime() -> bool:
+    """Whether `onnxruntime` and what torch exports with are installed."""
+    return all(importlib.util.find_spec(name) for name in ("onnxruntime", "onnxscript"))
 
 
 def _package(module: nn.Module, arguments: Arguments) -> Callable[..., tuple[Tensor, ...]]:
