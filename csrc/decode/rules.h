@@ -200,8 +200,8 @@ GERANK_HOST_DEVICE Obstacle obstacle(const RequestView& request,
   return kNoObstacle;
 }
 
-// The report of a slot where every rule up to `dropped` had to go. A minimum that is out of reach is
-// reported at every slot from where it is, whoever takes it.
+// The report of a slot where every rule up to `dropped` had to go. A minimum that is out of reach
+// is reported at every slot from where it is, whoever takes it.
 template <int kCapacity>
 GERANK_HOST_DEVICE int relaxed_bits(const BasicRules<kCapacity>& rules, Obstacle dropped) {
   if (dropped == kForbidden) return 0;

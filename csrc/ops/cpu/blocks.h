@@ -55,4 +55,15 @@ void run_in_blocks(const Task& task, Memory memory_needed, Kernel kernel) {
   });
 }
 
+// Runs `kernel(task, first, end, memory)` over requests that have nothing in common. The task's
+// arrays outlive it.
+template <typename Task, typename Memory, typename Kernel>
+void run_one_by_one(const Task& task, int64_t batch, Memory memory_needed, Kernel kernel) {
+  constexpr int64_t kLeast = 4;  // requests that are worth a thread
+  const int64_t memory = memory_needed(task);
+  at::parallel_for(0, batch, kLeast, [&](int64_t begin, int64_t end) {
+    kernel(task, begin, end, thread_memory(memory));
+  });
+}
+
 }  // namespace gerank::cpu

@@ -1,5 +1,4 @@
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
@@ -57,16 +56,6 @@ void check_step_values(const StepTask<scalar_t>& task, int64_t batch) {
   }
 }
 
-// Runs `kernel(task, first, end, memory)` over all requests. The task's arrays outlive it.
-template <typename Task, typename Memory, typename Kernel>
-void run_step(const Task& task, int64_t batch, Memory memory_needed, Kernel kernel) {
-  constexpr int64_t kLeast = 4;  // requests that are worth a thread
-  const int64_t memory = memory_needed(task);
-  at::parallel_for(0, batch, kLeast, [&](int64_t begin, int64_t end) {
-    kernel(task, begin, end, thread_memory(memory));
-  });
-}
-
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> pointer_step_cpu(
     const at::Tensor& keys, const at::Tensor& query, const at::Tensor& context,
     const at::Tensor& w_context, const at::Tensor& v, const at::Tensor& mask,
@@ -96,7 +85,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> pointer_step_cpu(
                                      entropy.mutable_data_ptr<scalar_t>(),
                                      probs.mutable_data_ptr<scalar_t>()};
     check_step_values(task, B);
-    run_step(task, B, kernels<scalar_t>().step_memory, kernels<scalar_t>().step);
+    run_one_by_one(task, B, kernels<scalar_t>().step_memory, kernels<scalar_t>().step);
   });
   return {choice, log_prob, entropy, probs};
 }
@@ -135,7 +124,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> pointer_step_backward
                                              grad_query.mutable_data_ptr<scalar_t>(),
                                              grad_w_context.mutable_data_ptr<scalar_t>(),
                                              grad_v.mutable_data_ptr<scalar_t>()};
-    run_step(task, B, kernels<scalar_t>().step_gradient_memory, kernels<scalar_t>().step_gradient);
+    run_one_by_one(task, B, kernels<scalar_t>().step_gradient_memory,
+                   kernels<scalar_t>().step_gradient);
   });
   return {grad_keys, grad_query, as_given(grad_w_context, w_context), as_given(grad_v, v)};
 }

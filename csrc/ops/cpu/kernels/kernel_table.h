@@ -5,6 +5,7 @@
 
 #include "kernels.h"
 #include "pointer_stepper.h"
+#include "set_ranker.h"
 #include "slate_decoder.h"
 #include "slate_gradient.h"
 #include "teacher.h"
@@ -75,6 +76,14 @@ void step_gradient(const StepGradientTask<typename S::scalar_t>& task, int64_t f
 }
 
 template <typename S>
+void ranks(const RanksTask<typename S::scalar_t>& task, int64_t first, int64_t end,
+           std::byte* memory) {
+  Arena arena(memory);
+  SetRanker<S> ranker(task, arena);
+  for (; first < end; ++first) ranker.rank(first);
+}
+
+template <typename S>
 constexpr Kernels<typename S::scalar_t> kernel_table() {
   using scalar_t = typename S::scalar_t;
   return {&memory_of<SlateDecoder<S>, DecodeTask<scalar_t>>,
@@ -86,7 +95,9 @@ constexpr Kernels<typename S::scalar_t> kernel_table() {
           &step_memory_of<PointerStepper<S>, StepTask<scalar_t>>,
           &step_memory_of<PointerStepGradient<S>, StepGradientTask<scalar_t>>,
           &step<S>,
-          &step_gradient<S>};
+          &step_gradient<S>,
+          &step_memory_of<SetRanker<S>, RanksTask<scalar_t>>,
+          &ranks<S>};
 }
 
 }  // namespace

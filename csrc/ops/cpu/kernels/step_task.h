@@ -1,4 +1,4 @@
-// What the kernels of pointer_step work on: its tensors as contiguous arrays.
+// What the kernels of pointer_step and set_ranks work on: their tensors as contiguous arrays.
 #pragma once
 
 #include <cstdint>
@@ -46,6 +46,14 @@ struct StepGradientTask {
   scalar_t* grad_query;           // [B, H]
   scalar_t* grad_w_context;       // [B, C, H]
   scalar_t* grad_v;               // [B, H]
+};
+
+template <typename scalar_t>
+struct RanksTask {
+  int64_t num_candidates, num_features;
+  const scalar_t* features;  // [B, M, F]
+  const bool* mask;          // [B, M]
+  scalar_t* ranks;           // [B, M, F]
 };
 
 }  // namespace gerank::cpu
