@@ -1,4 +1,4 @@
-"""Builds libgerank with CMake, against the torch of the Python that runs this.
+"""Builds the libraries and the Python module with CMake, against the torch of this Python.
 
 `pip install --no-build-isolation .` or `-e .`: the library must meet the very torch that will load
 it, so pip must not build in an environment of its own. Everything else is in pyproject.toml.
@@ -29,6 +29,10 @@ class CMakeBuild(build_ext):
             "cmake", "-S", str(ROOT), "-B", str(build), "-G", "Ninja",
             f"-DCMAKE_PREFIX_PATH={torch_prefix()}",
             f"-DGERANK_LIBRARY_DIR={package / 'gerank' / 'lib'}",
+            "-DGERANK_PYTHON=ON",
+            f"-DGERANK_MODULE_DIR={package / 'gerank'}",
+            f"-DPython_EXECUTABLE={sys.executable}",
+            f"-Dpybind11_DIR={pybind11_folder()}",
             # A wheel finds torch beside itself, a source tree where it was at build time.
             f"-DCMAKE_BUILD_WITH_INSTALL_RPATH={'OFF' if in_tree else 'ON'}",
             *os.environ.get("GERANK_CMAKE_ARGS", "").split(),
@@ -53,10 +57,19 @@ def torch_prefix() -> str:
         sys.exit(
             "gerank compiles against torch, and this Python has none. Install it first, then let "
             "pip see it:\n"
-            f"    {sys.executable} -m pip install torch setuptools wheel cmake ninja\n"
+            f"    {sys.executable} -m pip install torch setuptools wheel cmake ninja pybind11\n"
             f"    {sys.executable} -m pip install --no-build-isolation ."
         )
     return str(torch.utils.cmake_prefix_path)
+
+
+def pybind11_folder() -> str:
+    """Where pybind11's CMake package lies."""
+    try:
+        import pybind11
+    except ModuleNotFoundError:
+        sys.exit(f"gerank's Python module needs pybind11: {sys.executable} -m pip install pybind11")
+    return str(pybind11.get_cmake_dir())
 
 
 def generate_wire_code() -> None:

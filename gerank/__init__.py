@@ -4,9 +4,30 @@ Three names, said here once: the library `libgerank.so`, the op namespace `torch
 package `gerank`.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from gerank.version import __version__
+
+if TYPE_CHECKING:
+    from gerank.ranker import Ranker
 
 LIBRARY = "libgerank.so"
 NAMESPACE = "gerank"
+cmake_prefix_path = str(Path(__file__).resolve().parent)
+"""For C++ programs: `cmake -DCMAKE_PREFIX_PATH=...`, then `find_package(gerank)`."""
 
-__all__ = ["LIBRARY", "NAMESPACE", "__version__"]
+__all__ = ["LIBRARY", "NAMESPACE", "__version__", "cmake_prefix_path", "load"]
+
+
+def load(path: str | Path) -> Ranker:
+    """Loads an artifact: `gerank.load("model.gerank").rank(requests)`.
+
+    Raises:
+        ArtifactError: The file is refused; see `gerank.ranker.Ranker.load`.
+    """
+    from gerank.ranker import Ranker  # importing gerank alone stays cheap
+
+    return Ranker.load(path)

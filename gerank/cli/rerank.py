@@ -67,16 +67,15 @@ def _read(path: Path) -> list[Line]:
 
 
 def _local(model: Path) -> Rerank:
-    from gerank.data.ranking import rank_requests
     from gerank.data.request_json import parse_request
     from gerank.data.slate import slate_document
-    from gerank.export.artifact import load_artifact
+    from gerank.ranker import Ranker
 
-    artifact = load_artifact(model)
+    ranker = Ranker.load(model)
 
     def answer(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        requests = [parse_request(document, artifact.contract) for document in documents]
-        slates = rank_requests(artifact, requests)
+        requests = [parse_request(document, ranker.contract) for document in documents]
+        slates = ranker.rank(requests)
         return [slate_document(*pair) for pair in zip(requests, slates, strict=True)]
 
     return answer

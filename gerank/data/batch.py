@@ -53,16 +53,12 @@ class Slates(NamedTuple):
     Attributes:
         slates: [B, N] int64. Chosen candidate per slot; -1 where the slate has no more.
         log_prob: [B, N] float32. Of each choice; 0 at pinned and empty slots.
-        relaxed: [B, N] int64. Bits of the rules dropped at a slot: see `RELAXED`.
+        relaxed: [B, N] int64. Bits of the rules dropped at a slot: see `gerank.data.relaxed`.
     """
 
     slates: Tensor
     log_prob: Tensor
     relaxed: Tensor
-
-
-RELAXED: dict[int, str] = {1: "spacing", 2: "quotas"}
-"""Bit of `Slates.relaxed` -> the name a response gives it. Weakest rule first."""
 
 
 class ExposureBatch(NamedTuple):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from gerank.data.schema import FeatureSchema
+
+if TYPE_CHECKING:
+    from gerank._engine import Contract
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,13 @@ class RequestContract:
     max_candidates: int
     max_slots: int
     weights: Mapping[str, WeightRange]
+
+    @cached_property
+    def native(self) -> Contract:
+        """The same contract as the engine reads it."""
+        from gerank._engine import Contract  # the schema alone needs no compiled library
+
+        return Contract(json.dumps(self.to_json()))
 
     def to_json(self) -> dict[str, Any]:
         """As `gerank.json` holds it."""

@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 _LONGEST_FIELD, _LONGEST_VALUE = 200, 80  # characters: messages travel in gRPC trailers
 
 
+class _Shown(str):
+    """The text of a value, which stands for the value."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
 class RequestError(ValueError):
     """A request that cannot be answered as it stands.
 
@@ -30,6 +37,11 @@ class RequestError(ValueError):
         super().__init__(f"{self.field}: {rule}, got {_cut(repr(value), _LONGEST_VALUE)}")
         self.value = value
         self.rule = rule
+
+    @classmethod
+    def shown(cls, field: str, text: str, rule: str) -> RequestError:
+        """An error whose value is known by its text alone, as `repr` would show it."""
+        return cls(field, _Shown(text), rule)
 
     def within(self, parent: str) -> RequestError:
         """The same error, seen from the document that holds the request at `parent`."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.contract import RequestContract
-from gerank.data.feature_columns import check_names, rule_of, unknown_name
+from gerank.data.feature_names import check_names, rule_of, unknown_name
 from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
 from gerank.data.schema import Feature, FeatureKind, SchemaError

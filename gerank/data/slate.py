@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
-
-from gerank.data.batch import RELAXED
+from gerank.data.relaxed import rule_names
 from gerank.data.request import Request
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,7 @@ def _slate(
         slots=slots,
         candidates=tuple(choices[slot] for slot in slots),
         log_prob=tuple(log_prob[slot] for slot in slots),
-        relaxed=tuple(_rules(relaxed[slot]) for slot in slots),
+        relaxed=tuple(rule_names(relaxed[slot]) for slot in slots),
         seed=seed,
         model_version=model_version,
     )
-
-
-def _rules(bits: int) -> tuple[str, ...]:
-    return tuple(name for bit, name in RELAXED.items() if bits & bit)

@@ -1,4 +1,4 @@
-"""`libgerank.so` is for C++ programs too: it must neither need nor mention Python."""
+"""The ops and the engine are for C++ programs too: they neither need nor mention Python or gRPC."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import gerank
 import gerank.ops
 
 LIBRARY = Path(gerank.__file__).parent / "lib" / gerank.LIBRARY
+ENGINE = LIBRARY.with_name("libgerank_engine.so")
 TORCH_PYTHON = Path(torch.__file__).parent / "lib" / "libtorch_python.so"
 
 
@@ -34,15 +35,52 @@ def python_libraries(library: Path) -> set[str]:
     return {name for name in direct + every if "python" in name}
 
 
-def test_the_library_knows_nothing_of_python() -> None:
-    assert python_symbols(LIBRARY) == set()
-    assert python_libraries(LIBRARY) == set()
+def grpc_symbols(library: Path) -> set[str]:
+    """Symbols of gRPC and of protobuf that a library defines or needs by itself."""
+    symbols = {line.split()[-1] for line in run("nm", "-D", library).splitlines()}
+    return {name for name in symbols if re.match(r"grpc_|gpr_|_ZNK?(4grpc|6google8protobuf)", name)}
+
+
+def grpc_libraries(library: Path) -> set[str]:
+    """Libraries of gRPC and of protobuf among those that it needs, at any depth."""
+    every = [line.split()[0] for line in run("ldd", library).splitlines()]
+    return {name for name in every if re.match(r"lib(grpc|gpr|protobuf|absl)", name)}
+
+
+@pytest.mark.parametrize("library", [LIBRARY, ENGINE], ids=["ops", "engine"])
+def test_the_library_knows_nothing_of_python(library: Path) -> None:
+    assert python_symbols(library) == set()
+    assert python_libraries(library) == set()
+
+
+@pytest.mark.parametrize("library", [LIBRARY, ENGINE], ids=["ops", "engine"])
+def test_the_library_knows_nothing_of_grpc(library: Path) -> None:
+    assert grpc_symbols(library) == set()
+    assert grpc_libraries(library) == set()
+
+
+def test_the_engine_shows_its_interface_and_nothing_else() -> None:
+    """Two programs' copies of a JSON reader, say, must not meet."""
+    lines = run("nm", "-D", "--defined-only", "-C", ENGINE).splitlines()
+    shown = {line.split(maxsplit=2)[2] for line in lines}
+    ours = {name for name in shown if "gerank::" in name and not name.startswith("std::")}
+    classes = r"(Call|Clock|Contract|Engine|Model|Ranker|Status)\b|code_name\("
+    assert {name for name in ours if not re.search(rf"gerank::{classes}", name)} == set()
+    assert any(name.startswith("gerank::Engine::submit(") for name in ours)
 
 
 def test_the_check_would_see_python() -> None:
     assert {"PyObject_Call", "PyErr_SetString"} <= python_symbols(TORCH_PYTHON)
     with_python = Path(torch._C.__file__)
     assert "libtorch_python.so" in python_libraries(with_python)
+
+
+def test_the_check_would_see_grpc() -> None:
+    front = LIBRARY.with_name("libgerank_server.so")
+    if not front.exists():
+        pytest.skip("the native front was built without grpc++, so nothing here has gRPC in it")
+    assert grpc_symbols(front) != set()
+    assert {name.split(".")[0] for name in grpc_libraries(front)} >= {"libgrpc++", "libprotobuf"}
 
 
 @pytest.mark.parametrize("op", ["pointer_step", "set_ranks", "decode_slates", "slate_log_prob"])

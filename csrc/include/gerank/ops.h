@@ -5,7 +5,7 @@
 // gerank/ops/<op>.py.
 #pragma once
 
-#define GERANK_EXPORT __attribute__((visibility("default")))
+#include <gerank/export.h>
 
 namespace gerank {
 

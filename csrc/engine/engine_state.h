@@ -1,0 +1,107 @@
+// What the parts of an Engine share: one lock, its queue, its artifacts, its threads.
+#pragma once
+
+#include <gerank/engine.h>
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "call_queue.h"
+#include "padded_buffers.h"
+#include "registry.h"
+#include "warm_up.h"
+
+namespace gerank {
+
+// A publication that waits until every worker has run every size of batch.
+struct WarmUp {
+  explicit WarmUp(std::shared_ptr<const Ranker> artifact)
+      : ranker(std::move(artifact)), query(ranker->contract()) {}
+
+  const std::shared_ptr<const Ranker> ranker;
+  const WarmUpQuery query;
+  std::size_t open = 0;  // errands not done yet
+  Status failure;        // the first
+};
+
+// A warm-up batch that one worker shall run.
+struct Errand {
+  std::shared_ptr<WarmUp> warm_up;
+  std::size_t queries = 0;
+};
+
+// Everything is guarded by `mutex`, unless said otherwise.
+//
+// Note [Who ends a call]: whoever removes the last of a call's queries from the queue, or brings
+// the last of them back from the model, ends it: takes it out of the engine under the lock, and
+// runs its callback without the lock. From then on the engine does not touch it: it may be gone.
+//
+// Note [Freeing an artifact]: the housekeeper frees artifacts, because that takes long. Whoever
+// drops a reference to a lane that is not published any more gives it to `trash`, so that the last
+// reference is always dropped there.
+struct Engine::State {
+  explicit State(const EngineOptions& given);
+
+  // ---- calls (calls.cpp)
+  void submit(Call* call, Done done);
+  Status rank(Call* call);
+  bool cancel(Call* call);
+  Status admit(Call* call);                   // everything but its place in the queue
+  Status enter(Call* call);                   // under the lock
+  Status refuse(Call* call, Status status);   // of admit() or enter()
+  void enqueue(Call* call, Done done);        // under the lock
+  bool can_run_here(const Call& call) const;  // under the lock
+  Status run_here(Call* call, std::unique_lock<std::mutex>& lock);
+  void leave(Call* call, Code code);              // under the lock: out of the engine
+  void run_callbacks(std::vector<Ended>& ended);  // without the lock; empties `ended`
+
+  // ---- threads (workers.cpp)
+  void start_threads();
+  void work(std::size_t worker);
+  void run_batch(std::unique_lock<std::mutex>& lock, Batch& batch, PaddedBuffers& buffers,
+                 std::vector<Ended>& ended);
+  Status run_model(const Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept;
+  void settle(const Part& part, const Status& status, const Timing& timing,
+              std::vector<Ended>& ended);
+  void run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker, PaddedBuffers& buffers);
+  bool may_run() const { return stats.running < static_cast<std::size_t>(options.workers); }
+  void wake_worker(TimePoint due_before);
+  void keep_house();
+
+  // ---- artifacts (publication.cpp)
+  Status publish(std::string_view name, std::shared_ptr<const Ranker> ranker, bool keep_old);
+  Status warm_up(std::shared_ptr<const Ranker> ranker);
+  void discard(std::shared_ptr<Lane> lane);  // under the lock
+
+  // ---- the end (calls.cpp)
+  void drain(TimePoint until);
+  void stop(Microseconds grace);
+
+  const EngineOptions options;  // not guarded: immutable
+  Clock& clock;                 // not guarded: thread-safe
+
+  std::mutex publication;  // one publication at a time; taken before `mutex`
+  std::mutex ending;       // one stop at a time; taken before `mutex`
+  std::mutex mutex;
+  std::condition_variable work_came;   // for workers
+  std::condition_variable house_work;  // for the housekeeper
+  std::condition_variable progress;    // for whoever waits for an end: of calls, of a warm-up
+
+  CallQueue queue;
+  Registry registry;
+  EngineStats stats;
+  Microseconds run_time{0};  // of a forward pass, a moving average
+  std::size_t calls = 0;     // taken and not ended, or their callback is still running
+  TimePoint wake_house_at = kNever;
+  std::vector<std::shared_ptr<Lane>> trash;
+  std::vector<std::deque<Errand>> errands;  // per worker
+  bool draining = false, stopping = false;
+
+  std::vector<std::thread> threads;  // guarded by `ending`
+};
+
+}  // namespace gerank

@@ -1,0 +1,236 @@
+#include "padded_buffers.h"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "duplicates.h"
+
+namespace gerank {
+namespace {
+
+std::uint64_t random_seed() {
+  thread_local std::random_device device;
+  return (std::uint64_t{device()} << 32) | device();
+}
+
+template <typename To, typename From>
+void scatter(const Column& column, std::size_t rows, To* to, std::size_t width) {
+  for (std::size_t row = 0; row < rows; ++row) {
+    to[row * width] = static_cast<To>(column.at<From>(row));
+  }
+}
+
+void scatter_dense(const Column& column, std::size_t rows, float* to, std::size_t width) {
+  switch (column.type) {
+    case ColumnType::kFloat32:
+      return scatter<float, float>(column, rows, to, width);
+    case ColumnType::kFloat64:
+      return scatter<float, double>(column, rows, to, width);
+    case ColumnType::kInt64:
+      return scatter<float, std::int64_t>(column, rows, to, width);
+  }
+}
+
+// How many features from `first` on lie in `columns` side by side, as they lie in the batch.
+std::size_t run_length(const std::vector<Feature>& features, std::span<const Column> columns,
+                       std::size_t first, ColumnType type) {
+  const std::size_t bytes = value_bytes(type);
+  std::size_t last = first;
+  while (last + 1 < features.size() && features[last + 1].dense == features[first].dense &&
+         columns[last + 1].type == type && columns[last + 1].stride == columns[first].stride &&
+         columns[last + 1].first == columns[last].first + bytes) {
+    ++last;
+  }
+  return last + 1 - first;
+}
+
+// Copies a run of features; in one piece where the rows of the block are the rows of the batch.
+void copy_run(const Column& column, std::size_t rows, std::size_t run, std::size_t bytes, void* to,
+              std::size_t width) {
+  auto* out = static_cast<std::byte*>(to);
+  if (run == width && column.stride == run * bytes) {
+    std::memcpy(out, column.first, rows * run * bytes);
+    return;
+  }
+  for (std::size_t row = 0; row < rows; ++row) {
+    std::memcpy(out + row * width * bytes, column.first + row * column.stride, run * bytes);
+  }
+}
+
+void fill_side(const std::vector<Feature>& features, std::span<const Column> columns,
+               std::size_t rows, float* dense, std::size_t dense_width, std::int64_t* ids,
+               std::size_t ids_width) {
+  for (std::size_t f = 0; f < features.size();) {
+    const Feature& feature = features[f];
+    const Column& column = columns[f];
+    const auto place = static_cast<std::size_t>(feature.column);
+    std::size_t run = 1;
+    if (feature.dense && column.type != ColumnType::kFloat32) {
+      scatter_dense(column, rows, dense + place, dense_width);
+    } else if (run = run_length(features, columns, f, column.type); feature.dense) {
+      copy_run(column, rows, run, sizeof(float), dense + place, dense_width);
+    } else {
+      copy_run(column, rows, run, sizeof(std::int64_t), ids + place, ids_width);
+    }
+    f += run;
+  }
+}
+
+std::size_t index_of(const std::vector<std::string>& names, std::string_view name) {
+  return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
+template <typename T>
+const T* assign(std::vector<T>& memory, std::int64_t size, T value) {
+  memory.assign(static_cast<std::size_t>(size), value);
+  return memory.data();
+}
+
+// Of an array whose every element is written.
+template <typename T>
+T* resize_to(std::vector<T>& memory, std::int64_t size) {
+  memory.resize(static_cast<std::size_t>(size));
+  return memory.data();
+}
+
+}  // namespace
+
+void PaddedBuffers::resize(const Contract& contract, std::span<const Query* const> queries) {
+  PaddedBatch& batch = batch_;
+  batch.B = static_cast<std::int64_t>(queries.size());
+  batch.M = batch.N = 0;
+  for (const Query* query : queries) {
+    batch.M = std::max(batch.M, query->candidate_count);
+    batch.N = std::max(batch.N, query->slots.value_or(contract.max_slots));
+  }
+  batch.user_dense_width = contract.user_dense;
+  batch.user_ids_width = contract.user_ids;
+  batch.candidate_dense_width = contract.candidate_dense;
+  batch.candidate_ids_width = contract.candidate_ids;
+  batch.groups = static_cast<std::int64_t>(contract.groups.size());
+  batch.flags = static_cast<std::int64_t>(contract.flags.size());
+  batch.utilities = static_cast<std::int64_t>(contract.weights.size());
+  const std::int64_t rows = batch.B * batch.M, places = batch.B * batch.N;
+  batch.user_dense = resize_to(user_dense_, batch.B * batch.user_dense_width);
+  batch.user_ids = resize_to(user_ids_, batch.B * batch.user_ids_width);
+  batch.candidate_dense = resize_to(candidate_dense_, rows * batch.candidate_dense_width);
+  batch.candidate_ids = resize_to(candidate_ids_, rows * batch.candidate_ids_width);
+  batch.candidate_mask = reinterpret_cast<const bool*>(resize_to(mask_, rows));
+  batch.weights = resize_to(weights_, batch.B * batch.utilities);
+  batch.pins = assign(pins_, places, std::int64_t{-1});
+  batch.dedup_keys = assign(dedup_keys_, rows, std::int64_t{-1});
+  batch.spacing = assign(spacing_, batch.B * batch.groups * 2, std::int64_t{0});
+  batch.quotas = resize_to(quotas_, batch.B * batch.flags * 2);
+  batch.slots = resize_to(slots_, batch.B);
+  batch.temperature = resize_to(temperature_, batch.B);
+  batch.seeds = resize_to(seeds_, batch.B);
+  batch.greedy = reinterpret_cast<const bool*>(resize_to(greedy_, batch.B));
+  answer_.slates = resize_to(slates_, places);
+  answer_.log_prob = resize_to(log_prob_, places);
+  answer_.relaxed = resize_to(relaxed_, places);
+}
+
+void PaddedBuffers::fill(const Contract& contract, std::span<const Query* const> queries) {
+  resize(contract, queries);
+  for (std::size_t b = 0; b < queries.size(); ++b) {
+    fill_features(contract, *queries[b], b);
+    fill_rules(contract, *queries[b], b);
+  }
+}
+
+void PaddedBuffers::fill_features(const Contract& contract, const Query& query, std::size_t b) {
+  const auto F = static_cast<std::size_t>(batch_.candidate_dense_width);
+  const auto I = static_cast<std::size_t>(batch_.candidate_ids_width);
+  const auto user_F = static_cast<std::size_t>(batch_.user_dense_width);
+  const auto user_I = static_cast<std::size_t>(batch_.user_ids_width);
+  const auto count = static_cast<std::size_t>(query.candidate_count);
+  const auto M = static_cast<std::size_t>(batch_.M);
+  // The queries were checked: the names resolve.
+  static_cast<void>(resolved_.resolve("user", "user_features", contract.user, contract.user_by_name,
+                                      query.user_features, 1));
+  fill_side(contract.user, resolved_.columns(), 1, user_dense_.data() + b * user_F, user_F,
+            user_ids_.data() + b * user_I, user_I);
+  static_cast<void>(resolved_.resolve("candidates", "candidate_features", contract.candidate,
+                                      contract.candidate_by_name, query.candidate_features, count));
+  float* dense = candidate_dense_.data() + b * M * F;     // [M, F]
+  std::int64_t* ids = candidate_ids_.data() + b * M * I;  // [M, I]
+  unsigned char* mask = mask_.data() + b * M;             // [M]
+  fill_side(contract.candidate, resolved_.columns(), count, dense, F, ids, I);
+  std::fill(dense + count * F, dense + M * F, 0.0f);
+  std::fill(ids + count * I, ids + M * I, 0);
+  std::fill(mask, mask + count, 1);
+  std::fill(mask + count, mask + M, 0);
+}
+
+void PaddedBuffers::fill_rules(const Contract& contract, const Query& query, std::size_t b) {
+  float* weights = weights_.data() + b * contract.weights.size();  // [U]
+  for (std::size_t u = 0; u < contract.weights.size(); ++u) {
+    weights[u] = static_cast<float>(contract.weights[u].standard);
+    for (const Weight& weight : query.weights) {
+      if (weight.utility == contract.weights[u].utility) {
+        weights[u] = static_cast<float>(weight.value);
+      }
+    }
+  }
+  std::int64_t* pins = pins_.data() + b * static_cast<std::size_t>(batch_.N);  // [N]
+  for (const Pin& pin : query.pins) pins[pin.slot] = pin.candidate;
+  if (query.dedup_keys) {
+    fill_dedup_keys(query, dedup_keys_.data() + b * static_cast<std::size_t>(batch_.M));
+  }
+  std::int64_t* spacing = spacing_.data() + b * contract.groups.size() * 2;  // [K, 2]
+  for (const Spacing& rule : query.spacing) {
+    const std::size_t k = index_of(contract.groups, rule.group);
+    spacing[2 * k] = rule.window;
+    spacing[2 * k + 1] = rule.cap;
+  }
+  std::int64_t* quotas = quotas_.data() + b * contract.flags.size() * 2;  // [Q, 2]
+  for (std::size_t q = 0; q < contract.flags.size(); ++q) {
+    quotas[2 * q] = 0;
+    quotas[2 * q + 1] = -1;
+  }
+  for (const Quota& rule : query.quotas) {
+    const std::size_t q = index_of(contract.flags, rule.flag);
+    quotas[2 * q] = rule.min;
+    quotas[2 * q + 1] = rule.max.value_or(-1);
+  }
+  slots_[b] = query.slots.value_or(contract.max_slots);
+  temperature_[b] = static_cast<float>(query.temperature);
+  const std::uint64_t seed =
+      query.seed ? *query.seed : (query.greedy ? std::uint64_t{0} : random_seed());
+  seeds_[b] = static_cast<std::int64_t>(seed);
+  greedy_[b] = query.greedy;
+}
+
+// Every int64 can be a key, but only their equality matters: a key becomes the first candidate that
+// has it.
+void PaddedBuffers::fill_dedup_keys(const Query& query, std::int64_t* keys) const {
+  const DedupKeys& given = *query.dedup_keys;
+  const auto* values = static_cast<const std::byte*>(given.values);
+  FirstIndices seen;
+  for (std::size_t m = 0; m < static_cast<std::size_t>(query.candidate_count); ++m) {
+    if (!given.present.empty() && !given.present[m]) continue;
+    keys[m] = static_cast<std::int64_t>(
+        seen.insert(m, [&](std::size_t i) { return load<std::int64_t>(values + 8 * i); }));
+  }
+}
+
+void PaddedBuffers::split(std::size_t b, Slate* slate) const {
+  const auto N = static_cast<std::size_t>(batch_.N);
+  slate->slots.clear();
+  slate->candidates.clear();
+  slate->log_prob.clear();
+  slate->relaxed.clear();
+  for (std::size_t n = 0; n < N; ++n) {
+    const std::int64_t choice = slates_[b * N + n];
+    if (choice < 0) continue;
+    slate->slots.push_back(static_cast<std::int32_t>(n));
+    slate->candidates.push_back(static_cast<std::int32_t>(choice));
+    slate->log_prob.push_back(log_prob_[b * N + n]);
+    slate->relaxed.push_back(static_cast<std::uint8_t>(relaxed_[b * N + n]));
+  }
+  slate->seed = static_cast<std::uint64_t>(seeds_[b]);
+}
+
+}  // namespace gerank

@@ -1,0 +1,49 @@
+// The memory of one padded batch and of its answer: filled from queries, split into slates.
+#pragma once
+
+#include <gerank/contract.h>
+#include <gerank/model.h>
+#include <gerank/query.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "resolved_features.h"
+
+namespace gerank {
+
+// Reuses its memory from batch to batch; one per thread. Not thread-safe.
+class PaddedBuffers {
+ public:
+  // Pads queries that passed Contract::check to their largest M and N. Draws the seeds that are
+  // neither given nor irrelevant. At least one query.
+  void fill(const Contract& contract, std::span<const Query* const> queries);
+
+  // What fill() made.
+  const PaddedBatch& batch() const { return batch_; }
+
+  // Where a model puts its answer to batch().
+  const PaddedAnswer& answer() const { return answer_; }
+
+  // Slate `b` of the answer.
+  void split(std::size_t b, Slate* slate) const;
+
+ private:
+  void resize(const Contract& contract, std::span<const Query* const> queries);
+  void fill_features(const Contract& contract, const Query& query, std::size_t b);
+  void fill_rules(const Contract& contract, const Query& query, std::size_t b);
+  void fill_dedup_keys(const Query& query, std::int64_t* keys) const;
+
+  PaddedBatch batch_;
+  PaddedAnswer answer_;
+  ResolvedFeatures resolved_;
+  std::vector<float> user_dense_, candidate_dense_, weights_, temperature_, log_prob_;
+  std::vector<std::int64_t> user_ids_, candidate_ids_, pins_, dedup_keys_, spacing_, quotas_;
+  std::vector<std::int64_t> slots_, seeds_, slates_, relaxed_;
+  std::vector<unsigned char> mask_, greedy_;  // bool, but addressable
+};
+
+}  // namespace gerank

@@ -1,0 +1,107 @@
+#include <gerank/ranker.h>
+
+#include <algorithm>
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "artifact.h"
+#include "json.h"
+#include "padded_buffers.h"
+#include "ranker_parts.h"
+#include "warm_up.h"
+
+namespace gerank {
+namespace {
+
+// The members of a manifest that make up its contract, as they are written there.
+std::string contract_text(const std::string& manifest) {
+  Json document;
+  if (!Json::parse(manifest, &document)) return {};
+  std::string out;
+  for (const char* key : {"features", "groups", "flags", "limits", "weights"}) {
+    const Json* part = document.find(key);
+    if (part == nullptr) continue;
+    out += (out.empty() ? "{\"" : ", \"") + std::string(key) + "\": ";
+    out += part->source;
+  }
+  return out + "}";
+}
+
+}  // namespace
+
+Ranker::Ranker(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
+Ranker::~Ranker() = default;
+
+const Contract& Ranker::contract() const noexcept { return parts_->contract; }
+const std::string& Ranker::contract_json() const noexcept { return parts_->contract_json; }
+const std::string& Ranker::model_version() const noexcept { return parts_->model_version; }
+const std::string& Ranker::manifest_json() const noexcept { return parts_->manifest_json; }
+
+Status Ranker::load(const std::string& path, std::shared_ptr<const Ranker>* ranker) noexcept try {
+  Artifact artifact;
+  if (Status status = read_artifact(path, &artifact); !status) return status;
+  auto parts = std::make_unique<Parts>();
+  parts->contract = std::move(artifact.contract);
+  parts->contract_json = contract_text(artifact.manifest);
+  parts->model_version = std::move(artifact.model_version);
+  parts->manifest_json = std::move(artifact.manifest);
+  parts->model = std::move(artifact.model);
+  ranker->reset(new Ranker(std::move(parts)));
+  return {};
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, path + ": " + error.what());
+}
+
+Status Ranker::make(const std::string& contract_json, std::string model_version,
+                    std::unique_ptr<const Model> model,
+                    std::shared_ptr<const Ranker>* ranker) noexcept try {
+  auto parts = std::make_unique<Parts>();
+  if (Status status = Contract::parse(contract_json, &parts->contract); !status) return status;
+  parts->contract_json = contract_text(contract_json);
+  parts->model_version = std::move(model_version);
+  parts->model = std::move(model);
+  ranker->reset(new Ranker(std::move(parts)));
+  return {};
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, error.what());
+}
+
+Status Ranker::check(const Query& query) const noexcept { return parts_->contract.check(query); }
+
+Status Ranker::rank(std::span<const Query> queries, std::span<Slate> slates) const noexcept try {
+  if (queries.size() != slates.size()) {
+    return Status::invalid("slates", std::to_string(slates.size()),
+                           "must be " + std::to_string(queries.size()) + ", one per query");
+  }
+  thread_local PaddedBuffers buffers;
+  thread_local std::vector<const Query*> pointers;
+  pointers.clear();
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    if (Status status = check(queries[i]); !status) {
+      return status.within("queries[" + std::to_string(i) + "]");
+    }
+    pointers.push_back(&queries[i]);
+  }
+  if (queries.empty()) return {};
+  buffers.fill(parts_->contract, pointers);
+  if (Status status = parts_->model->run(buffers.batch(), buffers.answer()); !status) return status;
+  for (std::size_t i = 0; i < slates.size(); ++i) buffers.split(i, &slates[i]);
+  return {};
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, error.what());
+}
+
+Status Ranker::warm_up(std::size_t max_batch) const noexcept try {
+  const WarmUpQuery query(parts_->contract);
+  for (const std::size_t size : warm_up_sizes(max_batch)) {
+    const std::vector<Query> queries(size, query.query());
+    std::vector<Slate> slates(size);
+    if (Status status = rank(queries, slates); !status) return status;
+  }
+  return {};
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, error.what());
+}
+
+}  // namespace gerank

@@ -1,0 +1,19 @@
+// What a Ranker is made of: for the engine, which runs batches of queries from many calls.
+#pragma once
+
+#include <gerank/contract.h>
+#include <gerank/model.h>
+#include <gerank/ranker.h>
+
+#include <memory>
+#include <string>
+
+namespace gerank {
+
+struct Ranker::Parts {
+  Contract contract;
+  std::string contract_json, model_version, manifest_json;
+  std::unique_ptr<const Model> model;
+};
+
+}  // namespace gerank

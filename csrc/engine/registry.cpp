@@ -1,0 +1,111 @@
+#include "registry.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "python_text.h"
+
+namespace gerank {
+namespace {
+
+Status not_found(std::string_view what, std::string_view wanted,
+                 const std::vector<std::string_view>& known) {
+  return Status(Code::kNotFound, "no " + std::string(what) + " " + cut(repr(wanted), 80) +
+                                     " is published; there are " + cut(repr(known), 200));
+}
+
+template <typename Versions>
+auto find_version(Versions& versions, std::string_view version) {
+  return std::find_if(versions.begin(), versions.end(),
+                      [&](const auto& lane) { return lane->version == version; });
+}
+
+Status no_version(std::string_view name, const std::vector<std::shared_ptr<Lane>>& versions,
+                  std::string_view version) {
+  std::vector<std::string_view> known;
+  for (const auto& lane : versions) known.push_back(lane->version);
+  return not_found("version of model " + repr(name), version, known);
+}
+
+template <typename Names>
+Status no_name(const Names& names, std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const auto& [each, versions] : names) known.push_back(each);
+  return not_found("model", name, known);
+}
+
+}  // namespace
+
+Status Registry::find(std::string_view name, std::string_view version,
+                      std::shared_ptr<Lane>* lane) const {
+  if (names_.empty()) return Status(Code::kUnavailable, "the model is still being loaded");
+  const auto named = names_.find(name.empty() ? std::string_view(default_) : name);
+  if (named == names_.end()) return no_name(names_, name);
+  const Versions& versions = named->second;
+  if (version.empty()) {
+    *lane = versions.back();
+    return {};
+  }
+  const auto found = find_version(versions, version);
+  if (found == versions.end()) return no_version(named->first, versions, version);
+  *lane = *found;
+  return {};
+}
+
+std::vector<std::shared_ptr<Lane>> Registry::publish(std::shared_ptr<Lane> lane, bool keep_old) {
+  if (!names_.contains(default_)) default_ = lane->name;
+  Versions& versions = names_[lane->name];
+  std::vector<std::shared_ptr<Lane>> removed;
+  if (const auto same = find_version(versions, lane->version); same != versions.end()) {
+    removed.push_back(std::move(*same));
+    versions.erase(same);
+  }
+  if (!keep_old && removed.empty() && !versions.empty()) {
+    removed.push_back(std::move(versions.back()));
+    versions.pop_back();
+  }
+  for (const auto& old : removed) old->published = false;
+  lane->published = true;
+  versions.push_back(std::move(lane));
+  return removed;
+}
+
+Status Registry::make_current(std::string_view name, std::string_view version) {
+  const auto named = names_.find(name.empty() ? std::string_view(default_) : name);
+  if (named == names_.end()) return no_name(names_, name);
+  Versions& versions = named->second;
+  const auto found = find_version(versions, version);
+  if (found == versions.end()) return no_version(named->first, versions, version);
+  std::rotate(found, found + 1, versions.end());
+  return {};
+}
+
+Status Registry::retire(std::string_view name, std::string_view version,
+                        std::vector<std::shared_ptr<Lane>>* removed) {
+  const auto named = names_.find(name.empty() ? std::string_view(default_) : name);
+  if (named == names_.end()) return no_name(names_, name);
+  Versions& versions = named->second;
+  if (version.empty()) {
+    std::swap(*removed, versions);
+  } else {
+    const auto found = find_version(versions, version);
+    if (found == versions.end()) return no_version(named->first, versions, version);
+    removed->push_back(std::move(*found));
+    versions.erase(found);
+  }
+  for (const auto& lane : *removed) lane->published = false;
+  if (versions.empty()) names_.erase(named);
+  return {};
+}
+
+std::vector<PublishedModel> Registry::list() const {
+  std::vector<PublishedModel> all;
+  for (const auto& [name, versions] : names_) {
+    for (const auto& lane : versions) {
+      all.push_back({name, lane->version, lane == versions.back(), name == default_});
+    }
+  }
+  return all;
+}
+
+}  // namespace gerank

@@ -1,0 +1,176 @@
+// The engine's threads: workers, which run batches, and the housekeeper.
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "engine_state.h"
+#include "histogram.h"
+#include "intra_op.h"
+#include "ranker_parts.h"
+
+namespace gerank {
+namespace {
+
+std::int64_t microseconds(TimePoint from, TimePoint to) {
+  return std::chrono::duration_cast<Microseconds>(to - from).count();
+}
+
+}  // namespace
+
+void Engine::State::start_threads() {
+  errands.resize(static_cast<std::size_t>(options.workers));
+  for (std::size_t worker = 0; worker < errands.size(); ++worker) {
+    threads.emplace_back([this, worker] { work(worker); });
+  }
+  threads.emplace_back([this] { keep_house(); });
+}
+
+// A batch and an errand in turns, so that neither starves the other.
+void Engine::State::work(std::size_t worker) {
+  set_intra_op_threads(options.intra_op_threads);
+  PaddedBuffers buffers;
+  Batch batch;
+  std::vector<Ended> ended;
+  std::unique_lock lock(mutex);
+  for (;;) {
+    bool busy = false;
+    if (!errands[worker].empty()) {
+      run_errand(lock, worker, buffers);
+      busy = true;
+    }
+    if (may_run()) {
+      const bool any = queue.take(clock.now(), draining, &batch, &ended);
+      for (const Ended& expired : ended) leave(expired.call, expired.status.code());
+      if (any) run_batch(lock, batch, buffers, ended);
+      busy = busy || any;
+    }
+    if (!ended.empty()) {
+      lock.unlock();
+      run_callbacks(ended);
+      lock.lock();
+      busy = true;
+    }
+    if (busy) continue;
+    if (stopping) return;
+    clock.wait_until(work_came, lock, may_run() ? queue.due_at() : kNever);
+  }
+}
+
+// Runs a batch with the lock released. Calls that ended by it are appended to `ended`.
+void Engine::State::run_batch(std::unique_lock<std::mutex>& lock, Batch& batch,
+                              PaddedBuffers& buffers, std::vector<Ended>& ended) {
+  ++stats.running;
+  const TimePoint taken = clock.now();
+  if (queue.size() > 0) wake_worker(kNever);
+  lock.unlock();
+  Timing timing;
+  const Status status = run_model(batch, buffers, &timing);
+  lock.lock();
+  --stats.running;
+  ++stats.batches;
+  record(&stats.batch_queries, static_cast<std::int64_t>(batch.queries.size()));
+  record(&stats.batch_us, timing.batch_us);
+  record(&stats.model_us, timing.model_us);
+  const Microseconds time{timing.batch_us + timing.model_us};
+  run_time = run_time.count() == 0 ? time : (run_time * 7 + time) / 8;
+  for (const Part& part : batch.parts) {
+    timing.queue_us = microseconds(part.call->arrival_, taken);
+    for (std::size_t i = 0; i < part.count; ++i) record(&stats.queue_us, timing.queue_us);
+    settle(part, status, timing, ended);
+  }
+  discard(std::move(batch.lane));
+  batch.clear();
+}
+
+Status Engine::State::run_model(const Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept
+    try {
+  const Ranker::Parts& ranker = *batch.lane->ranker->parts_;
+  const TimePoint began = clock.now();
+  buffers.fill(ranker.contract, batch.queries);
+  const TimePoint filled = clock.now();
+  const Status status = ranker.model->run(buffers.batch(), buffers.answer());
+  const TimePoint answered = clock.now();
+  std::size_t b = 0;
+  for (const Part& part : batch.parts) {
+    for (std::size_t i = 0; status.ok() && i < part.count; ++i) {
+      buffers.split(b++, &part.call->slates[part.first + i]);
+    }
+  }
+  timing->model_us = microseconds(filled, answered);
+  timing->batch_us = microseconds(began, filled) + microseconds(answered, clock.now());
+  return status;
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, error.what());
+}
+
+// Some queries of a call came back.
+void Engine::State::settle(const Part& part, const Status& status, const Timing& timing,
+                           std::vector<Ended>& ended) {
+  Call* call = part.call;
+  call->timing.queue_us = std::max(call->timing.queue_us, timing.queue_us);
+  call->timing.batch_us += timing.batch_us;
+  call->timing.model_us += timing.model_us;
+  call->open_ -= part.count;
+  if (!status && call->outcome_) {
+    call->outcome_ = status;
+    if (call->taken_ < call->queries.size()) {
+      queue.remove_rest(call);
+      call->open_ -= call->queries.size() - call->taken_;
+      call->taken_ = call->queries.size();
+    }
+  }
+  if (call->open_ > 0) return;
+  ended.push_back({call, std::move(call->outcome_)});
+  leave(call, ended.back().status.code());
+}
+
+void Engine::State::run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker,
+                               PaddedBuffers& buffers) {
+  Errand errand = std::move(errands[worker].front());
+  errands[worker].pop_front();
+  lock.unlock();
+  Status status;
+  try {
+    const Ranker::Parts& ranker = *errand.warm_up->ranker->parts_;
+    const std::vector<const Query*> queries(errand.queries, &errand.warm_up->query.query());
+    buffers.fill(ranker.contract, queries);
+    status = ranker.model->run(buffers.batch(), buffers.answer());
+  } catch (const std::exception& error) {
+    status = Status(Code::kInternal, error.what());
+  }
+  lock.lock();
+  if (!status && errand.warm_up->failure) errand.warm_up->failure = std::move(status);
+  if (--errand.warm_up->open == 0) progress.notify_all();
+}
+
+// Wakes a worker if there is something due earlier than what idle workers wait for.
+void Engine::State::wake_worker(TimePoint due_before) {
+  if (may_run() && queue.due_at() < due_before) work_came.notify_one();
+}
+
+// Ends calls whose deadline passes while they wait, and frees artifacts.
+void Engine::State::keep_house() {
+  std::vector<Ended> expired;
+  std::vector<std::shared_ptr<Lane>> freed;
+  std::unique_lock lock(mutex);
+  while (!stopping || !trash.empty()) {
+    if (clock.now() >= wake_house_at) {
+      queue.expire(clock.now(), &expired);
+      for (const Ended& each : expired) leave(each.call, each.status.code());
+      wake_house_at = queue.next_deadline();
+    }
+    std::swap(freed, trash);
+    if (expired.empty() && freed.empty()) {
+      clock.wait_until(house_work, lock, wake_house_at);
+      continue;
+    }
+    lock.unlock();
+    freed.clear();
+    if (!expired.empty()) run_callbacks(expired);
+    lock.lock();
+  }
+}
+
+}  // namespace gerank

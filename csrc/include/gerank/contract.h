@@ -1,0 +1,52 @@
+// What a query must satisfy to be answered by one artifact: schema, limits, ranges of weights.
+#pragma once
+
+#include <gerank/export.h>
+#include <gerank/query.h>
+#include <gerank/status.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gerank {
+
+// One feature of a user or of a candidate; see gerank/data/schema.py.
+struct Feature {
+  std::string name;
+  bool dense = true;            // a float32; else an int64 id
+  std::int64_t vocabulary = 0;  // of an id: its values are 0 .. vocabulary - 1, unless
+  bool hashed = false;          // any int64 is a value
+  std::int32_t column = 0;      // its place among the features of its side and kind
+};
+
+// The range of one utility's preference weight, and its default.
+struct WeightRange {
+  std::string utility;
+  double minimum = 0, maximum = 0, standard = 0;
+};
+
+// The limits of one artifact. Plain data; nothing changes it once it is read.
+struct GERANK_EXPORT Contract {
+  std::vector<Feature> user, candidate;  // in the order of the schema
+  std::vector<std::string> groups, flags;
+  std::int64_t max_candidates = 0, max_slots = 0;
+  std::vector<WeightRange> weights;  // in the order of the model's columns
+
+  // How many features of a side are of a kind.
+  std::int32_t user_dense = 0, user_ids = 0, candidate_dense = 0, candidate_ids = 0;
+
+  // Indices of the features, by name.
+  std::vector<std::uint32_t> user_by_name, candidate_by_name;
+
+  // Reads the contract in `json`: an artifact's manifest, or what DescribeResponse.contract_json
+  // holds. kFailedPrecondition if it is malformed.
+  static Status parse(std::string_view json, Contract* contract) noexcept;
+
+  // Whether `query` can be answered: kInvalidArgument for the first thing that is wrong with it,
+  // naming field and value. The one place where that is decided, for every front. Thread-safe.
+  Status check(const Query& query) const noexcept;
+};
+
+}  // namespace gerank

@@ -1,0 +1,237 @@
+// The engine: queries from any number of threads in, batched, answered by artifacts that can be
+// exchanged while it runs.
+//
+//   gerank::Engine::start({}, &engine);
+//   engine->load("feed", "model.gerank");
+//   gerank::Call call;
+//   call.queries = queries;
+//   gerank::Status status = engine->rank(&call);     // or submit(&call, callback)
+//   if (status) use(call.slates);
+#pragma once
+
+#include <gerank/clock.h>
+#include <gerank/export.h>
+#include <gerank/query.h>
+#include <gerank/ranker.h>
+#include <gerank/status.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace gerank {
+
+struct Lane;  // the queue of one artifact; the engine's own
+
+struct EngineOptions {
+  // Forward passes at once: one thread each. At least 1.
+  int workers = 1;
+
+  // Threads that torch may use within one forward pass; 1: only the worker itself.
+  int intra_op_threads = 1;
+
+  // Most queries in one forward pass. At least 1.
+  std::size_t max_batch = 64;
+
+  // Most candidates in one forward pass, padding included; a query alone always fits.
+  std::size_t max_batch_candidates = 16384;
+
+  // How long a query may wait for others to share its forward pass, when a worker is free. With 0,
+  // a batch is whatever arrived while the workers were busy: no query waits for another. A query
+  // whose deadline is near does not wait.
+  Microseconds max_delay{0};
+
+  // Most queries waiting. One more call is refused with kResourceExhausted. At least max_queries.
+  std::size_t max_queue = 1024;
+
+  // Most queries in one call.
+  std::size_t max_queries = 256;
+
+  // Must outlive the engine. Null: the machine's monotonic clock.
+  Clock* clock = nullptr;
+};
+
+// Where the time of one call went, in microseconds. Of a call that was split over several forward
+// passes: the longest wait, and the sums of the rest.
+struct Timing {
+  std::int64_t queue_us = 0;  // from submission until a worker took it
+  std::int64_t batch_us = 0;  // padding into one batch, and splitting the answer
+  std::int64_t model_us = 0;  // the forward pass
+};
+
+// One request: some queries that are answered together, all or none.
+//
+// Owned by the caller, who must keep it alive and unchanged from submit() until its callback has
+// begun, or until rank() has returned. May then be used again: its slates keep their memory. Not
+// copyable, since the engine points at it.
+class GERANK_EXPORT Call {
+ public:
+  Call() = default;
+  Call(const Call&) = delete;
+  Call& operator=(const Call&) = delete;
+
+  // In. What `queries` and the views in them point at must live as long as the call is in the
+  // engine.
+  std::span<const Query> queries;  // 1 to EngineOptions::max_queries
+  std::string_view model;          // name under which the artifact is published; empty: the default
+  std::string_view version;        // a model version; empty: the name's current one
+  TimePoint deadline = kNever;     // by the engine's clock
+
+  // Out, when the call ended with OK; else unspecified.
+  std::vector<Slate> slates;  // one per query
+  std::string model_version;  // the artifact that answered
+  Timing timing;
+
+ private:
+  friend class CallQueue;
+  friend class Engine;
+
+  std::function<void(Call*, const Status&)> done_;
+  std::shared_ptr<Lane> lane_;  // what will answer; null outside the engine
+  TimePoint arrival_{};
+  std::size_t taken_ = 0;  // queries that workers have taken, from the first on
+  std::size_t open_ = 0;   // queries that have not come back
+  Status outcome_;         // the first failure of a part
+};
+
+// Counts since the engine started, of queries unless said otherwise. Gauges are of this moment.
+struct EngineStats {
+  // Values of one kind, counted by powers of two: buckets[i] counts those in (2^(i-1), 2^i], and
+  // buckets[0] those of at most 1; the last one also everything beyond.
+  struct Histogram {
+    std::array<std::uint64_t, 27> buckets{};
+    std::uint64_t count = 0, sum = 0;
+  };
+
+  std::uint64_t accepted = 0;   // taken into the queue
+  std::uint64_t answered = 0;   // got a slate
+  std::uint64_t malformed = 0;  // refused: kInvalidArgument or kNotFound
+  std::uint64_t refused = 0;    // refused: kResourceExhausted or kUnavailable
+  std::uint64_t expired = 0;    // kDeadlineExceeded: never reached the model
+  std::uint64_t cancelled = 0;  // kCancelled: never reached the model
+  std::uint64_t failed = 0;     // kInternal: the model failed
+  std::uint64_t batches = 0;    // forward passes, warm-up not counted
+  std::uint64_t swaps = 0;      // artifacts made current
+
+  Histogram batch_queries;  // queries per forward pass
+  Histogram queue_us;       // per query
+  Histogram batch_us;       // per forward pass
+  Histogram model_us;       // per forward pass
+
+  std::size_t queued = 0;   // gauge: queries waiting
+  std::size_t running = 0;  // gauge: forward passes in progress
+};
+
+// One published artifact.
+struct PublishedModel {
+  std::string name;
+  std::string version;
+  bool current = false;     // answers calls that name no version
+  bool is_default = false;  // answers calls that name no model
+};
+
+// Thread-safe: every method may be called from any thread at any time, unless said otherwise.
+class GERANK_EXPORT Engine {
+ public:
+  // Runs when a call has ended, exactly once, on a thread of the engine, or on the submitting or
+  // the cancelling one. No lock is held: it may submit, also the same Call again. It should be
+  // quick, since it keeps a worker from the next batch, and must not throw.
+  using Done = std::function<void(Call*, const Status&)>;
+
+  // Starts the threads. kInvalidArgument if an option is out of its range.
+  static Status start(const EngineOptions& options, std::unique_ptr<Engine>* engine) noexcept;
+
+  // stop() with no grace. No other thread may be inside a method.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // ---- queries
+
+  // Takes a call, and returns at once. `done` gets the outcome:
+  //
+  //   OK                  call->slates, ->model_version and ->timing are set
+  //   kInvalidArgument    a query is malformed; the field begins with `queries[i].`
+  //   kNotFound           no such model or version
+  //   kResourceExhausted  the queue is full; retry_after says when to come again
+  //   kDeadlineExceeded   the deadline passed before a worker took the call; also while it was
+  //   queued kCancelled          cancel() came first kUnavailable        nothing is published yet,
+  //   or the engine is draining kInternal           the model failed
+  //
+  // A call that is refused ends before this returns, on this thread.
+  void submit(Call* call, Done done) noexcept;
+
+  // The blocking form: submits and waits. Where a worker is idle and max_delay is 0, the forward
+  // pass runs on this thread, in that worker's place, which saves two changes of threads.
+  Status rank(Call* call) noexcept;
+
+  // Ends a call that no worker has taken yet: its callback gets kCancelled, on this thread, before
+  // this returns. Without effect on any other call, which then ends by itself; also where one that
+  // was cancelled already. The Call object must still exist.
+  //
+  // Returns whether the call was ended by this.
+  bool cancel(Call* call) noexcept;
+
+  // ---- artifacts
+
+  // Lets an artifact answer the calls that name `name` and no version, and, if it is the engine's
+  // first, those that name no model. It has first answered every size of batch on every worker,
+  // between the batches of others; until then the old one answers. Calls that are queued keep the
+  // artifact that was current when they came. Blocks until the switch; publications wait for each
+  // other.
+  //
+  //   keep_old  whether the artifact that was current stays, for calls that name its version, and
+  //   for
+  //             make_current(); else it is freed, by a thread of its own, after its last call
+  //
+  // kInternal: it failed its warm-up; kUnavailable: the engine is draining. The old one serves on.
+  Status publish(std::string_view name, std::shared_ptr<const Ranker> ranker,
+                 bool keep_old = false) noexcept;
+
+  // Ranker::load, then publish. A damaged artifact is refused, and the old one serves on.
+  Status load(std::string_view name, const std::string& path, bool keep_old = false) noexcept;
+
+  // Makes a version current that is still published: a roll-back without loading. kNotFound if not.
+  Status make_current(std::string_view name, std::string_view version) noexcept;
+
+  // Removes a version; calls that are queued for it are still answered. kNotFound if there is none.
+  // With an empty version: the name and all of its versions.
+  Status retire(std::string_view name, std::string_view version = {}) noexcept;
+
+  // The artifact that would answer now; null if there is none. Empty names as in Call.
+  std::shared_ptr<const Ranker> find(std::string_view name = {},
+                                     std::string_view version = {}) const noexcept;
+
+  // All published artifacts, by name.
+  std::vector<PublishedModel> models() const;
+
+  // ---- its end
+
+  // Refuses new calls from now on, and returns when all that were taken have ended. Again: waits
+  // too.
+  void drain() noexcept;
+
+  // drain(), but calls that are still queued after `grace` end with kUnavailable. Then ends the
+  // threads. Safe to repeat.
+  void stop(Microseconds grace = Microseconds{0}) noexcept;
+
+  // Counters and gauges, consistent with each other.
+  EngineStats stats() const noexcept;
+
+  // What it was started with.
+  const EngineOptions& options() const noexcept;
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State> state) noexcept;
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace gerank

@@ -1,0 +1,70 @@
+// One artifact, loaded and checked, that answers batches of queries on the calling thread.
+#pragma once
+
+#include <gerank/contract.h>
+#include <gerank/export.h>
+#include <gerank/model.h>
+#include <gerank/query.h>
+#include <gerank/status.h>
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace gerank {
+
+// Immutable: every method is const and thread-safe. Owned by shared_ptr; an Engine shares in it for
+// as long as it hosts it.
+class GERANK_EXPORT Ranker {
+ public:
+  // Loads an artifact (`gerank export` writes one) and runs its golden requests. Takes 0.1 to 1 s.
+  //
+  // kFailedPrecondition, with a message that begins with the path, if the file is missing,
+  // truncated, altered or foreign, has another format version, calls ops that this library lacks,
+  // or answers its golden requests differently. *ranker is set only if OK.
+  static Status load(const std::string& path, std::shared_ptr<const Ranker>* ranker) noexcept;
+
+  // A ranker over a model that is no artifact. `contract_json` as Contract::parse reads it.
+  static Status make(const std::string& contract_json, std::string model_version,
+                     std::unique_ptr<const Model> model,
+                     std::shared_ptr<const Ranker>* ranker) noexcept;
+
+  ~Ranker();
+  Ranker(const Ranker&) = delete;
+  Ranker& operator=(const Ranker&) = delete;
+
+  // What queries must satisfy.
+  const Contract& contract() const noexcept;
+
+  // The same as JSON: what DescribeResponse.contract_json holds.
+  const std::string& contract_json() const noexcept;
+
+  // Names the model in every answer.
+  const std::string& model_version() const noexcept;
+
+  // The artifact's gerank.json, as it lies in the file; empty if this ranker was made over a model.
+  const std::string& manifest_json() const noexcept;
+
+  // Contract::check of one query.
+  Status check(const Query& query) const noexcept;
+
+  // Checks and answers a batch, all of it or nothing: queries[i] gets slates[i], which is resized
+  // as needed. One forward pass on this thread, whatever the size; no queries are no error.
+  //
+  // kInvalidArgument names the query: `queries[3].slots`. kInternal: the model failed.
+  Status rank(std::span<const Query> queries, std::span<Slate> slates) const noexcept;
+
+  // Runs batches of 1, 2, 4, ... and `max_batch` queries on this thread, which are answered as any
+  // are: the first calls of a TorchScript model on a thread are slow. An Engine does it by itself.
+  Status warm_up(std::size_t max_batch) const noexcept;
+
+ private:
+  friend class Engine;
+  struct Parts;
+  explicit Ranker(std::unique_ptr<Parts> parts) noexcept;
+
+  std::unique_ptr<const Parts> parts_;
+};
+
+}  // namespace gerank

@@ -1,0 +1,240 @@
+// gerank._engine: the engine, for Python. Everything here is a thin shell; the documentation for
+// callers is that of gerank/ranker.py and gerank/engine.py.
+
+#include <gerank/contract.h>
+#include <gerank/engine.h>
+#include <gerank/ranker.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "python_call.h"
+#include "python_model.h"
+#include "python_query.h"
+#include "status_error.h"
+
+namespace py = pybind11;
+
+namespace gerank {
+namespace {
+
+using SharedRanker = std::shared_ptr<const Ranker>;
+
+// pybind11 holds pointers to what may change; a Ranker's methods are all const.
+std::shared_ptr<Ranker> held(const SharedRanker& ranker) {
+  return std::const_pointer_cast<Ranker>(ranker);
+}
+
+std::shared_ptr<Ranker> load(const std::string& path) {
+  SharedRanker ranker;
+  Status status;
+  {
+    const py::gil_scoped_release no_gil;
+    status = Ranker::load(path, &ranker);
+  }
+  raise_unless_ok(status);
+  return held(ranker);
+}
+
+std::shared_ptr<Ranker> over_function(const std::string& contract_json,
+                                      const std::string& model_version, py::function function) {
+  SharedRanker ranker;
+  raise_unless_ok(Ranker::make(contract_json, model_version,
+                               std::make_unique<PythonModel>(std::move(function)), &ranker));
+  return held(ranker);
+}
+
+py::list rank(const Ranker& ranker, const py::list& queries) {
+  std::vector<Query> read;
+  for (const py::handle query : queries) read.push_back(query.cast<const PythonQuery&>().query());
+  std::vector<Slate> slates(read.size());
+  Status status;
+  {
+    const py::gil_scoped_release no_gil;
+    status = ranker.rank(read, slates);
+  }
+  raise_unless_ok(status);
+  py::list out;
+  for (const Slate& slate : slates) out.append(slate_tuple(slate));
+  return out;
+}
+
+Contract parse_contract(const std::string& json) {
+  Contract contract;
+  raise_unless_ok(Contract::parse(json, &contract));
+  return contract;
+}
+
+// Frees an engine without the GIL, which the callbacks of its last calls may want.
+struct Release {
+  void operator()(Engine* engine) const {
+    const py::gil_scoped_release no_gil;
+    delete engine;
+  }
+};
+
+std::shared_ptr<Engine> start(int workers, int intra_op_threads, std::size_t max_batch,
+                              std::size_t max_batch_candidates, std::int64_t max_delay_us,
+                              std::size_t max_queue, std::size_t max_queries) {
+  EngineOptions options;
+  options.workers = workers;
+  options.intra_op_threads = intra_op_threads;
+  options.max_batch = max_batch;
+  options.max_batch_candidates = max_batch_candidates;
+  options.max_delay = Microseconds(max_delay_us);
+  options.max_queue = max_queue;
+  options.max_queries = max_queries;
+  std::unique_ptr<Engine> engine;
+  raise_unless_ok(Engine::start(options, &engine));
+  return {engine.release(), Release{}};
+}
+
+void publish(Engine& engine, const std::string& name, const std::shared_ptr<Ranker>& ranker,
+             bool keep_old) {
+  Status status;
+  {
+    const py::gil_scoped_release no_gil;
+    status = engine.publish(name, ranker, keep_old);
+  }
+  raise_unless_ok(status);
+}
+
+void stop(Engine& engine, double grace_s) {
+  const py::gil_scoped_release no_gil;
+  engine.stop(Microseconds(static_cast<std::int64_t>(std::min(grace_s, 1e8) * 1e6)));
+}
+
+py::dict histogram_dict(const EngineStats::Histogram& histogram) {
+  py::dict out;
+  out["buckets"] = std::vector<std::uint64_t>(histogram.buckets.begin(), histogram.buckets.end());
+  out["count"] = histogram.count;
+  out["sum"] = histogram.sum;
+  return out;
+}
+
+py::dict stats_dict(const Engine& engine) {
+  const EngineStats stats = engine.stats();
+  py::dict out;
+  out["accepted"] = stats.accepted;
+  out["answered"] = stats.answered;
+  out["malformed"] = stats.malformed;
+  out["refused"] = stats.refused;
+  out["expired"] = stats.expired;
+  out["cancelled"] = stats.cancelled;
+  out["failed"] = stats.failed;
+  out["batches"] = stats.batches;
+  out["swaps"] = stats.swaps;
+  out["queued"] = stats.queued;
+  out["running"] = stats.running;
+  out["batch_queries"] = histogram_dict(stats.batch_queries);
+  out["queue_us"] = histogram_dict(stats.queue_us);
+  out["batch_us"] = histogram_dict(stats.batch_us);
+  out["model_us"] = histogram_dict(stats.model_us);
+  return out;
+}
+
+py::list models_list(const Engine& engine) {
+  py::list out;
+  for (const PublishedModel& model : engine.models()) {
+    out.append(py::make_tuple(model.name, model.version, model.current, model.is_default));
+  }
+  return out;
+}
+
+std::unique_ptr<PythonCall> new_call(std::shared_ptr<Engine> engine, const py::list& queries,
+                                     std::string model, std::string version,
+                                     const py::object& timeout_s) {
+  return std::make_unique<PythonCall>(std::move(engine), queries, std::move(model),
+                                      std::move(version), timeout_s);
+}
+
+void bind_ranker(py::module_& module) {
+  py::class_<PythonQuery>(module, "Query")
+      .def(py::init<const py::int_&, const py::iterable&, const py::iterable&, const py::iterable&,
+                    const py::object&, const py::iterable&, const py::object&, const py::iterable&,
+                    const py::iterable&, const py::dict&, const py::object&, const py::object&,
+                    const py::object&>(),
+           py::kw_only(), py::arg("candidate_count"), py::arg("user_features") = py::tuple(),
+           py::arg("candidate_features") = py::tuple(), py::arg("candidate_ids") = py::tuple(),
+           py::arg("slots") = py::none(), py::arg("pins") = py::tuple(),
+           py::arg("dedup_keys") = py::none(), py::arg("spacing") = py::tuple(),
+           py::arg("quotas") = py::tuple(), py::arg("weights") = py::dict(),
+           py::arg("seed") = py::none(), py::arg("greedy") = true, py::arg("temperature") = 1.0);
+
+  py::class_<Contract>(module, "Contract")
+      .def(py::init(&parse_contract), py::arg("json"))
+      .def("check", [](const Contract& contract, const PythonQuery& query) {
+        raise_unless_ok(contract.check(query.query()));
+      });
+
+  py::class_<Ranker, std::shared_ptr<Ranker>>(module, "Ranker")
+      .def_static("load", &load, py::arg("path"))
+      .def_static("over_function", &over_function, py::arg("contract_json"),
+                  py::arg("model_version"), py::arg("function"))
+      .def_property_readonly("contract_json", &Ranker::contract_json)
+      .def_property_readonly("model_version", &Ranker::model_version)
+      .def_property_readonly("manifest_json", &Ranker::manifest_json)
+      .def("check", [](const Ranker& ranker,
+                       const PythonQuery& query) { raise_unless_ok(ranker.check(query.query())); })
+      .def("rank", &rank, py::arg("queries"));
+}
+
+void bind_engine(py::module_& module) {
+  const EngineOptions standard;
+  py::class_<PythonCall>(module, "Call")
+      .def("rank", &PythonCall::rank)
+      .def("submit", &PythonCall::submit, py::arg("callback") = py::none())
+      .def("cancel", &PythonCall::cancel)
+      .def("done", &PythonCall::done)
+      .def("wait", &PythonCall::wait);
+
+  py::class_<Engine, std::shared_ptr<Engine>>(module, "Engine")
+      .def(py::init(&start), py::kw_only(), py::arg("workers") = standard.workers,
+           py::arg("intra_op_threads") = standard.intra_op_threads,
+           py::arg("max_batch") = standard.max_batch,
+           py::arg("max_batch_candidates") = standard.max_batch_candidates,
+           py::arg("max_delay_us") = standard.max_delay.count(),
+           py::arg("max_queue") = standard.max_queue, py::arg("max_queries") = standard.max_queries)
+      .def("call", &new_call, py::arg("queries"), py::kw_only(), py::arg("model") = "",
+           py::arg("version") = "", py::arg("timeout_s") = py::none())
+      .def("publish", &publish, py::arg("name"), py::arg("ranker"), py::arg("keep_old") = false)
+      .def("make_current",
+           [](Engine& engine, const std::string& name, const std::string& version) {
+             raise_unless_ok(engine.make_current(name, version));
+           })
+      .def(
+          "retire",
+          [](Engine& engine, const std::string& name, const std::string& version) {
+            raise_unless_ok(engine.retire(name, version));
+          },
+          py::arg("name"), py::arg("version") = "")
+      .def(
+          "find",
+          [](const Engine& engine, const std::string& name, const std::string& version) {
+            return held(engine.find(name, version));
+          },
+          py::arg("name") = "", py::arg("version") = "")
+      .def("models", &models_list)
+      .def("stats", &stats_dict)
+      .def("drain", &Engine::drain, py::call_guard<py::gil_scoped_release>())
+      .def("stop", &stop, py::arg("grace_s") = 0.0)
+      // A C++ host in the same process, such as the native gRPC front, takes the engine from here.
+      .def_property_readonly("capsule", [](const std::shared_ptr<Engine>& engine) {
+        return py::capsule(new std::shared_ptr<Engine>(engine), "gerank.Engine", [](void* pointer) {
+          delete static_cast<std::shared_ptr<Engine>*>(pointer);
+        });
+      });
+}
+
+}  // namespace
+}  // namespace gerank
+
+PYBIND11_MODULE(_engine, module) {
+  module.doc() = "The C++ engine. Use gerank.load and gerank.engine.";
+  gerank::bind_status_error(module);
+  gerank::bind_ranker(module);
+  gerank::bind_engine(module);
+}

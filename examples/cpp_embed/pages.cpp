@@ -1,0 +1,87 @@
+#include "pages.h"
+
+#include <stdexcept>
+
+namespace {
+
+template <typename T>
+T next(std::istream& in) {
+  T value;
+  if (!(in >> value)) throw std::runtime_error("the pages end early, or hold something else");
+  return value;
+}
+
+template <typename T>
+std::vector<T> next(std::istream& in, std::size_t count) {
+  std::vector<T> values(count);
+  for (T& value : values) value = next<T>(in);
+  return values;
+}
+
+}  // namespace
+
+Page::Page(std::istream& in, const gerank::Contract& contract) {
+  query_.candidate_count = next<std::int64_t>(in);
+  query_.slots = next<std::int64_t>(in);
+  query_.seed = next<std::uint64_t>(in);
+  query_.greedy = next<int>(in) != 0;
+  query_.temperature = next<double>(in);
+  const auto count = static_cast<std::size_t>(query_.candidate_count);
+  read_side(in, contract.user, 1, &user_);
+  read_side(in, contract.candidate, count, &candidates_);
+  query_.user_features = user_.blocks;
+  query_.candidate_features = candidates_.blocks;
+  read_rules(in, contract);
+}
+
+void Page::read_side(std::istream& in, const std::vector<gerank::Feature>& features,
+                     std::size_t rows, Side* side) {
+  for (const gerank::Feature& feature : features) {
+    (feature.dense ? side->dense_names : side->id_names).push_back(feature.name);
+  }
+  side->dense = next<float>(in, rows * side->dense_names.size());
+  side->ids = next<std::int64_t>(in, rows * side->id_names.size());
+  if (!side->dense.empty()) {
+    side->blocks.push_back({side->dense_names, gerank::ColumnType::kFloat32, side->dense.data(),
+                            side->dense.size() * sizeof(float)});
+  }
+  if (!side->ids.empty()) {
+    side->blocks.push_back({side->id_names, gerank::ColumnType::kInt64, side->ids.data(),
+                            side->ids.size() * sizeof(std::int64_t)});
+  }
+}
+
+void Page::read_rules(std::istream& in, const gerank::Contract& contract) {
+  const auto count = static_cast<std::size_t>(query_.candidate_count);
+  keys_ = next<std::int64_t>(in, count);  // -1: none
+  has_key_ = std::make_unique<bool[]>(count);
+  for (std::size_t m = 0; m < count; ++m) has_key_[m] = keys_[m] >= 0;
+  query_.dedup_keys = {keys_.data(), count * sizeof(std::int64_t), {has_key_.get(), count}};
+  for (auto pins = next<int>(in); pins > 0; --pins) {
+    const auto slot = next<std::int64_t>(in);
+    pins_.push_back({slot, next<std::int64_t>(in)});
+  }
+  for (const std::string& group : contract.groups) {
+    const auto window = next<std::int64_t>(in), cap = next<std::int64_t>(in);
+    if (window > 0) spacing_.push_back({group, window, cap});
+  }
+  for (const std::string& flag : contract.flags) {
+    const auto least = next<std::int64_t>(in), most = next<std::int64_t>(in);
+    quotas_.push_back({flag, least, most < 0 ? std::nullopt : std::optional(most)});
+  }
+  for (const gerank::WeightRange& range : contract.weights) {
+    weights_.push_back({range.utility, next<double>(in)});
+  }
+  query_.pins = pins_;
+  query_.spacing = spacing_;
+  query_.quotas = quotas_;
+  query_.weights = weights_;
+}
+
+std::vector<std::unique_ptr<Page>> read_pages(std::istream& in, const gerank::Contract& contract) {
+  std::vector<std::unique_ptr<Page>> pages;
+  for (auto count = next<int>(in); count > 0; --count) {
+    pages.push_back(std::make_unique<Page>(in, contract));
+  }
+  return pages;
+}

@@ -1,0 +1,91 @@
+"""The C++ engine: see csrc/python. Use `gerank.load` and `gerank.engine`."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, SupportsIndex
+
+Block = tuple[list[str], str, Any]
+RawSlate = tuple[
+    tuple[int, ...], tuple[int, ...], tuple[float, ...], tuple[int, ...], int
+]  # slots, candidates, log_prob, relaxed, seed
+RawAnswer = tuple[list[RawSlate], str, tuple[int, int, int]]
+
+class StatusError(RuntimeError):
+    code: str
+    field: str
+    value: str
+    rule: str
+    retry_after_s: float
+
+class Query:
+    def __init__(
+        self,
+        *,
+        candidate_count: SupportsIndex,
+        user_features: Iterable[Block] = (),
+        candidate_features: Iterable[Block] = (),
+        candidate_ids: Iterable[str] = (),
+        slots: Any = None,
+        pins: Iterable[tuple[Any, Any]] = (),
+        dedup_keys: tuple[Any, Any] | None = None,
+        spacing: Iterable[tuple[str, Any, Any]] = (),
+        quotas: Iterable[tuple[str, Any, Any]] = (),
+        weights: dict[str, Any] = ...,
+        seed: Any = None,
+        greedy: Any = True,
+        temperature: Any = 1.0,
+    ) -> None: ...
+
+class Contract:
+    def __init__(self, json: str) -> None: ...
+    def check(self, query: Query) -> None: ...
+
+class Ranker:
+    contract_json: str
+    model_version: str
+    manifest_json: str
+    @staticmethod
+    def load(path: str) -> Ranker: ...
+    @staticmethod
+    def over_function(
+        contract_json: str, model_version: str, function: Callable[..., tuple[Any, Any, Any]]
+    ) -> Ranker: ...
+    def check(self, query: Query) -> None: ...
+    def rank(self, queries: list[Query]) -> list[RawSlate]: ...
+
+class Call:
+    def rank(self) -> RawAnswer: ...
+    def submit(self, callback: Callable[[], object] | None = None) -> None: ...
+    def cancel(self) -> bool: ...
+    def done(self) -> bool: ...
+    def wait(self) -> RawAnswer: ...
+
+class Engine:
+    def __init__(
+        self,
+        *,
+        workers: int = ...,
+        intra_op_threads: int = ...,
+        max_batch: int = ...,
+        max_batch_candidates: int = ...,
+        max_delay_us: int = ...,
+        max_queue: int = ...,
+        max_queries: int = ...,
+    ) -> None: ...
+    @property
+    def capsule(self) -> Any: ...
+    def call(
+        self,
+        queries: list[Query],
+        *,
+        model: str = "",
+        version: str = "",
+        timeout_s: float | None = None,
+    ) -> Call: ...
+    def publish(self, name: str, ranker: Ranker, keep_old: bool = False) -> None: ...
+    def make_current(self, name: str, version: str) -> None: ...
+    def retire(self, name: str, version: str = "") -> None: ...
+    def find(self, name: str = "", version: str = "") -> Ranker | None: ...
+    def models(self) -> list[tuple[str, str, bool, bool]]: ...
+    def stats(self) -> dict[str, Any]: ...
+    def drain(self) -> None: ...
+    def stop(self, grace_s: float = 0.0) -> None: ...

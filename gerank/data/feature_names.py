@@ -1,0 +1,42 @@
+"""The names of features in a request, and what their values must be, as messages say it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+
+from gerank.data.request import RequestError
+from gerank.data.schema import Feature, FeatureKind
+
+
+def check_names(path: str, given: Mapping[str, object], features: Sequence[Feature]) -> None:
+    """Checks that `given` names every feature and nothing else.
+
+    Raises:
+        RequestError: The first feature that is unknown, with the nearest known one, or missing.
+    """
+    names = [feature.name for feature in features]
+    for name, value in given.items():
+        if name not in names:
+            raise unknown_name(f"{path}.{name}", value, "feature", name, names)
+    for name in names:
+        if name not in given:
+            raise RequestError(f"{path}.{name}", sorted(given), "the feature is missing")
+
+
+def unknown_name(
+    field: str, value: object, what: str, name: str, known: Collection[str]
+) -> RequestError:
+    """The error for a name that nobody knows; it suggests the nearest one."""
+    nearest = difflib.get_close_matches(name, known, n=1)
+    hint = f"the nearest is {nearest[0]!r}" if nearest else f"known are {sorted(known)[:8]}"
+    return RequestError(field, value, f"unknown {what}, {hint}")
+
+
+def rule_of(feature: Feature) -> str:
+    """What a value of the feature must be, as messages say it."""
+    if feature.kind is FeatureKind.DENSE:
+        return "must be a finite float32"
+    if feature.hashed:
+        return "must be a 64-bit integer or a string"
+    return f"must be an id in [0, {feature.vocabulary - 1}]"

@@ -1,0 +1,126 @@
+"""An artifact that answers requests in this process: `gerank.load("model.gerank").rank(requests)`.
+
+The work is the C++ engine's: the same code as behind a server and in an embedding C++ program.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from gerank import _engine
+from gerank.data.contract import RequestContract
+from gerank.data.native_query import native_query
+from gerank.data.relaxed import rule_names
+from gerank.data.request import Request, RequestError
+from gerank.data.request_json import parse_request
+from gerank.data.slate import Slate
+
+
+class ArtifactError(ValueError):
+    """A file that is no artifact, is damaged, or does not fit this installation."""
+
+
+class Ranker:
+    """One loaded and checked artifact. Immutable and thread-safe: threads rank in parallel.
+
+    Args:
+        native: What it is a shell of.
+    """
+
+    def __init__(self, native: _engine.Ranker) -> None:
+        self.native = native
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Loads an artifact and runs its golden requests.
+
+        Raises:
+            ArtifactError: The file is missing, truncated, altered or foreign, has another format
+                version, calls ops this library lacks, or answers its golden requests differently.
+        """
+        try:
+            return cls(_engine.Ranker.load(str(path)))
+        except _engine.StatusError as error:
+            if error.code != "FAILED_PRECONDITION":
+                raise
+            raise ArtifactError(str(error)) from None
+
+    @cached_property
+    def contract(self) -> RequestContract:
+        """What requests must satisfy."""
+        return RequestContract.from_json(json.loads(self.native.contract_json))
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """`gerank.json` of the artifact."""
+        manifest: dict[str, Any] = json.loads(self.native.manifest_json)
+        return manifest
+
+    @property
+    def model_version(self) -> str:
+        """Names the model in every answer."""
+        return self.native.model_version
+
+    def rank(self, requests: Sequence[Request | Mapping[str, Any]]) -> list[Slate]:
+        """Answers requests, all in one forward pass on this thread, without the GIL.
+
+        Args:
+            requests: Columns (`Request`) or JSON documents (see `gerank.data.request_json`).
+
+        Returns:
+            One slate per request, in order.
+
+        Raises:
+            RequestError: A request is malformed; the field begins with `requests[i].`
+            StatusError: The model failed.
+        """
+        with query_errors():
+            raw = self.native.rank(native_queries(requests, self.contract))
+        return slates_from_raw(raw, self.model_version)
+
+
+def native_queries(
+    requests: Sequence[Request | Mapping[str, Any]], contract: RequestContract
+) -> list[_engine.Query]:
+    """The queries of requests, of which some may be documents.
+
+    Raises:
+        RequestError: A request cannot be a query; the field begins with `requests[i].`
+    """
+    queries = []
+    for index, given in enumerate(requests):
+        try:
+            request = given if isinstance(given, Request) else parse_request(given, contract)
+            queries.append(native_query(request, contract))
+        except RequestError as error:
+            raise error.within(f"requests[{index}]") from error
+        except _engine.StatusError as error:
+            shown = RequestError.shown(error.field, error.value, error.rule)
+            raise shown.within(f"requests[{index}]") from error
+    return queries
+
+
+def slates_from_raw(raw: list[_engine.RawSlate], model_version: str) -> list[Slate]:
+    """What the engine answers as `Slate`s."""
+    return [
+        Slate(slots, candidates, log_prob, tuple(map(rule_names, relaxed)), seed, model_version)
+        for slots, candidates, log_prob, relaxed, seed in raw
+    ]
+
+
+@contextmanager
+def query_errors() -> Iterator[None]:
+    """Turns the engine's refusal of `queries[i]` into a `RequestError` of `requests[i]`."""
+    try:
+        yield
+    except _engine.StatusError as error:
+        if error.code != "INVALID_ARGUMENT":
+            raise
+        field = re.sub(r"^queries\b", "requests", error.field)
+        raise RequestError.shown(field, error.value, error.rule) from error

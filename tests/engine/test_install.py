@@ -1,0 +1,64 @@
+"""`make install-cpp PREFIX=...`: everything that a C++ program needs lies under one folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cpp_projects import ROOT, tools
+
+EXAMPLE = ROOT / "examples" / "cpp_embed"
+
+
+def run(*words: object, **settings: str) -> str:
+    command = list(map(str, words))
+    environment = os.environ | tools() | settings
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    build = ROOT / "build" / "cmake"
+    if not (build / "libgerank_engine.so").exists():
+        pytest.skip("no build folder of `make build` to install from")
+    folder = tmp_path_factory.mktemp("prefix")
+    run("cmake", "--install", build, "--component", "cpp", "--prefix", folder)
+    return folder
+
+
+def test_an_installation_is_headers_libraries_and_a_cmake_package(prefix: Path) -> None:
+    files = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if path.is_file()}
+    assert {
+        "include/gerank/engine.h",
+        "lib/libgerank.so",
+        "lib/libgerank_engine.so",
+        "lib/cmake/gerank/gerankConfig.cmake",
+    } <= files
+    assert not [name for name in files if "python" in name or name.endswith(".py")]
+
+
+def test_a_program_builds_and_runs_against_an_installation(
+    prefix: Path, artifact: Path, tmp_path: Path
+) -> None:
+    build = tmp_path / "build"
+    run("cmake", "-S", EXAMPLE, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}")
+    run("cmake", "--build", build)
+    libraries = run("ldd", build / "cpp_embed")
+    assert str(prefix / "lib" / "libgerank_engine.so") in libraries
+    assert "not found" not in libraries
+    pages = tmp_path / "pages.txt"
+    pages.write_text("0\n")
+    assert run(build / "cpp_embed", artifact, pages, 2) == ""
+
+
+def test_a_missing_installation_is_named(tmp_path: Path) -> None:
+    words = ["cmake", "-S", EXAMPLE, "-B", tmp_path, f"-DCMAKE_PREFIX_PATH={tmp_path}"]
+    done = subprocess.run(
+        list(map(str, words)), capture_output=True, text=True, env=os.environ | tools()
+    )
+    assert done.returncode != 0 and "gerank" in done.stderr
