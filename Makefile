@@ -12,13 +12,35 @@ CPP    := $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h
 
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help setup build demo test test-asan test-cuda check format bench bench-cuda clean
+.PHONY: help setup build install-cpp demo test fuzz test-asan test-tsan test-cuda check format bench bench-control bench-cuda clean
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
+# What the native front is built with: Debian's packages, where apt can install them. Without them
+# everything works but the native front; `gerank serve` then uses the one in Python, and says so.
+GRPC_PACKAGES := libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
+define install_grpc
+	@command -v grpc_cpp_plugin protoc >/dev/null && test -e /usr/include/grpcpp/grpcpp.h || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	    { apt-get install -qq -y $(GRPC_PACKAGES) >/dev/null 2>&1 || \
+	      { apt-get update -qq && apt-get install -qq -y $(GRPC_PACKAGES) >/dev/null; }; }; } || \
+	  echo "setup: no grpc++, so no native front; to have it: apt-get install $(GRPC_PACKAGES)"
+endef
+
+# The browser that the control page is tested in; without one those tests are skipped, and say so.
+define install_chromium
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	    { apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null 2>&1 || \
+	      { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null; }; }; } || \
+	  echo "setup: no chromium, so no test of the control page in a browser; to have it: apt-get install chromium chromium-driver"
+endef
+
 # torch comes first and alone: an unpinned one, or a build-isolated one, would pull a CUDA build.
 $(VENV)/.ready: pyproject.toml setup.py
+	$(install_grpc)
+	$(install_chromium)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet "$(TORCH)" numpy "setuptools>=77" wheel ninja cmake pybind11 "grpcio-tools==1.74.*"
 	$(PY) -m pip install --quiet --no-build-isolation --editable '.[dev]'
@@ -29,11 +51,18 @@ setup: $(VENV)/.ready ## A virtual environment with everything, gerank installed
 build: setup ## Compile what changed.
 	@$(PY) setup.py --quiet build_ext --inplace
 
+install-cpp: build ## What a C++ program needs, into PREFIX: libraries, headers, find_package(gerank).
+	@test -n "$(PREFIX)" || { echo "install-cpp: say where: make install-cpp PREFIX=/opt/gerank"; exit 1; }
+	@$(BIN)/cmake --install build/cmake --component cpp --prefix "$(PREFIX)"
+
 demo: build ## Train on the simulator, export, serve, ask, stop.
 	$(BIN)/gerank demo
 
 test: build ## All tests; RankLens ones where GERANK_RANKLENS names its events file.
 	$(PY) -m pytest
+
+fuzz: build ## 100,000 mutated requests against each front.
+	GERANK_FUZZ_REQUESTS=100000 $(PY) -m pytest tests/server/test_mutations.py
 
 # A build with the CUDA kernels; nothing is configured where it could not work.
 define build_cuda
@@ -47,19 +76,31 @@ test-cuda: setup ## The ops' tests, on this machine's GPU too.
 
 # A copy of the package around a library with sanitizers; torch itself is not instrumented, hence no
 # leak check, and the interpreter needs the runtime before everything else.
-test-asan: build ## The op tests under AddressSanitizer and UndefinedBehaviorSanitizer.
+test-asan: build ## The op tests and those of the native server under AddressSanitizer and UndefinedBehaviorSanitizer.
 	@$(BIN)/cmake -S . -B build/asan/cmake -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	  -DCMAKE_PREFIX_PATH=$$($(PY) -c "import torch; print(torch.utils.cmake_prefix_path)") \
+	  -DCMAKE_PREFIX_PATH="$$($(PY) -c "import pybind11, torch; print(f'{torch.utils.cmake_prefix_path};{pybind11.get_cmake_dir()}')")" \
+	  -DGERANK_PYTHON=ON -DPython_EXECUTABLE=$(abspath $(PY)) -DGERANK_MODULE_DIR=$(CURDIR)/build/asan/gerank \
 	  -DGERANK_LIBRARY_DIR=$(CURDIR)/build/asan/gerank/lib \
 	  -DCMAKE_CXX_FLAGS="-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-sanitize=vptr -Wno-error"
 	@$(BIN)/cmake --build build/asan/cmake -j $(JOBS)
-	@for part in gerank tests; do \
+	@for part in gerank server tests; do \
 	  (mkdir -p build/asan/$$part && cd $$part && find . -name '*.py' -exec cp --parents -t $(CURDIR)/build/asan/$$part {} +) || exit 1; done
 	@cp pyproject.toml build/asan
 	@for set in avx512 avx2 plain; do echo "== $$set"; \
 	  (cd build/asan && ASAN_OPTIONS=detect_leaks=0 GERANK_CPU=$$set OMP_NUM_THREADS=2 \
 	   LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	   $(abspath $(PY)) -m pytest -q -p no:cacheprovider $(ASAN_TESTS)) || exit 1; done
+	@echo "== native server"; cd build/asan && ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
+	   LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
+	   $(abspath $(PY)) -m pytest -q -p no:cacheprovider tests/server -k native --deselect tests/server/test_same_slate.py
+
+# The engine and its tests alone are instrumented; of torch, which is not, they meet the operators.
+test-tsan: build ## The engine's tests under ThreadSanitizer.
+	@$(BIN)/cmake -S tests/engine/tsan -B build/tsan -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	  -DCMAKE_PREFIX_PATH="$$($(PY) -c "import gerank, torch; print(f'{gerank.cmake_prefix_path};{torch.utils.cmake_prefix_path}')")"
+	@$(BIN)/cmake --build build/tsan -j $(JOBS)
+	@PYTHONPATH=. $(PY) -m tests.engine.write_artifact build/tsan/model.gerank
+	@GERANK_TEST_ARTIFACT=build/tsan/model.gerank OMP_NUM_THREADS=1 TSAN_OPTIONS=exitcode=66 build/tsan/engine_tests
 
 check: build ## Lint, format, types, import arrows.
 	$(BIN)/ruff check .
@@ -74,8 +115,12 @@ format: setup ## Rewrite sources in the project's format.
 	$(BIN)/clang-format -i $(CPP)
 
 bench: build ## The benchmarks; results in benchmarks/results/. RankLens needs GERANK_RANKLENS.
-	@for name in decode training_step simulator_quality ranklens_quality; do \
+	@for name in decode training_step serving simulator_quality ranklens_quality; do \
 	  echo "== $$name"; $(PY) benchmarks/$$name.py || exit 1; done
+
+bench-control: build ## Control, flow, exploration, calibration: about half an hour on one core.
+	@for name in control flow_control exploration calibration; do \
+	  echo "== $$name"; OMP_NUM_THREADS=1 $(PY) benchmarks/$$name.py || exit 1; done
 
 bench-cuda: setup ## The benchmark on this machine's GPU.
 	$(build_cuda)

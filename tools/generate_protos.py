@@ -42,7 +42,8 @@ def generate_protos(out: Path = ROOT / "gerank" / "proto") -> list[Path]:
 
 
 def _run_protoc(out: Path) -> None:
-    sources = [str(path) for path in sorted(PROTOS.rglob("*.proto"))]
+    # The others are copies for C++; in Python their own packages have them.
+    sources = [str(path) for path in sorted((PROTOS / "gerank").rglob("*.proto"))]
     outputs = [f"--{kind}_out={out}" for kind in ("python", "pyi", "grpc_python")]
     if protoc.main(["protoc", f"-I{PROTOS}", *outputs, *sources]) != 0:
         raise RuntimeError(f"protoc failed on {sources}")

@@ -14,7 +14,6 @@ from rich.table import Table as RichTable
 from gerank.cli.console import out, say, show
 
 if TYPE_CHECKING:
-    from gerank.export.artifact import Artifact
     from gerank.train.run_folder import RunFolder
 
 
@@ -37,7 +36,8 @@ def demo(
     out.rule("Pages of 8 candidates, 4 slots: small enough to try every slate")
     _learn(folder / "small", "simulator_small", pages, candidates=8, slots=4)
     out.rule("One file, served")
-    artifact = _export(run, folder / "demo.gerank")
+    artifact = folder / "demo.gerank"
+    _export(run, artifact)
     _ask(artifact, folder / "main" / "test")
     say(f"\nEverything lies in {folder}. Next: gerank info {folder}/demo.gerank")
 
@@ -65,15 +65,14 @@ def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) 
     return run
 
 
-def _export(run: RunFolder, path: Path) -> Artifact:
+def _export(run: RunFolder, path: Path) -> None:
     from gerank.export.from_run import export_run
 
     artifact = export_run(run.path, path)
     say(f"exported {path}: {artifact.model_version}")
-    return artifact
 
 
-def _ask(artifact: Artifact, data: Path) -> None:
+def _ask(artifact: Path, data: Path) -> None:
     """Serves the artifact; sends two pages over gRPC, each freely and with a pinned trigger."""
     from gerank.client import RerankClient
     from gerank.data.exposure_log import ExposureLog

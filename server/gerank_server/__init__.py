@@ -1,5 +1,16 @@
-"""The gRPC fronts of gerank: here the one in Python, for places with pip alone."""
+"""The gRPC fronts of gerank: the native one, and the one in Python for places with pip alone."""
 
-from gerank_server.server import AddressError, RerankServer, ServerOptions, serve
+from gerank_server.fronts import Front, RerankServer, best_front, listen, serve
+from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
 
-__all__ = ["AddressError", "RerankServer", "ServerOptions", "serve"]
+__all__ = [
+    "AddressError",
+    "Front",
+    "ModelRefusedError",
+    "OptionError",
+    "RerankServer",
+    "ServerOptions",
+    "best_front",
+    "listen",
+    "serve",
+]

@@ -1,4 +1,4 @@
-"""Which failure becomes which gRPC status: one table for every method of every service."""
+"""Which failure becomes which gRPC status: one table, as server/native/status_table.cpp has it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from gerank._engine import StatusError
 from gerank.data.request import RequestError
 
 _LOG = logging.getLogger(__name__)
@@ -22,21 +24,17 @@ class NotServingError(Exception):
     """The server cannot answer now; another one may."""
 
 
-class DeadlinePassedError(Exception):
-    """The caller's deadline passed before the model was run."""
-
-
-class CallerGoneError(Exception):
-    """The caller cancelled, or its connection broke, before the model was run."""
+class NotFoundError(Exception):
+    """No artifact of that name or version is served."""
 
 
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (NotServingError, grpc.StatusCode.UNAVAILABLE),
-    (DeadlinePassedError, grpc.StatusCode.DEADLINE_EXCEEDED),
-    (CallerGoneError, grpc.StatusCode.CANCELLED),
+    (NotFoundError, grpc.StatusCode.NOT_FOUND),
 )
-"""Failure -> code, with its text for the caller. Any other is INTERNAL, its text kept here."""
+"""Failure -> code, with its text for the caller. The engine's errors bring their own code; other
+failures are INTERNAL, their text kept here."""
 
 Handler = Callable[[bytes, grpc.ServicerContext], bytes]
 
@@ -56,24 +54,41 @@ def with_status(handler: Handler) -> Handler:
 
 def status_of(error: Exception) -> Any:
     """The google.rpc.Status of a failure; one that the table does not know is logged."""
-    for kind, code in CODES:
-        if isinstance(error, kind):
-            return _status(code, str(error), _details(error))
-    request_id = uuid.uuid4().hex
+    code = _code(error)
+    if code is not grpc.StatusCode.INTERNAL:
+        return _status(code, str(error), _details(code, error))
+    request_id = uuid.uuid4().hex[:16]
     _LOG.error("request %s failed", request_id, exc_info=error)
     return _status(grpc.StatusCode.INTERNAL, f"internal error, logged as request {request_id}", [])
+
+
+def _code(error: Exception) -> grpc.StatusCode:
+    if isinstance(error, StatusError):
+        return grpc.StatusCode[error.code]
+    for kind, code in CODES:
+        if isinstance(error, kind):
+            return code
+    return grpc.StatusCode.INTERNAL
 
 
 def _status(code: grpc.StatusCode, message: str, details: list[any_pb2.Any]) -> Any:
     return status_pb2.Status(code=code.value[0], message=message, details=details)
 
 
-def _details(error: Exception) -> list[any_pb2.Any]:
-    if not isinstance(error, RequestError):
-        return []
-    violation = error_details_pb2.BadRequest.FieldViolation(
-        field=error.field, description=str(error)
-    )
+def _details(code: grpc.StatusCode, error: Any) -> list[any_pb2.Any]:
+    if code is grpc.StatusCode.INVALID_ARGUMENT:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=str(error)
+        )
+        return [_packed(error_details_pb2.BadRequest(field_violations=[violation]))]
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        delay = duration_pb2.Duration()
+        delay.FromMicroseconds(round(1e6 * error.retry_after_s))
+        return [_packed(error_details_pb2.RetryInfo(retry_delay=delay))]
+    return []
+
+
+def _packed(details: Message) -> any_pb2.Any:
     packed = any_pb2.Any()
-    packed.Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    return [packed]
+    packed.Pack(details)
+    return packed

@@ -1,61 +1,57 @@
-"""gerank.v1.RerankService: bytes in, bytes out, one forward pass per call."""
+"""gerank.v1.RerankService: bytes in, bytes out; the engine does the work in between."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from time import perf_counter_ns
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import grpc
-import torch
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
-from gerank.data.batch import RerankBatch
-from gerank.data.collate_requests import collate_requests
-from gerank.data.contract import RequestContract
-from gerank.data.ranking import Model
-from gerank.data.request import Request, RequestError, with_seed
-from gerank.data.request_check import check_request
-from gerank.data.slate import split_slates
+from gerank._engine import Engine, Ranker
+from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
-from gerank.wire.query import request_from_query
-from gerank.wire.slate import message_from_slate
-from gerank_server.errors import (
-    CallerGoneError,
-    DeadlinePassedError,
-    NotServingError,
-    with_status,
-)
+from gerank_server.errors import NotFoundError, NotServingError, with_status
+from gerank_server.messages import query_of_message, response_of_answer, statistics_of_counts
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
-Answer = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class RerankServicer:
-    """Answers with the published model. Thread-safe: any number of calls at once.
+    """Passes calls to an engine. Thread-safe: any number of calls at once.
 
     Args:
+        engine: What answers.
         max_queries: Most queries in one call.
-        model_threads: Most forward passes at once; further calls wait for their turn.
     """
 
-    def __init__(self, max_queries: int, model_threads: int) -> None:
-        self._model: Model | None = None
+    def __init__(self, engine: Engine, max_queries: int) -> None:
+        self._engine = engine
         self._max_queries = max_queries
-        self._turns = ThreadPoolExecutor(model_threads, thread_name_prefix="gerank-model")
+        self._draining = False
+        self._lock = threading.Lock()
+        self._open = 0
+        self._arrivals = itertools.count(1)
+        self.arrived = 0
 
-    def publish(self, model: Model) -> None:
-        """Lets `model` answer every call that begins from now on."""
-        self._model = model
+    @property
+    def open_calls(self) -> int:
+        """Rerank calls that have arrived and were not yet answered."""
+        return self._open
 
-    def close(self) -> None:
-        """Ends the model's threads, after their last forward pass."""
-        self._turns.shutdown(wait=False)
+    def drain(self) -> None:
+        """Refuses Describe from now on; Rerank is the engine's to refuse."""
+        self._draining = True
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """The service for a grpc.Server. Calls are parsed here, so that garbage has our status."""
-        methods = {"Rerank": self._rerank, "Describe": self._describe}
+        methods = {
+            "Rerank": self._rerank,
+            "Describe": self._describe,
+            "Statistics": self._statistics,
+        }
         return grpc.method_handlers_generic_handler(
             SERVICE,
             {
@@ -65,87 +61,68 @@ class RerankServicer:
         )
 
     def _rerank(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
-        began = perf_counter_ns()
-        model = self._published()
-        requests = self._read(_parse(payload), model.contract)
-        batch = collate_requests(requests, model.contract)
-        batched = perf_counter_ns()
-        answer, admitted = self._run(model, batch, context)
-        timing = pb.Timing(
-            batch_us=(batched - began) // 1000,
-            queue_us=(admitted - batched) // 1000,
-            model_us=(perf_counter_ns() - admitted) // 1000,
-        )
-        slates = split_slates(answer, requests, model.model_version)
-        messages = map(message_from_slate, requests, slates)
-        return pb.RerankResponse(slates=messages, timing=timing).SerializeToString()
+        with self._counted():
+            message = pb.RerankRequest()
+            _parse(payload, message)
+            count = len(message.queries)
+            if not 1 <= count <= self._max_queries:
+                raise RequestError("queries", count, f"must be 1 to {self._max_queries}")
+            queries = [
+                query_of_message(index, query) for index, query in enumerate(message.queries)
+            ]
+            call = self._engine.call(
+                queries,
+                model=message.model,
+                version=message.version,
+                timeout_s=context.time_remaining(),
+            )
+
+            def drop() -> None:  # called when the call ends: answered, expired, or its caller gone
+                left = context.time_remaining()
+                if left is None or left > 0:  # the engine counts what expired by itself
+                    call.cancel()
+
+            call.submit()
+            if not context.add_callback(drop):
+                drop()
+            return response_of_answer(message, call.wait()).SerializeToString()
 
     def _describe(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
-        model = self._published()
+        message = pb.DescribeRequest()
+        _parse(payload, message)
+        ranker = self._find(message.model, message.version)
         return pb.DescribeResponse(
-            model_version=model.model_version, contract_json=json.dumps(model.contract.to_json())
+            model_version=ranker.model_version, contract_json=ranker.contract_json
         ).SerializeToString()
 
-    def _published(self) -> Model:
-        if self._model is None:
+    def _statistics(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
+        return statistics_of_counts(self._engine.stats()).SerializeToString()
+
+    def _find(self, model: str, version: str) -> Ranker:
+        if self._draining:
+            raise NotServingError("the server is draining")
+        ranker = self._engine.find(model, version)
+        if ranker is not None:
+            return ranker
+        if not self._engine.models():
             raise NotServingError("the model is still being loaded")
-        return self._model
+        raise NotFoundError(f"no model '{model}' of version '{version}' is served here")
 
-    def _read(self, message: pb.RerankRequest, contract: RequestContract) -> Sequence[Request]:
-        count = len(message.queries)
-        if not 1 <= count <= self._max_queries:
-            raise RequestError("queries", count, f"must be 1 to {self._max_queries}")
-        return [
-            _read_query(f"queries[{index}]", query, contract)
-            for index, query in enumerate(message.queries)
-        ]
-
-    def _run(
-        self, model: Model, batch: RerankBatch, context: grpc.ServicerContext
-    ) -> tuple[Answer, int]:
-        """Queues one forward pass; it is dropped when the call ends before its turn.
-
-        Returns:
-            The model's answer, and the nanosecond at which its turn came.
-        """
-        turn = self._turns.submit(_forward, model, batch, context)
-
-        def drop() -> None:  # called when the deadline passes, the caller cancels or goes
-            turn.cancel()
-
-        if not context.add_callback(drop):
-            drop()
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._lock:
+            self._open += 1
+            self.arrived = next(self._arrivals)
         try:
-            return turn.result()
-        except CancelledError as error:
-            _check_deadline(context)
-            raise CallerGoneError("the caller has gone") from error
+            yield
+        finally:
+            with self._lock:
+                self._open -= 1
 
 
-def _forward(model: Model, batch: RerankBatch, context: grpc.ServicerContext) -> tuple[Answer, int]:
-    began = perf_counter_ns()
-    _check_deadline(context)
-    with torch.inference_mode():
-        return model.module(*batch), began
-
-
-def _check_deadline(context: grpc.ServicerContext) -> None:
-    if context.time_remaining() == 0:
-        raise DeadlinePassedError("the deadline passed before the model was run")
-
-
-def _parse(payload: bytes) -> pb.RerankRequest:
+def _parse(payload: bytes, message: Message) -> None:
     try:
-        return pb.RerankRequest.FromString(payload)
+        message.ParseFromString(payload)
     except DecodeError as error:
-        rule = "must be a gerank.v1.RerankRequest"
+        rule = f"must be a {message.DESCRIPTOR.full_name}"
         raise RequestError("request", f"{len(payload)} other bytes", rule) from error
-
-
-def _read_query(path: str, query: pb.Query, contract: RequestContract) -> Request:
-    try:
-        request = request_from_query(query, contract)
-        check_request(request, contract)
-    except RequestError as error:
-        raise error.within(path) from error
-    return with_seed(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,14 +13,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command import done, gerank, start
+from gerank.cli.serve import FrontChoice, _chosen
+from gerank_server import Front, OptionError, listen
+from gerank_server.native import is_built
+from tests.cli.command import done, gerank, run, start
 from tests.cli.conftest import Journey
 
 
+@pytest.fixture(params=["native", "grpcio"])
+def front(request: pytest.FixtureRequest) -> str:
+    if request.param == "native" and not is_built():
+        pytest.skip("the native front is not built: grpc++ is missing")
+    return str(request.param)
+
+
 @contextmanager
-def serving(model: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(model: Path, front: str = "auto") -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and its address."""
-    with start("serve", "--model", model, "--port", 0) as process:
+    with start("serve", "--model", model, "--port", 0, "--front", front) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
@@ -30,11 +41,11 @@ def serving(model: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 
 def test_the_server_answers_as_the_artifact_and_drains_on_sigterm(
-    journey: Journey, requests_file: Path, tmp_path: Path
+    journey: Journey, requests_file: Path, tmp_path: Path, front: str
 ) -> None:
     local, remote = tmp_path / "local.jsonl", tmp_path / "remote.jsonl"
     done("rerank", "--model", journey.model, "--input", requests_file, "--output", local)
-    with serving(journey.model) as (process, address):
+    with serving(journey.model, front) as (process, address):
         done("rerank", "--server", address, "--input", requests_file, "--output", remote)
         refused_by_server(address, requests_file, tmp_path)
         process.send_signal(signal.SIGTERM)
@@ -66,20 +77,58 @@ def refused_by_server(address: str, requests_file: Path, tmp_path: Path) -> None
     done("rerank", "--server", address, "--input", source, "--output", target)
 
 
-def test_sigint_ends_it_too(journey: Journey) -> None:
-    with serving(journey.model) as (process, _):
+def test_sigint_ends_it_too(journey: Journey, front: str) -> None:
+    with serving(journey.model, front) as (process, _):
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)
         assert process.returncode == 0
         assert "draining" in out
 
 
-def test_a_port_in_use_is_named(journey: Journey) -> None:
+def test_sighup_swaps_the_file_in_and_refuses_a_damaged_one(
+    journey: Journey, requests_file: Path, tmp_path: Path, front: str
+) -> None:
+    served, answers = tmp_path / "served.gerank", tmp_path / "answers.jsonl"
+    shutil.copy(journey.model, served)
+    with serving(served, front) as (process, address):
+        assert process.stdout is not None and process.stderr is not None
+        sound = served.read_bytes()
+        replace_file(served, sound[: len(sound) // 2])
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr.readline().startswith(f"refused: {served}: ")
+        done("rerank", "--server", address, "--input", requests_file, "--output", answers)
+        replace_file(served, sound)
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline().startswith("now serving ")
+        done("rerank", "--server", address, "--input", requests_file, "--output", answers)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 0
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """As a deployment does: a server that maps the old file must not see it change."""
+    draft = path.with_suffix(".new")
+    draft.write_bytes(content)
+    draft.rename(path)
+
+
+def test_where_the_native_front_is_missing_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("gerank_server.fronts.is_built", lambda: False)
+    assert _chosen(FrontChoice.AUTO) is Front.GRPCIO
+    assert "no native front" in capsys.readouterr().err
+    with pytest.raises(OptionError, match="'native' is not in this installation"):
+        listen("127.0.0.1:0", front=_chosen(FrontChoice.NATIVE))
+
+
+def test_a_port_in_use_is_named(journey: Journey, front: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        result = gerank("serve", "--model", journey.model, "--port", port)
+        result = run("serve", "--model", journey.model, "--port", port, "--front", front)
     assert result.code == 1
     assert f"127.0.0.1:{port}" in result.err
     assert "in use" in result.err

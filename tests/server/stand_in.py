@@ -1,86 +1,147 @@
-"""A tiny deterministic model, so that the fronts can be tested without a trained one."""
+"""A tiny deterministic model in an artifact, so that the fronts are tested without a trained one.
+
+It can be watched and held from outside, also in another process: it maps a file, its board.
+"""
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+import time
+import warnings
+from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gerank.data.batch import RerankBatch
-from gerank.data.contract import RequestContract
+from gerank.data.batch import Slates
+from gerank.export.artifact import save_artifact
+from gerank.export.manifest import build_manifest
 from tests.data.request_cases import CONTRACT
 
+GATE, ENTERED, FAILING = 0, 1, 2
+_CELLS = 16
 
-def choose(batch: RerankBatch, b: int) -> tuple[list[int], list[float], list[int]]:
-    """The slate of one request: by the first dense feature, or shuffled by the seed; pins hold.
+
+class _Chooser(nn.Module):
+    """Orders candidates by the first dense feature, or by a hash of the seed; pins hold.
 
     Spaced requests report a relaxed rule at slot 1, and those with quotas both rules at slot 2.
     """
-    count, slots = int(batch.candidate_mask[b].sum()), int(batch.slots[b])
-    keys, pins = batch.dedup_keys[b].tolist(), batch.pins[b].tolist()
-    score = batch.candidate_dense[b, :count, 0].double()
-    if not batch.greedy[b]:
-        generator = torch.Generator().manual_seed(int(batch.seeds[b]))
-        score = torch.rand(count, generator=generator, dtype=torch.float64) / batch.temperature[b]
-    taken = {keys[pin] for pin in pins if pin >= 0 and keys[pin] >= 0}
-    free = []
-    for candidate in torch.argsort(score, descending=True, stable=True).tolist():
-        if candidate not in pins and keys[candidate] not in taken:
-            taken |= {keys[candidate]} - {-1}
-            free.append(candidate)
-    choices = [pin if pin >= 0 else free.pop(0) if free else -1 for pin in pins[:slots]]
-    chosen = [choice >= 0 and pin < 0 for choice, pin in zip(choices, pins, strict=False)]
-    log_prob = [-0.1 * (slot + 1) if drawn else 0.0 for slot, drawn in enumerate(chosen)]
-    spaced, owed = bool((batch.spacing[b, :, 0] > 0).any()), bool((batch.quotas[b] > 0).any())
-    marks = {1: 1 if spaced else 0, 2: 3 if owed else 0}
-    return choices, log_prob, [marks.get(slot, 0) * drawn for slot, drawn in enumerate(chosen)]
+
+    def __init__(self, board: str) -> None:
+        super().__init__()
+        self.board = board
+
+    def forward(
+        self,
+        user_dense: Tensor,
+        user_ids: Tensor,
+        candidate_dense: Tensor,
+        candidate_ids: Tensor,
+        candidate_mask: Tensor,
+        weights: Tensor,
+        pins: Tensor,
+        dedup_keys: Tensor,
+        spacing: Tensor,
+        quotas: Tensor,
+        slots: Tensor,
+        temperature: Tensor,
+        seeds: Tensor,
+        greedy: Tensor,
+    ) -> Slates:
+        # The size depends on an input, so that no optimiser reads the file once and for all.
+        board = torch.from_file(self.board, True, 16 + int(slots.size(0) < 0), dtype=torch.int32)
+        board[1] += 1
+        while int(board[0]) == 0:
+            pass
+        if int(board[2]) != 0:
+            raise RuntimeError("the secret of the house")
+        slates = torch.full_like(pins, -1)
+        log_prob = torch.zeros([pins.size(0), pins.size(1)])
+        relaxed = torch.zeros_like(pins)
+        for b in range(pins.size(0)):
+            count = int(candidate_mask[b].sum())
+            score = candidate_dense[b, :count, 0].double()
+            if not bool(greedy[b]):
+                place = torch.arange(count)
+                score = ((seeds[b] % 1000003) * 7919 + place * 104729 + 17).remainder(999983)
+                score = score.double() / temperature[b].double()
+            owned = torch.zeros([count], dtype=torch.bool)
+            for n in range(pins.size(1)):
+                pin = int(pins[b, n])
+                if pin >= 0:
+                    owned[pin] = True
+                    if int(dedup_keys[b, pin]) >= 0:
+                        owned |= dedup_keys[b, :count] == dedup_keys[b, pin]
+            for n in range(int(slots[b])):
+                pin = int(pins[b, n])
+                if pin >= 0:
+                    slates[b, n] = pin
+                    continue
+                if bool(owned.all()):
+                    continue
+                best = int(score.masked_fill(owned, -float("inf")).argmax())
+                owned[best] = True
+                if int(dedup_keys[b, best]) >= 0:
+                    owned |= dedup_keys[b, :count] == dedup_keys[b, best]
+                slates[b, n] = best
+                log_prob[b, n] = -0.1 * float(n + 1)
+                if n == 1 and bool((spacing[b, :, 0] > 0).any()):
+                    relaxed[b, n] = 1
+                if n == 2 and bool((quotas[b] > 0).any()):
+                    relaxed[b, n] = 3
+        return Slates(slates, log_prob, relaxed)
 
 
-@dataclass
+def _scripted(board: str) -> torch.jit.ScriptModule:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        scripted: torch.jit.ScriptModule = torch.jit.script(_Chooser(board))
+    return scripted
+
+
 class StandIn:
-    """A `gerank.data.ranking.Model` that counts its forwards and can be held back.
+    """An artifact file whose model is `_Chooser`, and the board that it maps.
 
     Attributes:
+        path: The artifact.
         model_version: As answers name it.
-        gate: While it is not set, a forward waits.
-        entered: Set when a forward has begun.
-        forwards: How many have begun.
-        failure: Raised by the next forward, if given.
-        read: Released whenever somebody reads a request against the contract.
     """
 
-    model_version: str = "stand-in-1"
-    gate: threading.Event = field(default_factory=threading.Event)
-    entered: threading.Event = field(default_factory=threading.Event)
-    forwards: int = 0
-    failure: Exception | None = None
-    read: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    def __init__(self, folder: Path, name: str = "stand-in") -> None:
+        board = folder / f"{name}.board"
+        np.zeros(_CELLS, np.int32).tofile(board)
+        self._board = np.memmap(board, np.int32, "r+")
+        self.release()
+        self.path = folder / f"{name}.gerank"
+        self.model_version = f"{name}-1"
+        manifest = build_manifest(CONTRACT, self.model_version, {})
+        save_artifact(_scripted(str(board)), CONTRACT, manifest, self.path)
 
-    def __post_init__(self) -> None:
-        self.gate.set()
+    def hold(self) -> None:
+        """Forwards that begin from now on wait."""
+        self._board[GATE] = 0
+
+    def release(self) -> None:
+        """Forwards go on."""
+        self._board[GATE] = 1
+
+    def fail(self, failing: bool) -> None:
+        """Whether forwards raise."""
+        self._board[FAILING] = int(failing)
+
+    def reset(self) -> None:
+        """Counts forwards from 0 again: loading an artifact runs it too."""
+        self._board[ENTERED] = 0
 
     @property
-    def contract(self) -> RequestContract:
-        """What the tests' requests must satisfy."""
-        self.read.release()
-        return CONTRACT
+    def forwards(self) -> int:
+        """How many have begun."""
+        return int(self._board[ENTERED])
 
-    def module(self, *tensors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The forward pass."""
-        self.forwards += 1
-        self.entered.set()
-        assert self.gate.wait(timeout=30)
-        if self.failure is not None:
-            raise self.failure
-        batch = RerankBatch(*tensors)
-        slates = torch.full_like(batch.pins, -1)
-        log_prob = torch.zeros(batch.pins.shape)
-        relaxed = torch.zeros_like(batch.pins)
-        for b, slots in enumerate(batch.slots.tolist()):
-            choices, log_probs, marks = choose(batch, b)
-            slates[b, :slots] = torch.tensor(choices)
-            log_prob[b, :slots] = torch.tensor(log_probs)
-            relaxed[b, :slots] = torch.tensor(marks)
-        return slates, log_prob, relaxed
+    def await_forwards(self, count: int, timeout_s: float = 10.0) -> None:
+        """Returns when so many have begun."""
+        end = time.monotonic() + timeout_s
+        while self.forwards < count:
+            assert time.monotonic() < end, f"{self.forwards} forwards have begun, not {count}"
+            time.sleep(0.001)

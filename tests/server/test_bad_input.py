@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 
 import grpc
@@ -198,24 +197,6 @@ def test_the_number_of_queries_is_limited(channel: grpc.Channel, count: int) -> 
 def test_bytes_that_are_no_request_are_refused(channel: grpc.Channel) -> None:
     field, message = _refusal(channel, b"\xff" * 40)
     assert field == "request" and "40 other bytes" in message
-
-
-def test_mutated_requests_get_an_answer_or_a_clean_refusal(
-    channel: grpc.Channel, seed: int
-) -> None:
-    rng = random.Random(seed)
-    whole = pb.RerankRequest(queries=[_valid()] * 2).SerializeToString()
-    for _ in range(300):
-        payload = bytearray(whole)
-        for _ in range(rng.randint(1, 4)):
-            payload[rng.randrange(len(payload))] = rng.randrange(256)
-        if rng.random() < 0.2:
-            del payload[rng.randrange(len(payload)) :]
-        try:
-            pb.RerankResponse.FromString(_send(channel, bytes(payload)))
-        except grpc.RpcError as error:
-            assert error.code() is INVALID, error
-    _send(channel, whole)
 
 
 def test_the_client_tells_the_fields_that_the_server_refused(client: RerankClient) -> None:

@@ -1,10 +1,10 @@
-"""One model, four ways to ask it: eager Python, the scripted artifact, gRPC, a C++ process."""
+"""One model, many ways to ask it: eager and scripted Python, the engine, a C++ process, gRPC."""
 
 from __future__ import annotations
 
 import json
-import os
 import runpy
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,18 +14,22 @@ import numpy as np
 import pytest
 import torch
 
+import gerank
 from gerank.client import RerankClient
 from gerank.data.collate_requests import collate_requests
-from gerank.data.ranking import rank_requests
 from gerank.data.request_json import parse_request
 from gerank.data.slate import Slate, split_slates
 from gerank.export.artifact import Artifact, write_artifact
 from gerank.nn.generator import Generator, GeneratorShape
-from gerank_server import serve
+from gerank_server import Front, serve
+from gerank_server.native import is_built
+from tests.cpp_projects import built
 from tests.data.request_cases import CONTRACT, Document, random_document
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "cpp_minimal"
+EXAMPLE = ROOT / "examples" / "cpp_embed"
+THREADS = 4
+IN_FLIGHT = 8
 LIMITS = replace(CONTRACT, max_candidates=60, max_slots=15)
 REQUESTS = 1000
 # The ways batch differently, which may turn the last bit of a logit and so a tie that close.
@@ -36,13 +40,15 @@ Choices = list[tuple[int, int, float]]  # slot, candidate, log_prob
 
 @pytest.fixture(scope="module")
 def program() -> Path:
-    """The C++ example; kept in the build folder, so that later runs find it built."""
-    build = ROOT / "build" / "cpp_minimal"
-    configure = ["cmake", "-S", str(EXAMPLE), "-B", str(build), "-DCMAKE_BUILD_TYPE=Release"]
-    configure += [f"-DTorch_DIR={torch.utils.cmake_prefix_path}/Torch"]
-    subprocess.run(configure, check=True, capture_output=True, env=_environment())
-    subprocess.run(["cmake", "--build", str(build)], check=True, env=_environment())
-    return build / "cpp_minimal"
+    return built(EXAMPLE, "cpp_embed") / "cpp_embed"
+
+
+@pytest.fixture(scope="module")
+def remote_program() -> Path | None:
+    """The client in C++, where grpc++ is."""
+    if shutil.which("grpc_cpp_plugin") is None:
+        return None
+    return built(ROOT / "examples" / "cpp_client", "cpp_client") / "cpp_client"
 
 
 @pytest.fixture
@@ -73,27 +79,40 @@ def test_every_way_gives_the_same_slates(
     artifact: Artifact,
     documents: list[Document],
     program: Path,
+    remote_program: Path | None,
     tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     requests = [parse_request(document, LIMITS) for document in documents]
     with torch.inference_mode():
-        answer = generator(*collate_requests(requests, LIMITS))
-    eager = [_of_slate(slate) for slate in split_slates(answer, requests, "")]
-    scripted = [_of_slate(slate) for slate in rank_requests(artifact, requests)]
-    with (
-        serve(artifact, "127.0.0.1:0") as server,
-        RerankClient(f"127.0.0.1:{server.port}", timeout_s=60) as client,
-    ):
-        remote = [_of_document(answer) for answer in client.rerank(documents)]
+        batch = collate_requests(requests, LIMITS)
+        eager, scripted = (
+            [_of_slate(slate) for slate in split_slates(model(*batch), requests, "")]
+            for model in (generator, artifact.module)
+        )
+    ranker = gerank.load(tmp_path / "model.gerank")
+    engine = [_of_slate(slate) for slate in ranker.rank(requests)]
     embedded = _run_program(program, documents, tmp_path)
     assert sum(len(choices) for choices in eager) > 3 * REQUESTS
-    for name, answers in {"scripted": scripted, "gRPC": remote, "C++": embedded}.items():
-        _expect_same(name, eager, answers)
+    ways = {"scripted": scripted, "engine": engine, "C++": embedded}
+    for front in (front for front in Front if front is Front.GRPCIO or is_built()):
+        with serve(tmp_path / "model.gerank", "127.0.0.1:0", front=front) as server:
+            address = f"127.0.0.1:{server.port}"
+            with RerankClient(address, timeout_s=60) as client:
+                answers = client.rerank(documents)
+            ways[f"{front.value} front"] = [_of_document(answer) for answer in answers]
+            if remote_program is not None:
+                ways[f"{front.value} front, C++"] = _lines(
+                    remote_program, address, tmp_path / "pages.txt", IN_FLIGHT
+                )
+    near_ties = {name: _expect_same(name, eager, answers) for name, answers in ways.items()}
+    with capsys.disabled():
+        sys.stderr.write(f"\n{REQUESTS} slates; otherwise than in eager Python: {near_ties}\n")
 
 
 def test_the_program_names_what_it_cannot_read(program: Path, tmp_path: Path) -> None:
     missing = tmp_path / "missing.gerank"
-    run = subprocess.run([program, missing, missing], capture_output=True, text=True)
+    run = subprocess.run([program, missing, missing, "1"], capture_output=True, text=True)
     assert run.returncode == 1
     assert "missing.gerank" in run.stderr and "frame #" not in run.stderr
 
@@ -106,12 +125,16 @@ def test_the_program_needs_no_python(program: Path) -> None:
 
 
 def _run_program(program: Path, documents: list[Document], folder: Path) -> list[Choices]:
-    lines, tensors = folder / "requests.jsonl", folder / "requests.pt"
+    lines, pages = folder / "requests.jsonl", folder / "pages.txt"
     lines.write_text("\n".join(map(json.dumps, documents)))
-    write = runpy.run_path(str(EXAMPLE / "write_requests.py"))["write_requests"]
-    write(folder / "model.gerank", lines, tensors)
-    command = [program, folder / "model.gerank", tensors]
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    write = runpy.run_path(str(EXAMPLE / "write_pages.py"))["write_pages"]
+    write(folder / "model.gerank", lines, pages)
+    return _lines(program, folder / "model.gerank", pages, THREADS)
+
+
+def _lines(*command: object) -> list[Choices]:
+    words = list(map(str, command))
+    run = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
     return [_of_line(line) for line in run.stdout.splitlines()]
 
 
@@ -131,7 +154,8 @@ def _of_line(line: str) -> Choices:
     return choices
 
 
-def _expect_same(name: str, expected: list[Choices], answers: list[Choices]) -> None:
+def _expect_same(name: str, expected: list[Choices], answers: list[Choices]) -> int:
+    """How many slates differ, which must be near ties."""
     assert len(answers) == len(expected)
     different = 0
     for want, got in zip(expected, answers, strict=True):
@@ -142,9 +166,4 @@ def _expect_same(name: str, expected: list[Choices], answers: list[Choices]) -> 
             [choice[2] for choice in want], rel=1e-5, abs=1e-5
         ), name
     assert different <= NEAR_TIES, f"{name}: {different} of {len(expected)} slates differ"
-
-
-def _environment() -> dict[str, str]:
-    """With the tools of this Python's environment first: a pip-installed cmake, say."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    return {**os.environ, "PATH": path}
+    return different

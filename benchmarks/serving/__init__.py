@@ -1,0 +1,1 @@
+"""Servers, load and workload of benchmarks/serving.py."""

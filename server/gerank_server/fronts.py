@@ -1,0 +1,95 @@
+"""Which front serves: both answer alike, one costs a tenth of the other."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from gerank_server.native import NativeServer, is_built
+from gerank_server.options import OptionError, ServerOptions
+
+
+class Front(enum.Enum):
+    """NATIVE: grpc++, built where that was there. GRPCIO: Python, everywhere."""
+
+    NATIVE = "native"
+    GRPCIO = "grpcio"
+
+
+class RerankServer(Protocol):
+    """A running server, whichever its front; see `NativeServer`."""
+
+    port: int
+
+    def load(self, path: Path, name: str = "default") -> None:
+        """Lets an artifact answer from now on, after its checks."""
+
+    def version(self, name: str = "default") -> str:
+        """The model version that answers; empty where there is none."""
+
+    def stop(self, grace_s: float = 10.0) -> None:
+        """Drains, and closes."""
+
+    def wait(self) -> None:
+        """Blocks until the server has stopped."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+def best_front() -> Front:
+    """The native front, where this installation has it."""
+    return Front.NATIVE if is_built() else Front.GRPCIO
+
+
+def listen(
+    address: str, options: ServerOptions | None = None, front: Front | None = None
+) -> RerankServer:
+    """A server without a model: it answers UNAVAILABLE until one is loaded.
+
+    Args:
+        address: `host:port`; port 0 takes a free one.
+        options: None = the defaults.
+        front: None = `best_front()`.
+
+    Raises:
+        AddressError: The port is in use, or the address is not one of this machine.
+        OptionError: An option is out of its range, or the front is not in this installation.
+    """
+    front = front or best_front()
+    if front is Front.NATIVE:
+        if not is_built():
+            raise OptionError("front: 'native' is not in this installation: grpc++ was missing")
+        return NativeServer(address, options)
+    from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second
+
+    return GrpcioServer(address, options)
+
+
+def serve(
+    path: Path,
+    address: str = "127.0.0.1:50051",
+    options: ServerOptions | None = None,
+    front: Front | None = None,
+) -> RerankServer:
+    """Serves an artifact until the returned server is stopped.
+
+    Raises:
+        AddressError, OptionError: As for `listen`.
+        ModelRefusedError: The artifact did not pass its checks.
+    """
+    server = listen(address, options, front)
+    try:
+        server.load(path)
+    except BaseException:
+        server.stop(0)
+        raise
+    return server

@@ -1,0 +1,157 @@
+"""The native front inside this process: C++ answers, Python starts, swaps and stops it."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
+
+_LIBRARY = "libgerank_server.so"
+_INVALID_ARGUMENT, _UNAVAILABLE = 3, 14
+_ERRORS: dict[int, type[Exception]] = {_INVALID_ARGUMENT: OptionError, _UNAVAILABLE: AddressError}
+_TEXT_BYTES = 4096
+_DEFAULT_THREADS = 1
+
+
+_NUMBERS = (
+    "max_message_bytes",
+    "max_calls_per_connection",
+    "workers",
+    "intra_op_threads",
+    "max_batch",
+    "max_batch_candidates",
+    "max_delay_us",
+    "max_queue",
+    "max_queries",
+)
+
+
+class _Options(ctypes.Structure):
+    """GerankServerOptions of server/native/server.h, field by field."""
+
+    _fields_ = (
+        ("address", ctypes.c_char_p),
+        ("threads", ctypes.c_int64),
+        *((name, ctypes.c_int64) for name in _NUMBERS),
+    )
+
+
+def library_path() -> Path:
+    """Where the build puts the native front, if grpc++ was there."""
+    package = importlib.util.find_spec("gerank")
+    assert package is not None and package.origin is not None
+    return Path(package.origin).parent / "lib" / _LIBRARY
+
+
+def is_built() -> bool:
+    """Whether this installation has the native front."""
+    return library_path().exists()
+
+
+class NativeServer:
+    """gerank.v1.RerankService on grpc++, with grpc.health.v1 and server reflection.
+
+    Listens from the moment it is made; answers UNAVAILABLE until a model is loaded. Used as a
+    context manager, it stops at the end of the block. Thread-safe.
+
+    Attributes:
+        port: The one it listens on, also where the address asked for port 0.
+    """
+
+    def __init__(self, address: str, options: ServerOptions | None = None) -> None:
+        """Starts to listen.
+
+        Args:
+            address: `host:port`; port 0 takes a free one.
+            options: None = the defaults.
+
+        Raises:
+            AddressError: The port is in use, or the address is not one of this machine.
+            OptionError: An option is out of its range.
+        """
+        self._server = ctypes.c_void_p()
+        self._stopped = threading.Event()
+        options = options or ServerOptions()
+        given: dict[str, Any] = {name: getattr(options, name) for name in _NUMBERS}
+        given["threads"] = options.front_threads or _DEFAULT_THREADS
+        given["address"] = address.encode()
+        start = functools.partial(
+            _library().gerank_server_start,
+            ctypes.byref(_Options(**given)),
+            ctypes.byref(self._server),
+        )
+        _call(start, lambda code: _ERRORS.get(code, RuntimeError))
+        self.port = int(_library().gerank_server_port(self._server))
+
+    def load(self, path: Path, name: str = "default") -> None:
+        """Lets an artifact answer under `name` from now on; calls in progress keep the old one.
+
+        It is loaded, checked and warmed first, while the old one answers.
+
+        Raises:
+            ModelRefusedError: The file did not pass its checks; what answered before answers on.
+        """
+        load = functools.partial(
+            _library().gerank_server_load, self._server, name.encode(), str(path).encode()
+        )
+        _call(load, lambda _: ModelRefusedError)
+
+    def version(self, name: str = "default") -> str:
+        """The model version that answers under `name`; empty where there is none."""
+        text = ctypes.create_string_buffer(_TEXT_BYTES)
+        _library().gerank_server_version(self._server, name.encode(), text, _TEXT_BYTES)
+        return text.value.decode()
+
+    def stop(self, grace_s: float = 10.0) -> None:
+        """Drains: refuses new calls, lets those in progress end, returns when all have.
+
+        Args:
+            grace_s: After so many seconds the calls that still wait get UNAVAILABLE.
+        """
+        _library().gerank_server_stop(self._server, ctypes.c_double(grace_s))
+        self._stopped.set()
+
+    def wait(self) -> None:
+        """Blocks until the server has stopped."""
+        self._stopped.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def __del__(self) -> None:
+        if self._server:
+            _library().gerank_server_free(self._server)
+
+
+@functools.cache
+def _library() -> Any:
+    library = ctypes.CDLL(str(library_path()))
+    library.gerank_server_stop.restype = None
+    library.gerank_server_version.restype = None
+    library.gerank_server_free.restype = None
+    return library
+
+
+def _call(
+    function: Callable[[Any, ctypes.c_size_t], int], error_of: Callable[[int], type[Exception]]
+) -> None:
+    """Raises the error that a function of the library tells, if it fails."""
+    text = ctypes.create_string_buffer(_TEXT_BYTES)
+    code = function(text, ctypes.c_size_t(_TEXT_BYTES))
+    if code != 0:
+        raise error_of(code)(text.value.decode(errors="replace"))

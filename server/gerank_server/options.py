@@ -1,0 +1,48 @@
+"""What a server grants its callers, whichever its front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class AddressError(OSError):
+    """The server cannot listen where it was told to."""
+
+
+class OptionError(ValueError):
+    """An option is out of its range."""
+
+
+class ModelRefusedError(ValueError):
+    """A file is no artifact, is damaged, or does not fit this installation."""
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """The engine's options, and those of the front before it.
+
+    Attributes:
+        front_threads: Threads that read and write calls; None = 1 of the native front, which serves
+            what a core can, and 16 of the one in Python, where a call holds one until its answer.
+        workers: Forward passes at once.
+        intra_op_threads: Threads that torch may use within one forward pass.
+        max_batch: Most queries in one forward pass.
+        max_batch_candidates: Most candidates in one forward pass, padding included.
+        max_delay_us: How long a query may wait for others to share its forward pass, though a
+            worker is free.
+        max_queue: Most queries waiting; one more call gets RESOURCE_EXHAUSTED.
+        max_queries: Most queries of one call.
+        max_message_bytes: Of one call; a larger one gets RESOURCE_EXHAUSTED.
+        max_calls_per_connection: At once; a client that honours HTTP/2 queues the others itself.
+    """
+
+    front_threads: int | None = None
+    workers: int = 1
+    intra_op_threads: int = 1
+    max_batch: int = 64
+    max_batch_candidates: int = 16384
+    max_delay_us: int = 0
+    max_queue: int = 1024
+    max_queries: int = 256
+    max_message_bytes: int = 16 * 2**20
+    max_calls_per_connection: int = 4096

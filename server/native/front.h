@@ -1,0 +1,61 @@
+// A running server: its address, its threads, its health, and how it ends.
+#pragma once
+
+#include <gerank/engine.h>
+#include <gerank/status.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace gerank::server {
+
+struct FrontOptions {
+  // `host:port`; port 0 takes a free one.
+  std::string address = "127.0.0.1:50051";
+
+  // Threads that read, check and write calls. One serves what one core can; the model has the
+  // engine's workers besides.
+  int threads = 1;
+
+  // Largest message of one call; a larger one gets RESOURCE_EXHAUSTED.
+  int max_message_bytes = 16 << 20;
+
+  // Calls of one connection at once; a client that honours HTTP/2 queues the others itself.
+  int max_calls_per_connection = 4096;
+};
+
+// gerank.v1.RerankService, grpc.health.v1 and server reflection over one engine.
+//
+// Listens from the moment it is made. Answers UNAVAILABLE, and reports NOT_SERVING, until the
+// engine has an artifact and set_serving(true) was called.
+//
+// Thread-safe but for the destructor.
+class Front {
+ public:
+  // kInvalidArgument for an option out of its range; kUnavailable if the port is in use, or the
+  // address is not one of this machine. The engine must outlive the front.
+  static Status start(const FrontOptions& options, Engine& engine, std::unique_ptr<Front>* front);
+
+  // stop() with no grace.
+  ~Front();
+
+  // The port it listens on, also where the address asked for port 0.
+  int port() const;
+
+  // What grpc.health.v1 reports, of the server and of gerank.v1.RerankService.
+  void set_serving(bool serving);
+
+  // Drains: reports NOT_SERVING, answers new calls with UNAVAILABLE, lets the engine end those that
+  // it has, sends all answers, closes. Returns when that is done; a second call waits for it too.
+  // Calls that are still queued after `grace` get UNAVAILABLE as well. Stops the engine.
+  void stop(std::chrono::microseconds grace);
+
+ private:
+  struct State;
+  explicit Front(std::unique_ptr<State> state);
+
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace gerank::server

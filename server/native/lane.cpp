@@ -1,0 +1,68 @@
+#include "lane.h"
+
+#include <pthread.h>
+
+#include <utility>
+
+namespace gerank::server {
+
+Lane::Lane(Service& service, Health& health, std::unique_ptr<grpc::ServerCompletionQueue> queue)
+    : queue_(std::move(queue)),
+      relay_(*queue_),
+      pool_(service, *queue_, relay_),
+      watches_(health, *queue_),
+      describe_(
+          [&service, this](auto* context, auto* request, auto* writer, Completion* tag) {
+            service.methods.RequestDescribe(context, request, writer, &*queue_, &*queue_, tag);
+          },
+          [&service](auto* request, auto* answer) { return describe(service, request, answer); }),
+      statistics_(
+          [&service, this](auto* context, auto* request, auto* writer, Completion* tag) {
+            service.methods.RequestStatistics(context, request, writer, &*queue_, &*queue_, tag);
+          },
+          [&service](auto*, auto* answer) { return tell_statistics(service, answer); }),
+      check_(
+          [&health, this](auto* context, auto* request, auto* writer, Completion* tag) {
+            health.methods.RequestCheck(context, request, writer, &*queue_, &*queue_, tag);
+          },
+          [&health](auto* request, auto* answer) { return health.check(request, answer); }) {}
+
+Lane::~Lane() {
+  if (thread_.joinable()) stop();
+  if (closed_) return;
+  queue_->Shutdown();
+  run();  // a queue must be emptied, served or not
+}
+
+void Lane::start() {
+  thread_ = std::thread([this] {
+    pthread_setname_np(pthread_self(), "gerank-front");
+    pool_.open();
+    watches_.await_another();
+    describe_.await();
+    statistics_.await();
+    check_.await();
+    run();
+  });
+}
+
+void Lane::stop() {
+  alarm_.Set(&*queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), &close_);
+  thread_.join();
+}
+
+void Lane::run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_->Next(&tag, &ok)) {
+    if (!closed_) static_cast<Completion*>(tag)->proceed(ok);
+  }
+}
+
+// On the queue's own thread, since an operation that begins on a closed queue ends the process.
+void Lane::close(bool) {
+  closed_ = true;
+  queue_->Shutdown();
+}
+
+}  // namespace gerank::server

@@ -1,0 +1,25 @@
+// From a RerankRequest message to the engine's queries, without copying a number or a name.
+#pragma once
+
+#include <gerank/query.h>
+#include <gerank/status.h>
+#include <google/protobuf/arena.h>
+
+#include <span>
+
+#include "gerank/v1/rerank.pb.h"
+
+namespace gerank::server {
+
+// Reads what a request says. How it says it is checked here, with the texts of gerank/wire: exactly
+// one field of values per block, whole numbers in its bytes, a known mode. What it says is
+// checked by the engine.
+//
+//   message      what the queries are views of: changed by nobody while they are used
+//   max_queries  the limit of their number
+//   arena        holds the views: they live until it is reset
+//   queries      [number of queries] filled if the status is OK
+Status read_queries(const v1::RerankRequest& message, int max_queries,
+                    google::protobuf::Arena& arena, std::span<const Query>* queries);
+
+}  // namespace gerank::server

@@ -1,0 +1,143 @@
+#include "rerank_call.h"
+
+#include <grpcpp/impl/codegen/proto_buffer_reader.h>
+
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <string>
+
+#include "answer_relay.h"
+#include "call_pool.h"
+#include "query_reader.h"
+#include "response_writer.h"
+#include "status_table.h"
+
+namespace gerank::server {
+namespace {
+
+// Holds the views of 200 candidates with ids.
+constexpr std::size_t kFirstBlock = 8 << 10;
+
+// A message keeps its memory for the next one; a huge one must not keep it for ever.
+constexpr std::size_t kHugeMessage = 1 << 20;
+
+google::protobuf::ArenaOptions over(char* block) {
+  google::protobuf::ArenaOptions options;
+  options.initial_block = block;
+  options.initial_block_size = kFirstBlock;
+  return options;
+}
+
+TimePoint to_steady(std::chrono::system_clock::time_point deadline) {
+  if (deadline == std::chrono::system_clock::time_point::max()) return kNever;
+  const auto left = deadline - std::chrono::system_clock::now();
+  if (left > std::chrono::hours(24 * 365)) return kNever;
+  return std::chrono::steady_clock::now() + left;
+}
+
+bool parse(grpc::ByteBuffer* bytes, v1::RerankRequest* request) {
+  grpc::ProtoBufferReader reader(bytes);
+  return reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
+}
+
+void write_timing(const Timing& timing, v1::Timing* message) {
+  message->set_queue_us(timing.queue_us);
+  message->set_batch_us(timing.batch_us);
+  message->set_model_us(timing.model_us);
+}
+
+}  // namespace
+
+RerankCall::RerankCall(Service& service, grpc::ServerCompletionQueue& queue, CallPool& pool,
+                       AnswerRelay& relay)
+    : service_(service),
+      queue_(queue),
+      pool_(pool),
+      relay_(relay),
+      memory_(new char[kFirstBlock]),
+      arena_(over(memory_.get())) {}
+
+void RerankCall::await() {
+  writer_.reset();
+  context_.emplace();
+  writer_.emplace(&*context_);
+  open_ends_ = 2;
+  submitted_ = false;
+  context_->AsyncNotifyWhenDone(&ended_);
+  service_.methods.RequestRerank(&*context_, &bytes_, &*writer_, &queue_, &queue_, &arrived_);
+}
+
+void RerankCall::arrived(bool ok) {
+  if (!ok) return;  // the server is shutting down; the pool owns this object
+  service_.arrived.fetch_add(1, std::memory_order_relaxed);
+  service_.open.fetch_add(1, std::memory_order_relaxed);
+  pool_.await_another();
+  outcome_ = read();
+  if (outcome_.ok()) {
+    submit();
+  } else {
+    answer();
+  }
+}
+
+Status RerankCall::read() {
+  if (!request_) request_.emplace();
+  const std::size_t size = bytes_.Length();
+  if (!parse(&bytes_, &*request_)) {
+    return Status::invalid("request", "'" + std::to_string(size) + " other bytes'",
+                           "must be a gerank.v1.RerankRequest");
+  }
+  call_.model = request_->model();
+  call_.version = request_->version();
+  call_.deadline = to_steady(context_->deadline());
+  const int max_queries = int(service_.engine.options().max_queries);
+  return read_queries(*request_, max_queries, arena_, &call_.queries);
+}
+
+void RerankCall::submit() {
+  submitted_ = true;
+  service_.engine.submit(&call_, [this](Call*, const Status& outcome) {
+    outcome_ = outcome;
+    relay_.hand_over(*this);
+  });
+}
+
+void RerankCall::answer() {
+  if (!outcome_.ok()) {
+    writer_->FinishWithError(to_grpc(outcome_), &finished_);
+    return;
+  }
+  response_.Clear();
+  for (int i = 0; i < request_->queries_size(); ++i) {
+    write_slate(request_->queries(i), call_.slates[std::size_t(i)], call_.model_version,
+                &response_);
+  }
+  write_timing(call_.timing, response_.mutable_timing());
+  writer_->Finish(to_bytes(response_), grpc::Status::OK, &finished_);
+}
+
+void RerankCall::ended(bool) {
+  // A deadline is the engine's business: it counts what expired apart from what was cancelled.
+  const bool gone = context_->IsCancelled() && std::chrono::steady_clock::now() < call_.deadline;
+  if (submitted_ && gone) service_.engine.cancel(&call_);
+  end_one_of_two();
+}
+
+void RerankCall::finished(bool) {
+  service_.open.fetch_sub(1, std::memory_order_relaxed);
+  end_one_of_two();
+}
+
+void RerankCall::end_one_of_two() {
+  if (--open_ends_ > 0) return;
+  if (request_ && bytes_.Length() > kHugeMessage) {
+    request_.reset();
+    response_ = {};
+  }
+  bytes_.Clear();
+  arena_.Reset();
+  pool_.give_back(*this);
+}
+
+}  // namespace gerank::server

@@ -1,0 +1,16 @@
+// From the engine's slates to a RerankResponse message.
+#pragma once
+
+#include <gerank/query.h>
+
+#include <string>
+
+#include "gerank/v1/rerank.pb.h"
+
+namespace gerank::server {
+
+// Adds to `response` the slate that answers `query`.
+void write_slate(const v1::Query& query, const Slate& slate, const std::string& model_version,
+                 v1::RerankResponse* response);
+
+}  // namespace gerank::server

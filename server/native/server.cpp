@@ -1,0 +1,114 @@
+#include "server.h"
+
+#include <gerank/engine.h>
+#include <gerank/ranker.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "front.h"
+
+struct GerankServer {
+  std::unique_ptr<gerank::Engine> engine;
+  std::unique_ptr<gerank::server::Front> front;  // ends before the engine
+};
+
+namespace {
+
+using gerank::Status;
+
+void copy(const std::string& text, char* out, std::size_t size) {
+  if (size == 0) return;
+  const std::size_t length = std::min(text.size(), size - 1);
+  std::memcpy(out, text.data(), length);
+  out[length] = 0;
+}
+
+int tell(const Status& status, char* error, std::size_t error_size) {
+  copy(status.message(), error, error_size);
+  return int(status.code());
+}
+
+int clamp(std::int64_t value) {
+  return int(std::clamp<std::int64_t>(value, -1, std::numeric_limits<int>::max()));
+}
+
+// A count below 0 must not become a huge one.
+std::size_t count(std::int64_t value) { return std::size_t(std::max<std::int64_t>(value, 0)); }
+
+gerank::EngineOptions engine_options(const GerankServerOptions& options) {
+  gerank::EngineOptions engine;
+  engine.workers = clamp(options.workers);
+  engine.intra_op_threads = clamp(options.intra_op_threads);
+  engine.max_batch = count(options.max_batch);
+  engine.max_batch_candidates = count(options.max_batch_candidates);
+  engine.max_delay = gerank::Microseconds(options.max_delay_us);
+  engine.max_queue = count(options.max_queue);
+  engine.max_queries = count(options.max_queries);
+  return engine;
+}
+
+gerank::server::FrontOptions front_options(const GerankServerOptions& options) {
+  gerank::server::FrontOptions front;
+  front.address = options.address;
+  front.threads = clamp(options.threads);
+  front.max_message_bytes = clamp(options.max_message_bytes);
+  front.max_calls_per_connection = clamp(options.max_calls_per_connection);
+  return front;
+}
+
+}  // namespace
+
+void gerank_server_defaults(GerankServerOptions* options) {
+  const gerank::EngineOptions engine;
+  const gerank::server::FrontOptions front;
+  options->threads = front.threads;
+  options->max_message_bytes = front.max_message_bytes;
+  options->max_calls_per_connection = front.max_calls_per_connection;
+  options->workers = engine.workers;
+  options->intra_op_threads = engine.intra_op_threads;
+  options->max_batch = std::int64_t(engine.max_batch);
+  options->max_batch_candidates = std::int64_t(engine.max_batch_candidates);
+  options->max_delay_us = engine.max_delay.count();
+  options->max_queue = std::int64_t(engine.max_queue);
+  options->max_queries = std::int64_t(engine.max_queries);
+}
+
+int gerank_server_start(const GerankServerOptions* options, GerankServer** server, char* error,
+                        std::size_t error_size) {
+  auto started = std::make_unique<GerankServer>();
+  Status status = gerank::Engine::start(engine_options(*options), &started->engine);
+  if (!status.ok()) return tell(status, error, error_size);
+  status = gerank::server::Front::start(front_options(*options), *started->engine, &started->front);
+  if (!status.ok()) return tell(status, error, error_size);
+  *server = started.release();
+  return 0;
+}
+
+int gerank_server_port(const GerankServer* server) { return server->front->port(); }
+
+int gerank_server_load(GerankServer* server, const char* name, const char* path, char* error,
+                       std::size_t error_size) {
+  const Status status = server->engine->load(name, path);
+  if (!status.ok()) return tell(status, error, error_size);
+  server->front->set_serving(true);
+  return 0;
+}
+
+void gerank_server_version(const GerankServer* server, const char* name, char* version,
+                           std::size_t version_size) {
+  const auto ranker = server->engine->find(name);
+  copy(ranker ? ranker->model_version() : "", version, version_size);
+}
+
+void gerank_server_stop(GerankServer* server, double grace_s) {
+  const std::chrono::duration<double> grace(grace_s);
+  server->front->stop(std::chrono::duration_cast<std::chrono::microseconds>(grace));
+}
+
+void gerank_server_free(GerankServer* server) { delete server; }

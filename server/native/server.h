@@ -1,0 +1,58 @@
+// What a process hosts: an engine and its front, as plain C functions. `gerank serve` calls them
+// from Python through ctypes, the program gerank-server from C++.
+//
+// Every function may be called from any thread at any time, but for gerank_server_free, which must
+// be the last. A function that fails returns its gerank::Code and writes a sentence into `error`,
+// cut to `error_size` bytes, the final 0 included.
+#pragma once
+
+#include <gerank/export.h>
+
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+
+// See FrontOptions and gerank::EngineOptions. Python has the same struct, field by field.
+struct GerankServerOptions {
+  const char* address;
+  std::int64_t threads;
+  std::int64_t max_message_bytes;
+  std::int64_t max_calls_per_connection;
+  std::int64_t workers;
+  std::int64_t intra_op_threads;
+  std::int64_t max_batch;
+  std::int64_t max_batch_candidates;
+  std::int64_t max_delay_us;
+  std::int64_t max_queue;
+  std::int64_t max_queries;
+};
+
+struct GerankServer;
+
+// The defaults, but for the address.
+GERANK_EXPORT void gerank_server_defaults(GerankServerOptions* options);
+
+// Listens, without a model: calls get UNAVAILABLE, health is NOT_SERVING.
+GERANK_EXPORT int gerank_server_start(const GerankServerOptions* options, GerankServer** server,
+                                      char* error, std::size_t error_size);
+
+// The port it listens on.
+GERANK_EXPORT int gerank_server_port(const GerankServer* server);
+
+// Loads, checks and warms an artifact, then lets it answer under `name`; calls in progress keep the
+// one they began with. The first name answers calls that name no model. On an error the old one
+// serves on.
+GERANK_EXPORT int gerank_server_load(GerankServer* server, const char* name, const char* path,
+                                     char* error, std::size_t error_size);
+
+// The version that answers calls for `name`, or an empty string.
+GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char* name,
+                                         char* version, std::size_t version_size);
+
+// Drains, and closes: see Front::stop.
+GERANK_EXPORT void gerank_server_stop(GerankServer* server, double grace_s);
+
+GERANK_EXPORT void gerank_server_free(GerankServer* server);
+
+}  // extern "C"

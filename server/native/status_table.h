@@ -1,0 +1,19 @@
+// Which outcome of the engine becomes which gRPC status: one table for every method.
+#pragma once
+
+#include <gerank/status.h>
+#include <grpcpp/support/status.h>
+
+namespace gerank::server {
+
+// The status that a remote caller sees.
+//
+//   kInvalidArgument    with google.rpc.BadRequest: the field, and the message as its description
+//   kResourceExhausted  with google.rpc.RetryInfo
+//   kInternal           a request id; the text stays here, in the log (stderr), under that id
+//   any other           its code and its message
+//
+// Thread-safe.
+grpc::Status to_grpc(const Status& status);
+
+}  // namespace gerank::server

@@ -1,0 +1,127 @@
+"""The program gerank-server: no Python in it, signals obeyed, no call lost when it ends."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from gerank.data.request_json import parse_request
+from gerank.proto import rerank_pb2 as pb
+from gerank.wire.query import query_from_request
+from gerank_server.native import library_path
+from tests.data.bad_requests import valid_document
+from tests.data.request_cases import CONTRACT
+from tests.server.stand_in import StandIn
+
+PROGRAM = library_path().parent / "gerank-server"
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="the native front is not built")
+METHOD = "/gerank.v1.RerankService/Rerank"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
+    return StandIn(tmp_path_factory.mktemp("served"))
+
+
+@contextmanager
+def serving(model: Path, *options: object) -> Iterator[tuple[subprocess.Popen[str], grpc.Channel]]:
+    """The process, and a channel to it."""
+    words = [PROGRAM, "--model", model, "--address", "127.0.0.1:0", *options]
+    with subprocess.Popen(
+        list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            with grpc.insecure_channel(address) as channel:
+                yield process, channel
+        finally:
+            process.kill()
+
+
+def _payload() -> bytes:
+    query = query_from_request(parse_request(valid_document(), CONTRACT))
+    return pb.RerankRequest(queries=[query]).SerializeToString()
+
+
+def _ask(channel: grpc.Channel) -> str:
+    response = pb.RerankResponse.FromString(channel.unary_unary(METHOD)(_payload(), timeout=30))
+    return str(response.slates[0].model_version)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """As a deployment does: a server that maps the old file must not see it change."""
+    draft = path.with_suffix(".new")
+    draft.write_bytes(content)
+    draft.rename(path)
+
+
+def test_it_knows_nothing_of_python() -> None:
+    for file in (PROGRAM, library_path()):
+        libraries = subprocess.run(["ldd", file], capture_output=True, text=True, check=True).stdout
+        assert "libgrpc++" in libraries and "libgerank_engine" in libraries
+        assert "libpython" not in libraries and "libtorch_python" not in libraries
+
+
+def test_it_swaps_on_sighup_and_refuses_a_damaged_file(model: StandIn, tmp_path: Path) -> None:
+    served, other = tmp_path / "served.gerank", StandIn(tmp_path, "other")
+    served.write_bytes(model.path.read_bytes())
+    with serving(served) as (process, channel):
+        assert process.stdout is not None and process.stderr is not None
+        assert _ask(channel) == "stand-in-1"
+        _replace(served, other.path.read_bytes())
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline().startswith("now serving other-1 on ")
+        assert _ask(channel) == "other-1"
+        _replace(served, model.path.read_bytes()[:5000])
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr.readline().startswith(f"error: {served}: ")
+        assert _ask(channel) == "other-1"
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_no_call_is_lost_when_it_ends(model: StandIn, end: signal.Signals) -> None:
+    """Under load every call gets its slate, or is told to ask another server."""
+    with serving(model.path) as (process, channel), ThreadPoolExecutor(8) as pool:
+        callers = [pool.submit(_call_until_refused, channel) for _ in range(8)]
+        for caller in callers:
+            assert not caller.done()
+        process.send_signal(end)
+        refusals = {caller.result(timeout=60) for caller in callers}
+        assert refusals == {(grpc.StatusCode.UNAVAILABLE, "the engine is draining")}
+        assert process.wait(timeout=30) == 0
+        assert process.stderr is not None and process.stderr.read() == ""
+
+
+def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
+    """Code and text of the first call that got no slate."""
+    rerank, payload = channel.unary_unary(METHOD), _payload()
+    while True:
+        try:
+            assert pb.RerankResponse.FromString(rerank(payload, timeout=30)).slates
+        except grpc.RpcError as error:
+            return error.code(), error.details()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "--model: which artifact to serve"),
+        (("--model", "x", "--speed", "9"), "unknown option --speed"),
+        (("--model", "x", "--max-batch", "many"), "--max-batch: must be an integer, got 'many'"),
+        (("--model", "x", "--max-batch", "0"), "max_batch: must be at least 1, got 0"),
+        (("--model", "x", "--threads"), "--threads: its value is missing"),
+        (("--model", "no.gerank", "--address", "127.0.0.1:0"), "no.gerank: "),
+    ],
+)
+def test_what_it_cannot_do_is_said(words: tuple[str, ...], message: str) -> None:
+    run = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: ") and message in run.stderr
