@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import json
 import platform
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 import gerank
@@ -28,16 +31,29 @@ def options(description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def publish(script: str, rows: list[Row], arguments: argparse.Namespace) -> None:
-    """Prints the rows; a full run also writes benchmarks/results/<script>.json."""
+def publish(
+    script: str, rows: list[Row], arguments: argparse.Namespace, *, commit: bool = True
+) -> None:
+    """Prints the rows; a full run also writes benchmarks/results/<script>.json.
+
+    `commit` is False where a run was of other seeds than those that are reported.
+    """
     if arguments.json:
         print(json.dumps(rows, indent=2))
     else:
         _print(script, rows)
-    if not arguments.quick:
+    if commit and not arguments.quick:
         document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": rows}
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{script}.json").write_text(json.dumps(document, indent=2) + "\n")
+
+
+@contextlib.contextmanager
+def progress(steps: int, title: str) -> Iterator[Callable[[], None]]:
+    """A bar on stderr; what it yields is called after each step."""
+    with Progress(console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=steps)
+        yield lambda: bar.advance(task)
 
 
 def facts() -> Row:

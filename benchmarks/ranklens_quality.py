@@ -29,6 +29,7 @@ from gerank.metrics.intervals import mean_interval
 from gerank.train.config import TrainConfig
 from gerank.train.config_toml import read_config
 from gerank.train.evaluate import compared_slates
+from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.judges import PageJudge
 from gerank.train.logged_clicks import PageValues, clicks_table, ndcg_table, page_values
 from gerank.train.report import show_interval
@@ -72,7 +73,7 @@ def judge_fold(train_log: Path, test_log: Path, config: TrainConfig, out: Path) 
     run = train(dataclasses.replace(config, data=data), out)
     log = ExposureLog.read(test_log)
     slates = compared_slates(run, log)
-    judge = PageJudge(run.load_evaluator("evaluator"), log, list(config.reward))
+    judge = PageJudge(EvaluatorFeedback(run.load_evaluator("evaluator")), log, config.reward)
     predictions = {name: judge.feedback(order)[1] for name, order in slates.items()}
     clicks = log.batch(np.arange(len(log)), config.data.slots).clicks
     return Judged(

@@ -17,6 +17,9 @@ def evaluate(
     slates: Annotated[
         Path | None, typer.Option(help="Write the chosen candidates per page, as JSON lines.")
     ] = None,
+    weight: Annotated[
+        list[str] | None, typer.Option(help="UTILITY=NUMBER, as a request would; may be repeated.")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
 ) -> None:
     """Judge a run: by its evaluators, by the truth where simulated, by logged clicks alone.
@@ -25,6 +28,7 @@ def evaluate(
 
     Example:  gerank evaluate runs/first --data data/test --slates slates.jsonl
     """
+    named = dict(map(_named_weight, weight or []))
     from gerank.data.exposure_log import ExposureLog
     from gerank.data.simulator import SimulatorTruth
     from gerank.data.whole_file import whole_file
@@ -34,7 +38,7 @@ def evaluate(
 
     folder, log = RunFolder.open(run), ExposureLog.read(data)
     truth = SimulatorTruth.read(data) if (data / "truth.npz").exists() else None
-    evaluation = judge(folder, log, truth)
+    evaluation = judge(folder, log, truth, named)
     if slates is not None:
         lines = (
             json.dumps({"id": str(page), "order": [place for place in order if place >= 0]})
@@ -47,3 +51,11 @@ def evaluate(
         return
     for table in evaluation.tables:
         show(table)
+
+
+def _named_weight(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not UTILITY=NUMBER", param_hint="--weight") from None

@@ -13,6 +13,9 @@ from gerank.cli.console import say
 def export(
     run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
     out_file: Annotated[Path, typer.Option("--out", help="The artifact to write.")],
+    presets: Annotated[
+        Path | None, typer.Option(help="TOML or JSON file of named presets for requests.")
+    ] = None,
 ) -> None:
     """Write a run's generator as an artifact, and check it.
 
@@ -20,6 +23,7 @@ def export(
     """
     from gerank.export.from_run import export_run
 
-    artifact = export_run(run, out_file)
+    artifact = export_run(run, out_file, presets)
     size = out_file.stat().st_size / 1024
-    say(f"{out_file}: {artifact.model_version}, {size:.0f} KiB, golden requests passed")
+    named = f", presets {', '.join(artifact.presets)}" if artifact.presets else ""
+    say(f"{out_file}: {artifact.model_version}, {size:.0f} KiB, golden requests passed{named}")

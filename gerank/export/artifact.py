@@ -25,18 +25,17 @@ from gerank.export import golden
 from gerank.export.manifest import (
     FORMAT_VERSION,
     build_manifest,
+    calibration_document,
     manifest_bytes,
     model_version,
     op_schemas,
 )
+from gerank.export.presets import Presets, check_presets
 from gerank.nn.generator import Generator
+from gerank.ranker import ArtifactError as ArtifactError
 
 _GOLDEN_REQUESTS, _GOLDEN_CANDIDATES = 16, 24
 _UNCHECKED = (".data/serialization_id", "extra/checksums.json")
-
-
-class ArtifactError(ValueError):
-    """A file that is no artifact, is damaged, or does not fit this installation."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,12 @@ class Artifact:
     module: torch.jit.ScriptModule
     contract: RequestContract
     manifest: dict[str, Any]
+
+    @property
+    def presets(self) -> Presets:
+        """Named parts of requests; none in artifacts that were written without."""
+        presets: Presets = self.manifest.get("presets", {})
+        return presets
 
     @property
     def model_version(self) -> str:
@@ -72,6 +77,8 @@ def write_artifact(
     *,
     name: str,
     training: dict[str, Any],
+    presets: Presets | None = None,
+    utilities: dict[str, Any] | None = None,
 ) -> Artifact:
     """Freezes, scripts and writes a generator; whole or not at all.
 
@@ -81,6 +88,41 @@ def write_artifact(
         path: The file.
         name: First part of the model version.
         training: Facts of the training run, kept in the manifest.
+        presets: Named parts of requests, checked here.
+        utilities: What each utility is and what its weight is relative to; for people.
+
+    Returns:
+        The artifact, loaded back from the file and checked.
+
+    Raises:
+        ArtifactError: What was written does not pass its checks.
+        PresetError: A preset does not fit the contract.
+        OSError: The file cannot be written.
+    """
+    version = model_version(name, generator)
+    generator = generator.eval()
+    generator.decoder.freeze()
+    calibration = generator.features.calibration
+    dense = contract.schema.candidate_dense
+    scores = [dense[column].name for column in calibration.columns.tolist()]
+    manifest = build_manifest(
+        contract,
+        version,
+        training,
+        presets=check_presets(presets or {}, contract),
+        utilities=utilities,
+        calibration=calibration_document(scores, calibration.knots, calibration.values),
+    )
+    return save_artifact(script(generator), contract, manifest, path)
+
+
+def save_artifact(
+    scripted: torch.jit.ScriptModule,
+    contract: RequestContract,
+    manifest: dict[str, Any],
+    path: Path,
+) -> Artifact:
+    """Writes a scripted generator with golden requests and their answers; whole or not at all.
 
     Returns:
         The artifact, loaded back from the file and checked.
@@ -89,11 +131,6 @@ def write_artifact(
         ArtifactError: What was written does not pass its checks.
         OSError: The file cannot be written.
     """
-    version = model_version(name, generator)
-    generator = generator.eval()
-    generator.decoder.freeze()
-    scripted = script(generator)
-    manifest = build_manifest(contract, version, training)
     candidates = min(_GOLDEN_CANDIDATES, contract.max_candidates)
     batch = golden.draw_batch(contract, _GOLDEN_REQUESTS, candidates, seed=0)
     with torch.inference_mode():
@@ -127,6 +164,7 @@ def load_artifact(path: Path) -> Artifact:
         _check_sums(path, records)
         _check_ops(path, manifest)
         contract = RequestContract.from_json(manifest)
+        check_presets(manifest.get("presets", {}), contract)
         batch, answer = golden.from_bytes(records["extra/golden.pt"])
     except ArtifactError:
         raise
@@ -136,7 +174,7 @@ def load_artifact(path: Path) -> Artifact:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
             module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-    except RuntimeError as error:
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: torch refuses it: {str(error).splitlines()[0]}") from None
     artifact = Artifact(module, contract, manifest)
     try:

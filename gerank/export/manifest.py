@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gerank.data.contract import RequestContract
 from gerank.version import __version__
@@ -31,10 +31,17 @@ def model_version(name: str, model: nn.Module) -> str:
 
 
 def build_manifest(
-    contract: RequestContract, version: str, training: dict[str, Any]
+    contract: RequestContract, version: str, training: dict[str, Any], **optional: Any
 ) -> dict[str, Any]:
-    """The document; `training` holds facts of the run, for people."""
-    return {
+    """The document.
+
+    Args:
+        contract: What requests must satisfy.
+        version: Names the model.
+        training: Facts of the run, for people.
+        optional: `presets`, `calibration`, `utilities`: each is left out where it is empty.
+    """
+    return {name: part for name, part in optional.items() if part} | {
         "format_version": FORMAT_VERSION,
         "model_version": version,
         **contract.to_json(),
@@ -47,6 +54,18 @@ def build_manifest(
     }
 
 
+def calibration_document(scores: list[str], knots: Tensor, values: Tensor) -> dict[str, Any]:
+    """Score -> its map from a score to the log-odds of a click.
+
+    Args:
+        scores: S feature names.
+        knots: [S, K].
+        values: [S, K].
+    """
+    rows = zip(scores, knots.tolist(), values.tolist(), strict=True)
+    return {name: {"knots": x, "log_odds": y} for name, x, y in rows}
+
+
 def manifest_bytes(manifest: dict[str, Any]) -> bytes:
     """As it lies in the archive."""
-    return json.dumps(manifest, indent=2, sort_keys=True).encode()
+    return json.dumps(manifest, indent=2).encode()  # the order of weights is that of columns

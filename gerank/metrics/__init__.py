@@ -25,6 +25,7 @@ from gerank.metrics.intervals import (
     ratio_difference_interval,
     ratio_interval,
 )
+from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "GroupedAuc",
     "Interval",
     "MeanNdcg",
+    "MonotoneCurve",
     "auc",
     "better_percentage",
     "calibration_bins",
@@ -42,6 +44,7 @@ __all__ = [
     "effective_sample_size",
     "expected_calibration_error",
     "expected_prediction",
+    "fit_monotone_curve",
     "grouped_auc",
     "hypervolume",
     "ips",

@@ -32,6 +32,7 @@ class EvaluatorShape:
         embedding_width: Of each id feature.
         heads: Of the self-attention.
         dropout: Share of activations dropped in training.
+        calibrated: Dense candidate features with a monotone map.
     """
 
     slots: int
@@ -39,6 +40,7 @@ class EvaluatorShape:
     embedding_width: int = 8
     heads: int = 4
     dropout: float = 0.1
+    calibrated: tuple[str, ...] = ()
 
 
 class FeedbackLogits(NamedTuple):
@@ -84,7 +86,7 @@ class Evaluator(nn.Module):
     def __init__(self, schema: FeatureSchema, shape: EvaluatorShape) -> None:
         super().__init__()
         self.shape = shape
-        self.features = FeatureEncoder(schema, shape.embedding_width)
+        self.features = FeatureEncoder(schema, shape.embedding_width, shape.calibrated)
         wide, slots = shape.width, shape.slots
         users, candidates = self.features.user_width, self.features.candidate_width
         self.candidate_side = nn.Linear(candidates, wide)

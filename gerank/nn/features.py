@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gerank.data.schema import Feature, FeatureSchema
+from gerank.nn.calibration import ScoreCalibration
 
 
 class DenseScale(nn.Module):
@@ -61,11 +62,15 @@ class FeatureEncoder(nn.Module):
 
     Context augmentation: beside each dense feature stand its rank within the candidate set
     (0..1, ties averaged) and its z-score there, so that a model need not know the scale of today's
-    upstream scores.
+    upstream scores. Features named in `calibrated` go through their monotone map before that.
     """
 
-    def __init__(self, schema: FeatureSchema, embedding_width: int) -> None:
+    def __init__(
+        self, schema: FeatureSchema, embedding_width: int, calibrated: tuple[str, ...] = ()
+    ) -> None:
         super().__init__()
+        dense = [feature.name for feature in schema.candidate_dense]
+        self.calibration = ScoreCalibration(tuple(dense.index(name) for name in calibrated))
         self.user_scale = DenseScale(len(schema.user_dense))
         self.user_embedding = IdEmbedding(schema.user_ids, embedding_width)
         self.candidate_scale = DenseScale(len(schema.candidate_dense))
@@ -79,6 +84,7 @@ class FeatureEncoder(nn.Module):
 
     def candidates(self, dense: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Values [B, M, F], ids [B, M, I] -> x_i [B, M, candidate_width], padding 0."""
+        dense = self.calibration(dense)
         ranks = torch.ops.gerank.set_ranks(dense, mask)
         real = mask.unsqueeze(-1)
         vectors = torch.cat(

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from gerank.data.batch import RerankBatch, Slates
 from gerank.data.schema import FeatureSchema
+from gerank.nn.control import Control, extra_user_width, new_control
 from gerank.nn.decoder import PointerDecoder
 from gerank.nn.encoder import DeepSetEncoder
 from gerank.nn.features import FeatureEncoder
-from gerank.nn.hypernetwork import PolicyHypernetwork
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,11 @@ class GeneratorShape:
         embedding_width: Of each id feature.
         context_window: Slots that "recent" looks back in the local context.
         utilities: U, the number of preference weights.
-        controllable: Whether a hypernetwork makes the policy depend on the weights.
+        controllable: Whether the policy depends on the weights.
+        control: In which way, where it does.
+        weight_ranges: (smallest, largest) weight per utility, scaled to -1..1 for the control;
+            empty = weights are taken as they are.
+        calibrated: Dense candidate features with a monotone map.
     """
 
     width: int = 64
@@ -33,6 +37,9 @@ class GeneratorShape:
     context_window: int = 3
     utilities: int = 1
     controllable: bool = False
+    control: Control = Control.HYPERNETWORK
+    weight_ranges: tuple[tuple[float, float], ...] = ()
+    calibrated: tuple[str, ...] = ()
 
 
 class Encoded(NamedTuple):
@@ -63,20 +70,27 @@ class Generator(nn.Module):
     __constants__ = ("controllable", "context_window")
     flag_columns: Tensor
     group_columns: Tensor
+    weight_middle: Tensor
+    weight_reach: Tensor
 
     def __init__(self, schema: FeatureSchema, shape: GeneratorShape) -> None:
         super().__init__()
         flags, groups = len(schema.flags), len(schema.groups)
-        self.features = FeatureEncoder(schema, shape.embedding_width)
-        self.encoder = DeepSetEncoder(
-            self.features.candidate_width, self.features.user_width, shape.width
-        )
-        self.decoder = PointerDecoder(shape.width, shape.attention_width, flags, groups)
+        self.features = FeatureEncoder(schema, shape.embedding_width, shape.calibrated)
         self.controllable = shape.controllable
+        user_width = self.features.user_width
         if shape.controllable:
-            self.hypernetwork = PolicyHypernetwork(
-                shape.utilities, self.decoder.context + 3, shape.attention_width, shape.width
-            )
+            user_width += extra_user_width(shape.control, shape.utilities)
+        self.encoder = DeepSetEncoder(self.features.candidate_width, user_width, shape.width)
+        self.decoder = PointerDecoder(shape.width, shape.attention_width, flags, groups)
+        if shape.controllable:
+            rows = self.decoder.context + 3
+            sizes = (shape.utilities, rows, shape.attention_width, shape.width)
+            self.hypernetwork = new_control(shape.control, *sizes)
+        ranges = torch.tensor(shape.weight_ranges or ((-1.0, 1.0),) * shape.utilities)  # [U, 2]
+        self.register_buffer("weight_middle", ranges.mean(1))
+        reach = (ranges[:, 1] - ranges[:, 0]) / 2
+        self.register_buffer("weight_reach", torch.where(reach > 0, reach, 1.0))
         self.context_window = shape.context_window
         flag_columns = torch.tensor(schema.flag_columns, dtype=torch.int64)
         self.register_buffer("flag_columns", flag_columns, persistent=False)
@@ -96,12 +110,15 @@ class Generator(nn.Module):
         """Everything that is computed once per request; shapes as in `RerankBatch`."""
         users = self.features.users(user_dense, user_ids)
         vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask)
-        candidates, set_vector = self.encoder(vectors, users, candidate_mask)
         attention = self.decoder.attention.unsqueeze(0)
         if self.controllable:
-            attention_shift, set_shift = self.hypernetwork(weights)
-            attention = attention + attention_shift
-            set_vector = set_vector + set_shift
+            terms = self.hypernetwork((weights - self.weight_middle) / self.weight_reach)
+            users = torch.cat([users, terms.user], dim=-1)
+            candidates, set_vector = self.encoder(vectors, users, candidate_mask)
+            attention = attention + terms.attention
+            set_vector = set_vector + terms.set_vector
+        else:
+            candidates, set_vector = self.encoder(vectors, users, candidate_mask)
         return Encoded(
             candidates,
             set_vector,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from gerank.rl.shapes import check_axes, check_floating, check_shape
@@ -45,3 +46,29 @@ def weighted_terms(utilities: Tensor, weights: Tensor) -> Tensor:
     ends = utilities[:, 0] if utilities.dim() == 3 else utilities  # [B, U]
     check_shape("weighted_reward", "weights", weights, ends.shape)
     return utilities * (weights if utilities.dim() == 2 else weights[:, None])
+
+
+def utility_scales(utilities: Tensor) -> Tensor:
+    """s_i = sqrt(mean_e var_p U_i(e, p)): by how much the choice of a slate moves each utility.
+
+    Divided by its scale a utility has a deviation of 1 over the slates of one page, so that equal
+    weights mean equal pulls. Differences between pages do not count: an advantage compares slates
+    of one page.
+
+    Args:
+        utilities: [E, P, U]. Of P >= 2 slates on each of E pages.
+
+    Returns:
+        [U]. 1 where no slate differs from another on any page: there is nothing to scale.
+
+    Raises:
+        ValueError: Shapes, dtypes, or P < 2.
+    """
+    check_axes("utility_scales", "utilities", utilities, "EPU")
+    check_floating("utility_scales", "utilities", utilities)
+    if utilities.shape[1] < 2:
+        raise ValueError(f"utility_scales: needs P >= 2 slates per page, got {utilities.shape[1]}")
+    deviation = utilities.double().var(dim=1).mean(dim=0).sqrt()
+    # Below this a float32 utility has moved by rounding alone.
+    still = deviation <= 1e-6 * utilities.double().abs().amax(dim=(0, 1)).clamp(min=1e-6)
+    return torch.where(still, 1.0, deviation).to(utilities.dtype)

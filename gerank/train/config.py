@@ -9,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from gerank.nn.control import Control
+
 
 class ConfigError(ValueError):
     """A setting that is unknown, malformed or out of range."""
@@ -47,6 +49,21 @@ class Baseline(StrEnum):
 
     EXPOSED_PAGE = "exposed_page"
     LEAVE_ONE_OUT = "leave_one_out"
+    GREEDY_ROLLOUT = "greedy_rollout"
+
+
+class PolicyLoss(StrEnum):
+    """How an advantage becomes a gradient."""
+
+    REINFORCE = "reinforce"
+    PPO = "ppo"
+
+
+class Exploration(StrEnum):
+    """What is tried beside what looks best."""
+
+    SAMPLING = "sampling"
+    RANDOM_NETWORK = "random_network"
 
 
 @dataclass(frozen=True)
@@ -60,6 +77,8 @@ class DataConfig:
         validation_share: Share of people kept for choosing checkpoints.
         judge_share: Share of people kept for the held-out evaluator alone.
         seed: Of the split of people.
+        calibrated: Dense candidate features that are scores of an upstream model: each gets a
+            monotone map to the log-odds of a click, which `gerank calibrate` can refit.
     """
 
     log: Path
@@ -68,6 +87,7 @@ class DataConfig:
     validation_share: float = 0.1
     judge_share: float = 0.3
     seed: int = 0
+    calibrated: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _require("in 1..128", lambda slots: 1 <= slots <= 128, self, "slots")
@@ -126,11 +146,20 @@ class GeneratorConfig:
         epochs: Passes over the training pages.
         batch_size: Requests per step.
         slates_per_request: G, slates sampled per request and step.
-        baseline: `exposed_page` or `leave_one_out` (needs two slates per request or more).
+        baseline: `exposed_page`, `greedy_rollout` or `leave_one_out` (needs two slates per request
+            or more).
         learning_rate: Of Adam, decayed to a twentieth along a cosine.
         clip_norm: Largest norm of a step's gradient.
         entropy_bonus: Weight of the mean entropy per slot in the loss.
         temperature: Of the sampling in training.
+        control: How preference weights reach the policy, where a weight has a range:
+            `hypernetwork`, `linear` (the paper's affine one) or `input` (weights as features).
+        default_share: Share of training pages with the default weights; the others draw theirs.
+        policy_loss: `reinforce`, or `ppo` (clipped, several steps per roll-out).
+        ppo_epochs: Steps on one roll-out; of PPO alone.
+        ppo_clip: How far a probability ratio may move; of PPO alone.
+        exploration: `sampling` (by temperature), or `random_network` (a bonus for novel choices).
+        novelty_weight: Of the mean novelty bonus of a slate; of `random_network` alone.
     """
 
     width: int = 64
@@ -145,12 +174,21 @@ class GeneratorConfig:
     clip_norm: float = 1.0
     entropy_bonus: float = 0.0
     temperature: float = 1.0
+    control: Control = Control.HYPERNETWORK
+    default_share: float = 0.5
+    policy_loss: PolicyLoss = PolicyLoss.REINFORCE
+    ppo_epochs: int = 4
+    ppo_clip: float = 0.2
+    exploration: Exploration = Exploration.SAMPLING
+    novelty_weight: float = 0.1
 
     def __post_init__(self) -> None:
         _widths(self, "width", "attention_width", "embedding_width")
-        _at_least_one(self, "context_window", "epochs", "batch_size", "slates_per_request")
-        _positive(self, "learning_rate", "clip_norm")
-        _not_negative(self, "entropy_bonus")
+        counts = ("context_window", "epochs", "batch_size", "slates_per_request", "ppo_epochs")
+        _at_least_one(self, *counts)
+        _positive(self, "learning_rate", "clip_norm", "ppo_clip")
+        _not_negative(self, "entropy_bonus", "novelty_weight")
+        _require("in 0..1", lambda share: 0 <= share <= 1, self, "default_share")
         _require("in 0.001..1000", lambda t: 1e-3 <= t <= 1e3, self, "temperature")
         if self.baseline is Baseline.LEAVE_ONE_OUT:
             rule = f">= 2, which {self.baseline} needs"
@@ -159,17 +197,22 @@ class GeneratorConfig:
 
 @dataclass(frozen=True)
 class UtilityConfig:
-    """One utility of the reward: the range of its preference weight.
+    """One utility of the reward: what it is, and the range of its preference weight.
 
     Attributes:
         min: Smallest weight; each training page draws its own from the range.
         max: Largest weight.
         default: Weight where a request names none.
+        utility: Its kind, or a function of yours as `package.module:function`; empty = what its
+            name says. See `gerank.train.utilities`.
+        options: Of its kind, or keywords for the function.
     """
 
     min: float = 1.0
     max: float = 1.0
     default: float = 1.0
+    utility: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _require("finite", math.isfinite, self, "min", "max", "default")
@@ -185,7 +228,9 @@ class TrainConfig:
         data: Which pages are learned from.
         evaluator: The evaluator and its training.
         generator: The generator and its training.
-        reward: Utility name -> range of its weight. Names: see `gerank.train.reward`.
+        reward: Utility name -> what it is and the range of its weight.
+        normalise: Whether weights are of utilities divided by their spread over the slates of a
+            logged page, so that equal weights pull equally. With one utility nothing is divided.
         seed: Of initial parameters, batches and samples.
         threads: Threads of torch; 0 leaves torch's own choice.
     """
@@ -194,6 +239,7 @@ class TrainConfig:
     evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
+    normalise: bool = True
     seed: int = 0
     threads: int = 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import json
@@ -29,7 +30,7 @@ def read_config(path: Path) -> TrainConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not TOML: {error}") from None
     try:
-        config: TrainConfig = _build(TrainConfig, document, "")
+        config: TrainConfig = build_settings(TrainConfig, document, "")
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
     log = (path.parent / config.data.log).resolve()
@@ -48,7 +49,7 @@ def _write_table(table: dict[str, Any], name: str, lines: list[str]) -> None:
         lines += ["", f"[{name}]"]
     for key, value in table.items():
         if not isinstance(value, dict):
-            lines.append(f"{key} = {_literal(value)}")
+            lines.append(f"{_key(key)} = {_literal(value)}")
     for key, value in table.items():
         if isinstance(value, dict):
             _write_table(value, _dotted(name, _key(key)), lines)
@@ -61,11 +62,19 @@ def _key(key: str) -> str:
 def _literal(value: object) -> str:
     if isinstance(value, (str, Path)):
         return json.dumps(str(value), ensure_ascii=False)  # TOML's basic strings are JSON's
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_key(key)} = {_literal(v)}' for key, v in value.items())}}}"
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _build(kind: Any, table: object, where: str) -> Any:
-    """`table` as a dataclass `kind`; `where` is the dotted key it was found under."""
+def build_settings(kind: Any, table: object, where: str) -> Any:
+    """`table` as a dataclass `kind`; `where` is the dotted key it was found under.
+
+    Raises:
+        ConfigError: A key that is unknown or missing, or a value that does not fit.
+    """
     if not isinstance(table, dict):
         raise ConfigError(f"{where or 'file'}: {table!r} is not a table")
     hints = typing.get_type_hints(kind)
@@ -86,13 +95,14 @@ def _build(kind: Any, table: object, where: str) -> Any:
 
 
 def _value(kind: Any, value: object, where: str) -> Any:
+    if kind is Any:
+        return value
     if dataclasses.is_dataclass(kind):
-        return _build(kind, value, where)
-    if isinstance(kind, types.GenericAlias):  # dict[str, <dataclass>]
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where}: {value!r} is not a table")
-        element = typing.get_args(kind)[1]
-        return {key: _value(element, entry, _dotted(where, key)) for key, entry in value.items()}
+        return build_settings(kind, value, where)
+    if isinstance(kind, types.UnionType):
+        return _one_of(typing.get_args(kind), value, where)
+    if isinstance(kind, types.GenericAlias):
+        return _collection(kind, value, where)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         if not isinstance(value, str) or value not in list(kind):
             raise ConfigError(f"{where}: {value!r} is not one of {', '.join(kind)}")
@@ -104,6 +114,28 @@ def _value(kind: Any, value: object, where: str) -> Any:
     if type(value) is not kind:
         raise ConfigError(f"{where}: {value!r} is not of type {kind.__name__}")
     return value
+
+
+def _one_of(kinds: tuple[Any, ...], value: object, where: str) -> Any:
+    """`value` as the first of the kinds that it fits; None is the absence of a key."""
+    named = [kind for kind in kinds if kind is not types.NoneType]
+    for kind in named[:-1]:
+        with contextlib.suppress(ConfigError):
+            return _value(kind, value, where)
+    return _value(named[-1], value, where)
+
+
+def _collection(kind: types.GenericAlias, value: object, where: str) -> Any:
+    """`dict[str, kind]` from a table, `tuple[kind, ...]` from an array."""
+    arguments = typing.get_args(kind)
+    if typing.get_origin(kind) is dict:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{where}: {value!r} is not a table")
+        named = value.items()
+        return {key: _value(arguments[1], entry, _dotted(where, key)) for key, entry in named}
+    if not isinstance(value, list):
+        raise ConfigError(f"{where}: {value!r} is not an array")
+    return tuple(_value(arguments[0], e, f"{where}[{n}]") for n, e in enumerate(value))
 
 
 def _dotted(where: str, key: str) -> str:

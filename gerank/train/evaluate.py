@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from gerank.data.simulator import SimulatorTruth
 from gerank.metrics.auc import auc, grouped_auc
 from gerank.metrics.better import better_percentage
 from gerank.metrics.calibration import expected_calibration_error
+from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.judges import PageJudge, true_clicks
 from gerank.train.logged_clicks import clicks_table, ndcg_table, page_values
 from gerank.train.orders import exposed_slates, generated_slates, score_slates
@@ -35,30 +37,47 @@ class Evaluation:
     slates: Tensor
 
 
-def evaluate(folder: RunFolder, log: ExposureLog, truth: SimulatorTruth | None) -> Evaluation:
+def evaluate(
+    folder: RunFolder,
+    log: ExposureLog,
+    truth: SimulatorTruth | None,
+    named: Mapping[str, float] | None = None,
+) -> Evaluation:
     """Judges a run on the pages of `log`, which should be of people it was not trained on.
 
     Args:
         folder: The run.
         log: Pages with the schema of the run.
         truth: Of the same pages, row by row, where they are simulated.
+        named: Utility -> preference weight; the default where not named.
 
     Raises:
-        RunError: The log is empty, its schema is not the run's, or the truth is of other pages.
+        RunError: The log is empty, its schema is not the run's, the truth is of other pages, or a
+            weight is of no utility or outside of its range.
     """
     if truth is not None and not np.array_equal(truth.page_ids, log.page_ids):
         raise RunError(f"the truth is of {len(truth)} other pages than the log's {len(log)}")
-    slates = compared_slates(folder, log)
-    weights = default_weights(folder)
+    asked = weights_of(folder, named or {})
+    slates = compared_slates(folder, log, asked)
+    weights = asked / folder.scales
     judges = _judges(folder, log)
     tables = [_evaluator_table(judges, log, slates["logged"])] if judges else []
     tables.append(_slate_table(slates, judges, truth, weights, log))
+    if judges and len(weights) > 1:
+        tables.append(_utility_table(slates, judges, list(folder.config.reward)))
     tables += _logged_click_tables(slates, judges, log)
     return Evaluation(tables, slates["generator"])
 
 
-def compared_slates(folder: RunFolder, log: ExposureLog) -> dict[str, Tensor]:
+def compared_slates(
+    folder: RunFolder, log: ExposureLog, weights: Tensor | None = None
+) -> dict[str, Tensor]:
     """Slates [E, N] of every page by name: logged, sort by score (if configured), generator.
+
+    Args:
+        folder: The run.
+        log: The pages.
+        weights: [U] of the generator; None = the defaults.
 
     Raises:
         RunError: The log is empty, or its schema is not the run's.
@@ -70,15 +89,31 @@ def compared_slates(folder: RunFolder, log: ExposureLog) -> dict[str, Tensor]:
     slates = {"logged": exposed_slates(log, data.slots)}
     if data.score:
         slates["sort by score"] = score_slates(log, data.score, data.slots)
-    slates["generator"] = generated_slates(
-        folder.load_generator(), log, data.slots, default_weights(folder)
-    )
+    asked = default_weights(folder) if weights is None else weights
+    slates["generator"] = generated_slates(folder.load_generator(), log, data.slots, asked)
     return slates
 
 
 def default_weights(folder: RunFolder) -> Tensor:
     """[U] the preference weights of a request that names none."""
     return torch.tensor([utility.default for utility in folder.config.reward.values()])
+
+
+def weights_of(folder: RunFolder, named: Mapping[str, float]) -> Tensor:
+    """[U] the preference weights of a request that names some.
+
+    Raises:
+        RunError: A name is no utility of the run, or its weight is outside of its range.
+    """
+    weights, ranges = default_weights(folder), folder.config.reward
+    for name, weight in named.items():
+        if name not in ranges:
+            raise RunError(f"weight {name!r}: no such utility; the run has {', '.join(ranges)}")
+        low, high = ranges[name].min, ranges[name].max
+        if not low <= weight <= high:
+            raise RunError(f"weight {name!r}: {weight} is outside [{low}, {high}]")
+        weights[list(ranges).index(name)] = weight
+    return weights
 
 
 def _check_schema(folder: RunFolder, log: ExposureLog) -> None:
@@ -105,9 +140,9 @@ def _features(schema: FeatureSchema) -> list[tuple[object, ...]]:
 
 def _judges(folder: RunFolder, log: ExposureLog) -> dict[str, PageJudge]:
     names = {"evaluator": "training evaluator", "judge": "held-out evaluator"}
-    utilities = list(folder.config.reward)
+    reward = folder.config.reward
     return {
-        title: PageJudge(folder.load_evaluator(stage), log, utilities)
+        title: PageJudge(EvaluatorFeedback(folder.load_evaluator(stage)), log, reward)
         for stage, title in names.items()
         if folder.checkpoint(stage, "best").exists()
     }
@@ -166,6 +201,17 @@ def _slate_table(
             rows.append((title, name, mean, share))
     columns = ("judge", "slates", "reward per page", "better, %")
     return Table("Slates by their judges", columns, tuple(rows))
+
+
+def _utility_table(
+    slates: dict[str, Tensor], judges: dict[str, PageJudge], names: list[str]
+) -> Table:
+    """Mean of every utility, in its own unit."""
+    rows: list[tuple[str | float | None, ...]] = []
+    for title, judge in judges.items():
+        for policy, order in slates.items():
+            rows.append((title, policy, *judge.utilities(order).double().mean(0).tolist()))
+    return Table("Utilities per page", ("judge", "slates", *names), tuple(rows))
 
 
 def _logged_click_tables(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -76,6 +77,13 @@ class EvaluatorStage:
         if clicked.any() and not clicked.all() and math.isfinite(loss):
             figures = {"page_auc": auc(clicked, torch.cat(scores).numpy())} | figures
         return -loss, figures
+
+    def more_state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """Nothing to load."""
 
 
 def padded_clicks(

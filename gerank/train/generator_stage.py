@@ -1,22 +1,24 @@
-"""Stage two: the generator learns by REINFORCE to beat the page that was really shown."""
+"""Stage two: the generator learns by policy gradients to beat what it is compared with."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, RerankBatch
 from gerank.data.exposure_log import ExposureLog
-from gerank.nn.generator import Generator
-from gerank.rl.advantages import exposed_page, leave_one_out
-from gerank.rl.policy_losses import reinforce
+from gerank.nn.generator import Encoded, Generator
+from gerank.nn.random_network import RandomNetworks
 from gerank.rl.rewards import weighted_reward
-from gerank.train.config import Baseline, GeneratorConfig, UtilityConfig
+from gerank.train.config import Baseline, Exploration, GeneratorConfig, UtilityConfig
+from gerank.train.exploration import Explorer, PlainSampling, RandomNetworkDistillation
 from gerank.train.pages import as_requests, row_batches
+from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
 from gerank.train.reward import Reward
 from gerank.train.stage import Metrics
 
@@ -24,7 +26,7 @@ _SEEDS_PER_EPOCH = 2**32
 
 
 class GeneratorStage:
-    """REINFORCE over logged candidate sets; preference weights drawn anew for every page."""
+    """Policy gradients over logged candidate sets; preference weights drawn for every page."""
 
     name = "generator"
 
@@ -39,7 +41,9 @@ class GeneratorStage:
         utilities: dict[str, UtilityConfig],
         slots: int,
         seed: int,
+        scales: Tensor | None = None,
     ) -> None:
+        """`scales` [U]: what utilities are divided by before they are weighed; None = 1."""
         self.model = generator
         self.epochs = config.epochs
         self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
@@ -50,7 +54,10 @@ class GeneratorStage:
         self._reward, self._log, self._config = reward, log, config
         self._train, self._validation = train, validation
         self._ranges = torch.tensor([[u.min, u.max, u.default] for u in utilities.values()])
+        self._scales = torch.ones(len(utilities)) if scales is None else scales
         self._slots, self._seed = slots, seed
+        self._policy_step = PolicyStep(generator, self.optimizer, config)
+        self._explorer = self._new_explorer()
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """One pass over the training pages."""
@@ -79,32 +86,33 @@ class GeneratorStage:
         slates = self.model.rollout(encoded, batch, config.slates_per_request)
         reward = self._rewards(rows, exposures, slates, weights)
         exposed = self._rewards(rows, exposures, exposures.slates.unsqueeze(1), weights)
-        if config.baseline is Baseline.EXPOSED_PAGE:
-            advantage = exposed_page(reward, exposed.squeeze(1))
-        else:
-            advantage = leave_one_out(reward)
-        log_prob, entropy = self.model.slate_log_prob(encoded, batch, slates)
-        mean_entropy = entropy.mean()
-        loss = reinforce(log_prob, advantage, slates >= 0) - config.entropy_bonus * mean_entropy
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
-        self.optimizer.step()
+        reference = exposed.squeeze(1)
+        if config.baseline is Baseline.GREEDY_ROLLOUT:
+            reference = self._rewards(rows, exposures, self._greedy(encoded, batch), weights)[:, 0]
+        explored = reward + self._explorer.bonus(exposures, slates)
+        advantage = advantage_of(config.baseline, explored, reference)
+        figures = self._policy_step(Rollout(batch, encoded, slates, advantage))
         self.schedule.step()
         return {
             "reward": reward.mean().item(),
             "exposed_reward": exposed.mean().item(),
-            "entropy": mean_entropy.item(),
-            "gradient_norm": norm.item(),
-        }
+        } | figures
+
+    def _greedy(self, encoded: Encoded, batch: RerankBatch) -> Tensor:
+        """[B, 1, N] the policy's own best slates."""
+        return self.model.rollout(encoded, batch._replace(greedy=~batch.greedy), 1)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
-        """Mean reward of greedy slates on validation pages, and how often they beat the page."""
+        """Mean reward of greedy slates on validation pages, and how often they beat the page.
+
+        Weights are drawn as in training, alike at every call.
+        """
+        draw = torch.Generator().manual_seed(self._seed)
         generated, exposed = [], []
         for rows in row_batches(self._validation, 1024):
             pages = self._log.batch(rows, self._slots)
-            weights = self._ranges[:, 2].expand(len(rows), -1)
+            weights = self._draw_weights(len(rows), draw)
             slates = self.model(
                 *as_requests(pages, weights, self._log.schema, slots=self._slots)
             ).slates
@@ -117,16 +125,40 @@ class GeneratorStage:
         better = (gain > 0).float().mean().item()
         return score, {"better": better, "gain": gain.mean().item()}
 
+    def more_state(self) -> dict[str, Any]:
+        """Of the exploration."""
+        return self._explorer.state_dict()
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `more_state`."""
+        self._explorer.load_state_dict(state)
+
+    def _new_explorer(self) -> Explorer:
+        if self._config.exploration is Exploration.SAMPLING:
+            return PlainSampling()
+        networks = RandomNetworks(self._log.schema, self._slots)
+        fitted = self.model.features  # maps and scales never learn, so both may hold the same
+        networks.features.calibration = fitted.calibration
+        networks.features.user_scale = fitted.user_scale
+        networks.features.candidate_scale = fitted.candidate_scale
+        return RandomNetworkDistillation(networks, self._config.novelty_weight)
+
     def _rewards(
         self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor, weights: Tensor
     ) -> Tensor:
-        return weighted_reward(self._reward(rows, exposures, slates), weights)  # [B, G]
+        """[B, G] R_w: sum_i w_i U_i / scale_i."""
+        return weighted_reward(self._reward(rows, exposures, slates), weights / self._scales)
 
     def _draw_weights(self, requests: int, draw: torch.Generator) -> Tensor:
-        """[B, U]: half the pages have the default weights, half draw theirs from the ranges."""
+        """[B, U]: a share of the pages has the default weights, the others draw from the ranges.
+
+        By the arcsine law, which draws the ends of a range more often than its middle: there, with
+        one weight all and the others nothing, policies differ most.
+        """
         low, high, default = self._ranges.unbind(1)
-        drawn = low + (high - low) * torch.rand(requests, len(low), generator=draw)
-        keep_default = torch.rand(requests, 1, generator=draw) < 0.5
+        place = (1 - torch.cos(math.pi * torch.rand(requests, len(low), generator=draw))) / 2
+        drawn = low + (high - low) * place
+        keep_default = torch.rand(requests, 1, generator=draw) < self._config.default_share
         return torch.where(keep_default, default, drawn)
 
 

@@ -2,41 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorTruth
-from gerank.nn.evaluator import Evaluator
 from gerank.rl.rewards import weighted_reward
+from gerank.train.config import UtilityConfig
+from gerank.train.feedback import Feedback
 from gerank.train.pages import row_batches
-from gerank.train.reward import EvaluatorReward
+from gerank.train.reward import UtilityReward
 
 _PAGES_AT_ONCE = 512
 
 
 class PageJudge:
-    """An evaluator as a judge of whole logs."""
+    """Predicted feedback as a judge of whole logs.
 
-    def __init__(self, evaluator: Evaluator, log: ExposureLog, utilities: list[str]) -> None:
-        self._reward = EvaluatorReward(evaluator, log.schema, utilities)
+    A utility over the batch sees 512 pages at a time, in the order of the log.
+    """
+
+    def __init__(
+        self, feedback: Feedback, log: ExposureLog, reward: Mapping[str, UtilityConfig]
+    ) -> None:
+        self._reward = UtilityReward(feedback, log.schema, reward)
         self._log = log
+
+    def utilities(self, slates: Tensor) -> Tensor:
+        """[E, U] of one slate per page: slates [E, N]."""
+        parts = []
+        for rows in row_batches(np.arange(len(self._log)), _PAGES_AT_ONCE):
+            utilities = self._reward(rows, self._log.batch(rows), slates[rows].unsqueeze(1))
+            parts.append(utilities.squeeze(1))
+        return torch.cat(parts)
 
     def rewards(self, slates: Tensor, weights: Tensor) -> Tensor:
         """R_w [E] of one slate per page: slates [E, N], weights [U]."""
-        parts = []
-        for rows in row_batches(np.arange(len(self._log)), _PAGES_AT_ONCE):
-            pages = self._log.batch(rows)
-            utilities = self._reward(rows, pages, slates[rows].unsqueeze(1))
-            parts.append(weighted_reward(utilities, weights.expand(len(rows), -1)).squeeze(1))
-        return torch.cat(parts)
+        return weighted_reward(self.utilities(slates), weights.expand(len(slates), -1))
 
     def feedback(self, slates: Tensor) -> tuple[Tensor, Tensor]:
         """Probabilities of any click [E] and of a click per slot [E, N] of slates [E, N]."""
         pages_clicked, slots_clicked = [], []
         for rows in row_batches(np.arange(len(self._log)), _PAGES_AT_ONCE):
-            judged = self._reward.judge(self._log.batch(rows), slates[rows].unsqueeze(1))
+            judged = self._reward.judge(rows, self._log.batch(rows), slates[rows].unsqueeze(1))
             pages_clicked.append(judged.page_click.squeeze(1))
             slots_clicked.append(judged.slot_click.squeeze(1))
         return torch.cat(pages_clicked), torch.cat(slots_clicked)

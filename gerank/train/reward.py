@@ -1,8 +1,9 @@
-"""What a slate is worth: named utilities, weighted."""
+"""What a slate is worth: named utilities, and how far each of them can be moved."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -10,26 +11,15 @@ import torch
 from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
+from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import FeatureSchema
-from gerank.nn.evaluator import Evaluator
-from gerank.rl import utilities
-from gerank.train.config import ConfigError
+from gerank.rl.rewards import utility_scales
+from gerank.train.config import UtilityConfig
+from gerank.train.feedback import Feedback
+from gerank.train.judged import JudgedSlates
+from gerank.train.utilities import build_utilities
 
-
-class JudgedSlates(NamedTuple):
-    """Slates and what the evaluator expects of them: the input of every utility.
-
-    Attributes:
-        slot_mask: [B, G, N] bool. True = filled.
-        groups: [B, G, N, K] int64. Group of each key per slot; -1 behind the end.
-        slot_click: [B, G, N] float. Click probability per slot, 0 behind the end.
-        page_click: [B, G] float. Probability of any click.
-    """
-
-    slot_mask: Tensor
-    groups: Tensor
-    slot_click: Tensor
-    page_click: Tensor
+_STATISTICS_PAGES, _STATISTICS_SLATES = 1024, 4
 
 
 class Reward(Protocol):
@@ -40,64 +30,80 @@ class Reward(Protocol):
         ...
 
 
-class EvaluatorReward:
-    """Utilities by name, predicted feedback taken from a frozen evaluator.
+class UtilityReward:
+    """The utilities of a configuration; generated and exposed pages are scored alike."""
 
-    Names: `clicks` (expected clicks on the page), `page_click` (probability of any click), and
-    `<group>_diversity` for each group key of the schema (share of slots whose group is new to the
-    page).
-    """
+    def __init__(
+        self, feedback: Feedback, schema: FeatureSchema, reward: Mapping[str, UtilityConfig]
+    ) -> None:
+        """Raises ConfigError for a utility that does not fit the schema."""
+        self.feedback = feedback
+        self.schema = schema
+        self.functions = build_utilities(reward, schema)
 
-    def __init__(self, evaluator: Evaluator, schema: FeatureSchema, names: Sequence[str]) -> None:
-        """Raises ConfigError for a name that is none of the above."""
-        self.evaluator = evaluator.eval().requires_grad_(False)
-        self.group_columns = list(schema.group_columns)
-        self.functions = [_utility(name, schema) for name in names]
+    def __call__(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
+        """Utilities [B, G, U] of slates [B, G, N]; see `Reward`.
+
+        Raises:
+            UtilityError: A user's function answers something else than a utility.
+        """
+        return self._utilities(self.judge(rows, exposures, slates))
 
     @torch.no_grad()
-    def __call__(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
-        """Utilities [B, G, U] of slates [B, G, N]."""
-        judged = self.judge(exposures, slates)
+    def judge(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> JudgedSlates:
+        """What users are expected to do with slates [B, G, N]."""
+        slot_click, page_click = self.feedback(rows, exposures, slates)
+        return JudgedSlates(self.schema, exposures, slates, slot_click, page_click)
+
+    def ungated(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
+        """As a call, but with all gates over the batch open: for statistics."""
+        return self._utilities(replace(self.judge(rows, exposures, slates), gated=False))
+
+    @torch.no_grad()
+    def _utilities(self, judged: JudgedSlates) -> Tensor:
         return torch.stack([function(judged) for function in self.functions], dim=-1)
 
-    @torch.no_grad()
-    def judge(self, exposures: ExposureBatch, slates: Tensor) -> JudgedSlates:
-        """What the evaluator expects of slates [B, G, N]."""
-        requests, group, slots = slates.shape
-        logits = self.evaluator(self.evaluator.items(*exposures[:5]), slates)
-        mask = slates >= 0
-        click = logits.slot_click.sigmoid().view(requests, group, -1)[..., :slots]
-        return JudgedSlates(
-            slot_mask=mask,
-            groups=slate_groups(exposures, slates, self.group_columns),
-            slot_click=click * mask,
-            page_click=logits.page_click.sigmoid().view(requests, group),
-        )
+
+class RewardStatistics(NamedTuple):
+    """Of the utilities on logged pages.
+
+    Attributes:
+        exposed: [U]. Mean over the pages that were shown.
+        scale: [U]. Deviation over slates of one page, see `gerank.rl.rewards.utility_scales`.
+    """
+
+    exposed: Tensor
+    scale: Tensor
 
 
-def check_utilities(names: Sequence[str], schema: FeatureSchema) -> None:
-    """Raises ConfigError for a name that `EvaluatorReward` does not know."""
-    for name in names:
-        _utility(name, schema)
+def reward_statistics(
+    reward: UtilityReward, log: ExposureLog, rows: np.ndarray, slots: int, seed: int
+) -> RewardStatistics:
+    """Looks at the exposed slate and at random ones of up to 1,024 logged pages.
+
+    Args:
+        reward: Its utilities are looked at with open gates.
+        log: The pages.
+        rows: Which of them may be drawn.
+        slots: N.
+        seed: Of pages and slates.
+    """
+    rng = np.random.default_rng(seed)
+    some = rng.permutation(rows)[:_STATISTICS_PAGES]
+    pages = log.batch(some, slots)
+    real = pages.candidate_mask
+    # A permutation of the real candidates: noise sorted, padding behind.
+    noise = torch.from_numpy(rng.random((len(some), _STATISTICS_SLATES, real.size(1))))
+    order = noise.masked_fill(~real.unsqueeze(1), 2.0).argsort(dim=-1)
+    order = order.masked_fill(torch.arange(real.size(1)) >= real.sum(1).view(-1, 1, 1), -1)[
+        ..., :slots
+    ]
+    width = max(order.size(-1), pages.slates.size(1))
+    shown = _wide(pages.slates, width).unsqueeze(1)
+    utilities = reward.ungated(some, pages, torch.cat([shown, _wide(order, width)], dim=1))
+    return RewardStatistics(utilities[:, 0].mean(0), utility_scales(utilities))
 
 
-def slate_groups(exposures: ExposureBatch, slates: Tensor, columns: list[int]) -> Tensor:
-    """[B, G, N] slates -> [B, G, N, K] groups of the id columns `columns`, -1 where empty."""
-    groups = exposures.candidate_ids[:, :, columns]  # [B, M, K]
-    requests, count, slots = slates.shape
-    index = slates.clamp(min=0).view(requests, count * slots, 1).expand(-1, -1, len(columns))
-    chosen = groups.gather(1, index).view(requests, count, slots, len(columns))
-    return torch.where((slates >= 0).unsqueeze(-1), chosen, torch.full_like(chosen, -1))
-
-
-def _utility(name: str, schema: FeatureSchema) -> Callable[[JudgedSlates], Tensor]:
-    if name == "clicks":
-        return lambda judged: judged.slot_click.sum(-1)
-    if name == "page_click":
-        return lambda judged: judged.page_click
-    group = name.removesuffix("_diversity")
-    if name != group and group in schema.groups:
-        key = schema.groups.index(group)
-        return lambda judged: utilities.diversity(judged.groups[..., key], judged.slot_mask, None)
-    known = ["clicks", "page_click", *(f"{group}_diversity" for group in schema.groups)]
-    raise ConfigError(f"reward.{name}: no such utility; known: {', '.join(known)}")
+def _wide(slates: Tensor, slots: int) -> Tensor:
+    """[..., N'] -> [..., N], padded with -1."""
+    return torch.nn.functional.pad(slates, (0, slots - slates.size(-1)), value=-1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.schema import FeatureSchema
@@ -16,6 +16,7 @@ from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.generator import Generator, GeneratorShape
 from gerank.train.config import EvaluatorConfig, TrainConfig
 from gerank.train.config_toml import read_config, to_toml
+from gerank.train.reward import RewardStatistics
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -74,6 +75,31 @@ class RunFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is not the folder of a training run: {error}") from None
 
+    def write_statistics(self, statistics: RewardStatistics) -> None:
+        """Keeps what weights are relative to, in run.json."""
+        path = self.path / "run.json"
+        document = json.loads(path.read_text(encoding="utf-8"))
+        columns = zip(self.config.reward, *(part.tolist() for part in statistics), strict=True)
+        document["utilities"] = {
+            name: {"exposed_mean": mean, "scale": scale} for name, mean, scale in columns
+        }
+        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def utility_statistics(self) -> dict[str, dict[str, float]]:
+        """Utility name -> `exposed_mean` and `scale`; empty where none were taken."""
+        document = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        statistics: dict[str, dict[str, float]] = document.get("utilities", {})
+        return statistics
+
+    @property
+    def scales(self) -> Tensor:
+        """[U] what each utility is divided by; 1 where no statistics were taken."""
+        statistics = self.utility_statistics
+        return torch.tensor(
+            [statistics.get(name, {}).get("scale", 1.0) for name in self.config.reward]
+        )
+
     @property
     def contract(self) -> RequestContract:
         """What requests to this run's generator must satisfy."""
@@ -96,6 +122,7 @@ class RunFolder:
             config.embedding_width,
             config.heads,
             config.dropout,
+            self.config.data.calibrated,
         )
         return Evaluator(self.schema, shape)
 
@@ -110,6 +137,9 @@ class RunFolder:
             config.context_window,
             utilities=len(reward),
             controllable=any(utility.min < utility.max for utility in reward),
+            control=config.control,
+            weight_ranges=tuple((utility.min, utility.max) for utility in reward),
+            calibrated=self.config.data.calibrated,
         )
         return Generator(self.schema, shape)
 

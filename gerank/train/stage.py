@@ -7,7 +7,7 @@ import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from rich.console import Console
@@ -59,6 +59,14 @@ class Stage(Protocol):
 
     def validate(self) -> tuple[float, Metrics]:
         """Judges the model on validation pages: the score to maximise, and figures to log."""
+        ...
+
+    def more_state(self) -> dict[str, Any]:
+        """What a checkpoint must hold beside model, optimizer and schedule."""
+        ...
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `more_state`."""
         ...
 
 
@@ -138,6 +146,7 @@ def _state(stage: Stage, epoch: int, best_score: float) -> dict[str, object]:
         "model": stage.model.state_dict(),
         "optimizer": stage.optimizer.state_dict(),
         "schedule": stage.schedule.state_dict(),
+        "more": stage.more_state(),
         "rng": torch.get_rng_state(),
         "epoch": epoch,
         "best_score": best_score,
@@ -149,6 +158,7 @@ def _resume(stage: Stage, last: Path) -> tuple[int, float]:
     stage.model.load_state_dict(state["model"])
     stage.optimizer.load_state_dict(state["optimizer"])
     stage.schedule.load_state_dict(state["schedule"])
+    stage.load_more_state(state["more"])
     torch.set_rng_state(state["rng"])
     return state["epoch"] + 1, state["best_score"]
 

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.features import FeatureEncoder
+from gerank.train.calibrate import fit_calibration
 from gerank.train.config import ConfigError, TrainConfig
 from gerank.train.evaluator_stage import EvaluatorStage
+from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.pages import PageSplit, split_by_person
-from gerank.train.reward import EvaluatorReward, Reward, check_utilities
+from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunFolder
 from gerank.train.stage import MetricsLog, run_stage
+from gerank.train.utilities import build_utilities
 
 _LARGEST_SET, _MOST_GROUPS, _MOST_FLAGS = 512, 8, 16  # what the decode ops take
 
@@ -31,7 +34,7 @@ def train(
         out: Folder of the run.
         resume: Go on from the last checkpoints in `out`.
         reward: Scores slates in place of the learned evaluator, which is then not trained: for
-            experiments in which the truth is known.
+            experiments in which the truth is known. Its utilities are not normalised.
 
     Raises:
         ConfigError: A setting does not fit the log.
@@ -44,20 +47,34 @@ def train(
     split = split_by_person(log, config.data)
     _check(config, log, split)
     if reward is None:
-        check_utilities(list(config.reward), log.schema)
+        build_utilities(config.reward, log.schema)
     folder.create(resume)
     metrics = MetricsLog(out)
     try:
+        scales = torch.ones(len(config.reward))
         if reward is None:
             for name, rows, seed in (("evaluator", split.train, 0), ("judge", split.judge, 1)):
                 if len(rows):
                     _train_evaluator(folder, name, log, rows, split, metrics, resume, seed)
-            evaluator = folder.load_evaluator("evaluator")
-            reward = EvaluatorReward(evaluator, log.schema, list(config.reward))
-        _train_generator(folder, reward, log, split, metrics, resume)
+            feedback = EvaluatorFeedback(folder.load_evaluator("evaluator"))
+            reward = UtilityReward(feedback, log.schema, config.reward)
+            scales = _utility_scales(folder, reward, log, split)
+        _train_generator(folder, reward, scales, log, split, metrics, resume)
     finally:
         metrics.close()
     return folder
+
+
+def _utility_scales(
+    folder: RunFolder, reward: UtilityReward, log: ExposureLog, split: PageSplit
+) -> Tensor:
+    """[U] what the utilities are divided by; kept in the run."""
+    config = folder.config
+    statistics = reward_statistics(reward, log, split.train, config.data.slots, config.seed)
+    if not config.normalise or len(config.reward) == 1:
+        statistics = statistics._replace(scale=torch.ones(len(config.reward)))
+    folder.write_statistics(statistics)
+    return statistics.scale
 
 
 def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
@@ -74,11 +91,12 @@ def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
         if count > limit:
             raise ConfigError(f"data.log: {count} {what}, not at most {limit}")
     scores = [feature.name for feature in log.schema.candidate_dense]
-    if config.data.score and config.data.score not in scores:
-        raise ConfigError(
-            f"data.score: {config.data.score!r} is not a dense feature of the candidates: "
-            f"{', '.join(scores)}"
-        )
+    named = [("data.score", config.data.score)] if config.data.score else []
+    for key, name in [*named, *(("data.calibrated", name) for name in config.data.calibrated)]:
+        if name not in scores:
+            raise ConfigError(
+                f"{key}: {name!r} is not a dense feature of the candidates: {', '.join(scores)}"
+            )
 
 
 def _train_evaluator(
@@ -94,7 +112,7 @@ def _train_evaluator(
     config = folder.config
     torch.manual_seed(2 * config.seed + seed)
     evaluator = folder.new_evaluator()
-    fit_scales(evaluator.features, log, rows)
+    fit_features(evaluator.features, config.data.calibrated, log, rows)
     stage = EvaluatorStage(
         name,
         evaluator,
@@ -111,6 +129,7 @@ def _train_evaluator(
 def _train_generator(
     folder: RunFolder,
     reward: Reward,
+    scales: Tensor,
     log: ExposureLog,
     split: PageSplit,
     metrics: MetricsLog,
@@ -119,7 +138,7 @@ def _train_generator(
     config = folder.config
     torch.manual_seed(config.seed)
     generator = folder.new_generator()
-    fit_scales(generator.features, log, split.train)
+    fit_features(generator.features, config.data.calibrated, log, split.train)
     stage = GeneratorStage(
         generator,
         reward,
@@ -130,16 +149,20 @@ def _train_generator(
         config.reward,
         config.data.slots,
         config.seed,
+        scales,
     )
     run_stage(stage, folder, metrics, resume)
 
 
-def fit_scales(features: FeatureEncoder, log: ExposureLog, rows: np.ndarray) -> None:
-    """Takes the mean and deviation of dense features from the pages `rows` of `log`."""
+def fit_features(
+    features: FeatureEncoder, calibrated: tuple[str, ...], log: ExposureLog, rows: np.ndarray
+) -> None:
+    """Takes maps of scores, then mean and deviation of dense features, from the pages `rows`."""
+    fit_calibration(features.calibration, calibrated, log, rows)
     pages = log.batch(rows)
-    real = pages.candidate_dense[pages.candidate_mask]
     features.user_scale.fit(pages.user_dense)
-    features.candidate_scale.fit(real)
+    dense = features.calibration(pages.candidate_dense)
+    features.candidate_scale.fit(dense[pages.candidate_mask])
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -83,6 +83,7 @@ def test_evaluate_as_json_holds_the_printed_figures(journey: Journey) -> None:
     assert [table["title"] for table in tables] == [
         "Evaluators on logged pages",
         "Slates by their judges",
+        "Utilities per page",
     ]
     for table in tables:
         assert all(len(row) == len(table["columns"]) for row in table["rows"])

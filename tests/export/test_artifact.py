@@ -30,6 +30,16 @@ def test_what_is_written_is_what_is_loaded(written: Written) -> None:
     assert loaded.model_version == returned.model_version
 
 
+def test_utilities_keep_the_order_of_their_columns(tmp_path: Path) -> None:
+    named = dict(zip(("zeal", "clicks"), CONTRACT.weights.values(), strict=True))
+    contract = dataclasses.replace(CONTRACT, weights=named)
+    path = tmp_path / "model.gerank"
+    generator = random_generator(0, controllable=True)
+    write_artifact(generator, contract, path, name="test", training=FACTS)
+    assert list(load_artifact(path).contract.weights) == ["zeal", "clicks"]
+    assert list(gerank.load(path).contract.weights) == ["zeal", "clicks"]
+
+
 @pytest.mark.parametrize("requests", [1, 40])
 def test_an_artifact_answers_as_the_eager_generator_to_the_bit(
     written: Written, generator: Generator, seed: int, requests: int

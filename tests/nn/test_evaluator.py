@@ -89,7 +89,7 @@ def test_the_order_of_candidates_does_not_matter(seed: int) -> None:
 
 
 def test_the_order_of_slots_matters_to_every_head(seed: int) -> None:
-    evaluator, batch = random_evaluator(seed), random_batch(seed)
+    evaluator, batch = random_evaluator(seed), random_batch(seed, requests=100)
     slates = random_slates(batch, seed)
     full = (slates >= 0).all(-1).squeeze(1)
     upside_down = slates.flip(-1)

@@ -8,6 +8,7 @@ import torch
 from gerank.data.batch import RerankBatch, Slates
 from gerank.data.schema import hash_id
 from gerank.export.artifact import script
+from gerank.nn.control import Control
 from gerank.nn.generator import Generator
 from gerank.rl.policy_losses import reinforce
 from tests.data.request_cases import CONTRACT
@@ -143,6 +144,58 @@ def test_a_controllable_generator_starts_deaf_to_the_weights(seed: int) -> None:
     batch = random_batch(seed)
     other = batch._replace(weights=batch.weights + 1.0)
     assert all(map(torch.equal, answer(fresh, batch), answer(fresh, other)))
+
+
+@pytest.mark.parametrize("control", list(Control))
+def test_every_control_heeds_weights_and_scripts_to_the_bit(seed: int, control: Control) -> None:
+    shape = replace(SHAPE, controllable=True, control=control, weight_ranges=((0, 2), (0.1, 0.7)))
+    torch.manual_seed(seed)
+    generator = Generator(CONTRACT.schema, shape).eval()
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    batch = sampled(random_batch(seed))
+    eager, scripted = answer(generator, batch), Slates(*script(generator)(*batch))
+    assert all(map(torch.equal, eager, scripted))
+    other = answer(generator, batch._replace(weights=batch.weights + 1.0))
+    assert not torch.equal(eager.log_prob, other.log_prob)
+
+
+@pytest.mark.parametrize("control", list(Control))
+def test_gradients_reach_every_parameter_of_every_control(seed: int, control: Control) -> None:
+    shape = replace(SHAPE, controllable=True, control=control)
+    torch.manual_seed(seed)
+    generator = Generator(CONTRACT.schema, shape)
+    with torch.no_grad():
+        for parameter in generator.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    batch = sampled(random_batch(seed, requests=40))
+    encoded = generator.encode_batch(batch)
+    slates = generator.rollout(encoded, batch, 2)
+    log_prob, _ = generator.slate_log_prob(encoded, batch, slates)
+    advantage = torch.randn(slates.shape[:2], generator=torch.Generator().manual_seed(seed))
+    reinforce(log_prob, advantage, slates >= 0).backward()
+    assert without_gradient(generator) == []
+
+
+def test_weights_reach_the_control_scaled_to_their_ranges(seed: int) -> None:
+    torch.manual_seed(seed)
+    ranges = ((0.0, 10.0), (5.0, 5.0))
+    wide = Generator(CONTRACT.schema, replace(SHAPE, controllable=True, weight_ranges=ranges))
+    plain = Generator(CONTRACT.schema, replace(SHAPE, controllable=True))
+    for model in (wide, plain):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.copy_(0.3 * torch.randn_like(parameter))
+    batch = random_batch(seed)
+    ends = torch.tensor([[0.0, 5.0], [10.0, 5.0]]).repeat(len(batch.slots) // 2, 1)
+    scaled = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]).repeat(len(batch.slots) // 2, 1)
+    left, right = (
+        answer(model.eval(), batch._replace(weights=weights))
+        for model, weights in ((wide, ends), (plain, scaled))
+    )
+    assert all(map(torch.equal, left, right))
 
 
 def test_one_requests_weights_do_not_reach_another_request(seed: int) -> None:

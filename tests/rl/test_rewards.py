@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gerank.rl import weighted_reward, weighted_terms
+from gerank.rl import utility_scales, weighted_reward, weighted_terms
 
 
 def test_reward_by_hand_for_one_slate_and_for_several() -> None:
@@ -55,3 +55,22 @@ def test_wrong_shapes_and_dtypes_are_named(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         weighted_reward(utilities, weights)
+
+
+def test_scales_by_hand() -> None:
+    # First utility: variances 2 and 0 within the pages, whatever lies between the pages.
+    utilities = torch.tensor([[[1.0, 5.0], [3.0, 5.0]], [[100.0, 7.0], [100.0, 7.0]]])
+    assert utility_scales(utilities).tolist() == [pytest.approx(((2 + 0) / 2) ** 0.5), 1.0]
+
+
+def test_a_scaled_utility_deviates_by_one_within_its_pages(seed: int) -> None:
+    source = torch.Generator().manual_seed(seed)
+    spread = torch.tensor([0.01, 1.0, 30.0])
+    utilities = spread * torch.randn(50, 4, 3, generator=source) + 7 * torch.randn(50, 1, 3)
+    scaled = utilities / utility_scales(utilities)
+    torch.testing.assert_close(scaled.var(dim=1).mean(dim=0), torch.ones(3))
+
+
+def test_scales_need_two_slates_per_page() -> None:
+    with pytest.raises(ValueError, match="utility_scales: needs P >= 2 slates per page, got 1"):
+        utility_scales(torch.rand(3, 1, 2))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from gerank.data.simulator.observation import simulator_schema
 from gerank.train.config import (
     Baseline,
     ConfigError,
@@ -16,6 +18,7 @@ from gerank.train.config import (
     UtilityConfig,
 )
 from gerank.train.config_toml import read_config, to_toml
+from gerank.train.utilities import build_utilities
 
 LEAST = '[data]\nlog = "pages"\n'
 
@@ -47,10 +50,15 @@ def test_a_relative_log_lies_beside_the_file_and_an_absolute_one_where_it_says(
     assert read(tmp_path, '[data]\nlog = "/srv/pages"\n').data.log == Path("/srv/pages")
 
 
-@pytest.mark.parametrize("name", ["simulator", "simulator_small", "ranklens"])
+@pytest.mark.parametrize(
+    "name",
+    sorted(path.name for path in Path(str(files("gerank") / "configs")).iterdir()),
+)
 def test_packaged_configurations_are_valid(name: str) -> None:
-    config = read_config(Path(str(files("gerank") / "configs" / f"{name}.toml")))
+    config = read_config(Path(str(files("gerank") / "configs" / name)))
     assert config.data.score
+    if "simulator" in name:
+        build_utilities(config.reward, simulator_schema(100))
 
 
 @pytest.mark.parametrize(
@@ -58,10 +66,17 @@ def test_packaged_configurations_are_valid(name: str) -> None:
     [
         TrainConfig(DataConfig(Path("/pages"))),
         TrainConfig(
-            DataConfig(Path('/my "pages"\\2026 [é]\n'), 7, "ctr", 0.25, 0.0, 3),
+            DataConfig(Path('/my "pages"\\2026 [é]\n'), 7, "ctr", 0.25, 0.0, 3, ("ctr", 'é"')),
             EvaluatorConfig(24, 3, 6, 0.0, 1, 2, 1e-7, 0.0, 9),
             GeneratorConfig(8, 9, 1, 2, 3, 4, 5, Baseline.LEAVE_ONE_OUT, 1e-5, 0.5, 0.01, 2.0),
-            {"clicks": UtilityConfig(0.0, 2.0, 1.5), 'kind of é."x"_diversity': UtilityConfig()},
+            {
+                "clicks": UtilityConfig(0.0, 2.0, 1.5),
+                'kind of é."x"_diversity': UtilityConfig(),
+                "order": UtilityConfig(
+                    utility="group_ordering",
+                    options={"group": "é", "priority": {"a b": 1.0, "c": -2.5}, "deep": [True, {}]},
+                ),
+            },
             seed=11,
             threads=2,
         ),
@@ -75,7 +90,7 @@ def test_every_setting_is_written_out(tmp_path: Path) -> None:
     text = to_toml(TrainConfig(DataConfig(tmp_path)))
     for part in (TrainConfig, DataConfig, EvaluatorConfig, GeneratorConfig, UtilityConfig):
         for entry in dataclasses.fields(part):
-            assert f"{entry.name} = " in text or f"[{entry.name}" in text
+            assert f"{entry.name} = " in text or re.search(rf"\[(.*\.)?{entry.name}[\].]", text)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +177,17 @@ BAD_VALUES = [
     ("seed", "-3"),
     ("seed", "1.5"),
     ("threads", "-1"),
+    ("reward.clicks.utility", "3"),
+    ("reward.clicks.options", "3"),
+    ("data.calibrated", '"ctr"'),
+    ("generator.control", '"magic"'),
+    ("generator.default_share", "1.5"),
+    ("generator.policy_loss", '"trpo"'),
+    ("generator.ppo_epochs", "0"),
+    ("generator.ppo_clip", "0.0"),
+    ("generator.exploration", '"curiosity"'),
+    ("generator.novelty_weight", "-1.0"),
+    ("normalise", "1"),
     ("evaluator", "3"),
     ("data", '"pages"'),
 ]

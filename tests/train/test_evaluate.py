@@ -13,8 +13,10 @@ from gerank.data.schema import FeatureSchema
 from gerank.data.simulator import best_slates
 from gerank.metrics.auc import auc
 from gerank.train import evaluate as module
+from gerank.train.config import UtilityConfig
 from gerank.train.enumerated import enumerated_table
-from gerank.train.evaluate import compared_slates, default_weights, evaluate
+from gerank.train.evaluate import compared_slates, default_weights, evaluate, weights_of
+from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.judges import PageJudge, true_clicks
 from gerank.train.orders import exposed_slates
 from gerank.train.report import Table, to_json
@@ -23,6 +25,7 @@ from gerank.train.train import train
 from tests.train.tiny import RANGED, SLOTS, tiny_config, tiny_log
 from tests.train.uniform_log import uniform_log
 
+CLICKS = {"clicks": UtilityConfig()}
 POLICIES = ["logged", "sort by score", "generator"]
 LOG, TRUTH = tiny_log(80, seed=1)
 
@@ -90,19 +93,41 @@ def test_the_page_auc_is_that_of_the_evaluators_predictions(run: RunFolder) -> N
     clicked = LOG.clicks.reshape(len(LOG), -1)[:, :SLOTS].sum(1) > 0
     table, _ = evaluate(run, LOG, None).tables
     for stage, title in (("evaluator", "training evaluator"), ("judge", "held-out evaluator")):
-        judge = PageJudge(run.load_evaluator(stage), LOG, ["clicks"])
+        judge = PageJudge(EvaluatorFeedback(run.load_evaluator(stage)), LOG, CLICKS)
         expected = auc(clicked, judge.feedback(shown)[0].numpy())
         assert column(table, "page AUC", title) == [pytest.approx(expected)]
 
 
 def test_judging_pages_together_is_judging_them_apart(run: RunFolder) -> None:
     shown, weights = exposed_slates(LOG, SLOTS), torch.ones(1)
-    evaluator = run.load_evaluator("evaluator")
-    together = PageJudge(evaluator, LOG, ["clicks"]).rewards(shown, weights)
+    evaluator = EvaluatorFeedback(run.load_evaluator("evaluator"))
+    together = PageJudge(evaluator, LOG, CLICKS).rewards(shown, weights)
     for page in range(0, len(LOG), 9):
         one = LOG.select(np.array([page]))
-        alone = PageJudge(evaluator, one, ["clicks"]).rewards(shown[page : page + 1], weights)
+        alone = PageJudge(evaluator, one, CLICKS).rewards(shown[page : page + 1], weights)
         torch.testing.assert_close(alone[0], together[page])
+
+
+def test_several_utilities_are_shown_in_their_own_units(log_folder: Path, tmp_path: Path) -> None:
+    folder = train(tiny_config(log_folder, reward=RANGED), tmp_path / "run")
+    table = evaluate(folder, LOG, TRUTH).tables[2]
+    assert table.columns == ("judge", "slates", *RANGED)
+    sellers = LOG.candidate["seller"].reshape(len(LOG), -1)
+    shown = exposed_slates(LOG, SLOTS).numpy()
+    distinct = [len(set(sellers[page][shown[page]])) / SLOTS for page in range(len(LOG))]
+    expected = [pytest.approx(float(np.mean(distinct)))] * 2
+    assert [row[3] for row in table.rows if row[1] == "logged"] == expected
+
+
+def test_the_generator_is_asked_with_the_weights_that_are_named(
+    log_folder: Path, tmp_path: Path
+) -> None:
+    folder = train(tiny_config(log_folder, reward=RANGED, epochs=4), tmp_path / "run")
+    assert weights_of(folder, {"clicks": 0.0}).tolist() == pytest.approx([0.0, 0.2])
+    other = evaluate(folder, LOG, None, {"clicks": 0.0, "seller_diversity": 1.0}).slates
+    expected = compared_slates(folder, LOG, torch.tensor([0.0, 1.0]))["generator"]
+    assert torch.equal(other, expected)
+    assert not torch.equal(other, evaluate(folder, LOG, None).slates)
 
 
 def test_default_weights_are_those_of_the_configuration(log_folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch, RerankBatch
 from gerank.nn.generator import Encoded
-from gerank.train.config import UtilityConfig
+from gerank.train.config import Baseline, Exploration, PolicyLoss, UtilityConfig
 from gerank.train.generator_stage import GeneratorStage
+from gerank.train.reward import Reward
 from gerank.train.run_folder import RunFolder
 from tests.train.tiny import SLOTS, tiny_config, tiny_log
 
@@ -87,3 +89,63 @@ def test_an_epoch_depends_on_its_number_and_the_seed_alone(
     assert torch.equal(weights(1, 0), weights(1, 0))
     assert not torch.equal(weights(1, 0), weights(2, 0))
     assert not torch.equal(weights(1, 0), weights(1, 1))
+
+
+def stage_of(reward: Reward, **changes: Any) -> GeneratorStage:
+    config = tiny_config(Path("unused"), reward=UTILITIES, batch_size=90, **changes)
+    torch.manual_seed(0)
+    generator = RunFolder(Path("unused"), config, LOG.schema, 512).new_generator()
+    rows, scales = np.arange(90), torch.tensor([2.0, 4.0])
+    return GeneratorStage(
+        generator, reward, LOG, rows, rows, config.generator, UTILITIES, SLOTS, 0, scales
+    )
+
+
+def first_on_top(_rows: np.ndarray, _pages: ExposureBatch, slates: Tensor) -> Tensor:
+    """Candidate 0 on top is worth 1 in both utilities."""
+    return (slates[..., :1] == 0).float().expand(-1, -1, 2)
+
+
+def popular_on_top(_rows: np.ndarray, pages: ExposureBatch, slates: Tensor) -> Tensor:
+    """The popularity of what stands on top, in both utilities."""
+    popularity = pages.candidate_dense[..., 2]
+    return popularity.gather(1, slates[..., 0]).unsqueeze(-1).expand(-1, -1, 2)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"policy_loss": loss, "baseline": b} for loss in PolicyLoss for b in Baseline]
+    + [{"exploration": Exploration.RANDOM_NETWORK}],
+)
+def test_every_loss_baseline_and_exploration_learns(changes: dict[str, Any]) -> None:
+    stage = stage_of(
+        popular_on_top, learning_rate=1e-2, novelty_weight=0.01, slates_per_request=4, **changes
+    )
+    before = stage.validate()[0]
+    figures = [metrics for epoch in range(25) for metrics in stage.train_epoch(epoch)]
+    assert figures[-1].keys() == {"reward", "exposed_reward", "entropy", "gradient_norm"}
+    assert stage.validate()[0] > before + 0.3
+
+
+def test_ppo_steps_several_times_on_one_roll_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    for changes in ({}, {"policy_loss": PolicyLoss.PPO, "ppo_epochs": 3}):
+        stage, steps, rollouts = stage_of(first_on_top, **changes), [], []
+        step, rollout = stage.optimizer.step, stage.model.rollout
+        monkeypatch.setattr(stage.optimizer, "step", lambda s=step, c=steps: (c.append(1), s()))
+        monkeypatch.setattr(
+            stage.model, "rollout", lambda *a, r=rollout, c=rollouts: (c.append(1), r(*a))[1]
+        )
+        list(stage.train_epoch(0))
+        counts.append((len(steps), len(rollouts)))
+    assert counts == [(1, 1), (3, 1)]
+
+
+def test_rewards_are_weighed_sums_of_scaled_utilities() -> None:
+    stage = stage_of(first_on_top)
+    rows, pages = np.arange(4), LOG.batch(np.arange(4))
+    slates = torch.tensor([[[0, 1, 2], [1, 0, 2]]]).expand(4, -1, -1)
+    weights = torch.tensor([[1.0, 0.5], [-1.0, 0.5], [3.0, 0.5], [2.0, 0.5]])
+    found = stage._rewards(rows, pages, slates, weights)
+    expected = weights[:, 0] / 2.0 + weights[:, 1] / 4.0
+    torch.testing.assert_close(found, torch.stack([expected, torch.zeros(4)], dim=1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -32,6 +33,12 @@ class Scripted:
             self.modes.append(self.model.training)
             self.model.load_state_dict({"weight": torch.full((1, 1), float(epoch))})
             yield {"loss": loss + epoch}
+
+    def more_state(self) -> dict[str, Any]:
+        return {}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        assert state == {}
 
     def validate(self) -> tuple[float, Metrics]:
         self.modes.append(self.model.training)

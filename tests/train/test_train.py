@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,16 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.train.config import ConfigError, EvaluatorConfig, TrainConfig, UtilityConfig
+from gerank.nn.control import Control
+from gerank.train.config import (
+    Baseline,
+    ConfigError,
+    EvaluatorConfig,
+    Exploration,
+    PolicyLoss,
+    TrainConfig,
+    UtilityConfig,
+)
 from gerank.train.evaluate import evaluate
 from gerank.train.run_folder import STAGES, RunError, RunFolder, read_checkpoint
 from gerank.train.stage import MetricsLog
@@ -122,6 +132,66 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     assert_same_parameters(resumed, run)
     assert metrics_of(resumed.path) == metrics_of(run.path)
     assert not list(resumed.path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exploration": Exploration.RANDOM_NETWORK},
+        {"policy_loss": PolicyLoss.PPO, "ppo_epochs": 2},
+        {"baseline": Baseline.GREEDY_ROLLOUT, "reward": RANGED},
+        {"control": Control.INPUT, "reward": RANGED},
+        {"control": Control.LINEAR, "reward": RANGED},
+    ],
+)
+def test_every_way_of_learning_can_be_interrupted_and_resumed(
+    log_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    whole = train(tiny_config(log_folder, **changes), tmp_path / "whole")
+    write = MetricsLog.write
+
+    def interrupt(log: MetricsLog, stage: str, epoch: int, metrics: dict[str, float]) -> None:
+        if (stage, epoch) == ("generator", 1):
+            raise KeyboardInterrupt
+        write(log, stage, epoch, metrics)
+
+    monkeypatch.setattr(MetricsLog, "write", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny_config(log_folder, **changes), tmp_path / "run")
+    monkeypatch.undo()
+    resumed = train(tiny_config(log_folder, **changes), tmp_path / "run", resume=True)
+    assert_same_parameters(resumed, whole)
+    assert resumed.utility_statistics == whole.utility_statistics
+
+
+def test_the_run_keeps_what_weights_are_relative_to(log_folder: Path, tmp_path: Path) -> None:
+    normalised = train(tiny_config(log_folder, reward=RANGED), tmp_path / "one")
+    plain = train(tiny_config(log_folder, reward=RANGED, normalise=False), tmp_path / "two")
+    assert list(normalised.utility_statistics) == list(RANGED)
+    assert (normalised.scales > 0).all()
+    assert not torch.equal(normalised.scales, plain.scales)
+    assert plain.scales.tolist() == [1.0, 1.0]
+
+
+def test_scores_are_mapped_before_they_are_standardised(log_folder: Path, tmp_path: Path) -> None:
+    config = tiny_config(log_folder)
+    data = dataclasses.replace(config.data, calibrated=("value_score",))
+    folder = train(dataclasses.replace(config, data=data), tmp_path / "run")
+    for model in (folder.load_generator(), folder.load_evaluator("evaluator")):
+        maps = model.features.calibration
+        assert maps.columns.tolist() == [1]
+        assert not torch.equal(maps.knots, maps.values)
+        log = ExposureLog.read(log_folder)
+        mean = model.features.candidate_scale.mean[1].item()
+        assert abs(mean - maps(log.batch(np.arange(len(log))).candidate_dense)[..., 1].mean()) < 0.2
+
+
+def test_an_unknown_calibrated_score_is_refused(log_folder: Path, tmp_path: Path) -> None:
+    config = tiny_config(log_folder)
+    data = dataclasses.replace(config.data, calibrated=("ctr_score", "seller"))
+    with pytest.raises(ConfigError, match=r"data\.calibrated: 'seller' is not a dense feature"):
+        train(dataclasses.replace(config, data=data), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_resuming_a_finished_run_changes_nothing(

@@ -44,7 +44,7 @@ def tiny_config(log: Path, **changes: Any) -> TrainConfig:
         "batch_size": 64,
         "slates_per_request": 2,
     }
-    top = {name: changes.pop(name) for name in ("reward", "seed") if name in changes}
+    top = {name: changes.pop(name) for name in ("reward", "seed", "normalise") if name in changes}
     return TrainConfig(
         data=DataConfig(log.resolve(), slots=SLOTS, score="ctr_score"),
         evaluator=EvaluatorConfig(

@@ -1,0 +1,37 @@
+"""REINFORCE: the policy gradient as it stands."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gerank.rl.policy_losses.slates import check_slates
+
+
+def reinforce(
+    log_prob: Tensor,
+    advantage: Tensor,
+    slot_mask: Tensor,
+    behavior_log_prob: Tensor | None = None,
+) -> Tensor:
+    """L = -mean_bg A_bg sum_n log p(y_bgn).
+
+    Its gradient is an unbiased estimate of that of minus the expected reward. Williams, "Simple
+    statistical gradient-following algorithms", Machine Learning 1992.
+
+    Args:
+        log_prob: [B, G, N]. Of each choice, with gradient; 0 at pinned slots.
+        advantage: [B, G]. See `gerank.rl.advantages`; no gradient flows into it.
+        slot_mask: [B, G, N] bool. Slots that hold a candidate.
+        behavior_log_prob: Of no use here; taken so that all policy losses are called alike.
+
+    Returns:
+        Scalar.
+
+    Raises:
+        ValueError: Shapes or dtypes.
+    """
+    check_slates("reinforce", log_prob, advantage, slot_mask)
+    possible = slot_mask & ~torch.isneginf(log_prob)
+    slate_log_prob = log_prob.masked_fill(~possible, 0.0).sum(dim=-1)  # [B, G]
+    return -(advantage.detach() * slate_log_prob).mean()

@@ -1,0 +1,92 @@
+"""From a roll-out to better parameters: baselines and policy losses by their names."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from gerank import rl
+from gerank.data.batch import RerankBatch
+from gerank.nn.generator import Encoded, Generator
+from gerank.train.config import Baseline, GeneratorConfig, PolicyLoss
+from gerank.train.stage import Metrics
+
+
+class Rollout(NamedTuple):
+    """Slates sampled by the policy as it is.
+
+    Attributes:
+        batch: The B requests.
+        encoded: The same, encoded with gradient.
+        slates: [B, G, N] int64.
+        advantage: [B, G].
+    """
+
+    batch: RerankBatch
+    encoded: Encoded
+    slates: Tensor
+    advantage: Tensor
+
+
+class Loss(Protocol):
+    """A policy loss: scalar, from what all of them take."""
+
+    def __call__(
+        self, *, log_prob: Tensor, behavior_log_prob: Tensor, advantage: Tensor, slot_mask: Tensor
+    ) -> Tensor:
+        """Shapes as in `gerank.rl.policy_losses`."""
+        ...
+
+
+def advantage_of(baseline: Baseline, reward: Tensor, reference: Tensor) -> Tensor:
+    """[B, G] from rewards [B, G] and the reward [B] of the slate to compare with."""
+    functions = {
+        Baseline.EXPOSED_PAGE: rl.exposed_page,
+        Baseline.GREEDY_ROLLOUT: rl.greedy_rollout,
+        Baseline.LEAVE_ONE_OUT: rl.leave_one_out,
+    }
+    return functions[baseline](reward, reference)
+
+
+class PolicyStep:
+    """One optimizer step on a roll-out, or with PPO several."""
+
+    def __init__(
+        self, generator: Generator, optimizer: torch.optim.Optimizer, config: GeneratorConfig
+    ) -> None:
+        self._model, self._optimizer, self._config = generator, optimizer, config
+        self._loss: Loss = rl.reinforce
+        self._epochs = 1
+        if config.policy_loss is PolicyLoss.PPO:
+            self._loss = functools.partial(rl.ppo_clipped, clip=config.ppo_clip)
+            self._epochs = config.ppo_epochs
+
+    def __call__(self, rollout: Rollout) -> Metrics:
+        """Learns from a roll-out; entropy and gradient norm are those of the first step."""
+        encoded, behavior, figures = rollout.encoded, None, Metrics()
+        for epoch in range(self._epochs):
+            if epoch:
+                encoded = self._model.encode_batch(rollout.batch)
+            log_prob, entropy = self._model.slate_log_prob(encoded, rollout.batch, rollout.slates)
+            behavior = log_prob.detach() if behavior is None else behavior
+            loss = self._loss(
+                log_prob=log_prob,
+                behavior_log_prob=behavior,
+                advantage=rollout.advantage,
+                slot_mask=rollout.slates >= 0,
+            )
+            mean_entropy = entropy.mean()
+            norm = self._descend(loss - self._config.entropy_bonus * mean_entropy)
+            if not epoch:
+                figures = {"entropy": mean_entropy.item(), "gradient_norm": norm}
+        return figures
+
+    def _descend(self, loss: Tensor) -> float:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm)
+        self._optimizer.step()
+        return norm.item()

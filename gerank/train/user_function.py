@@ -1,0 +1,76 @@
+"""A utility that a user wrote: `package.module:function`, looked up and watched."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gerank.train.config import ConfigError
+from gerank.train.judged import JudgedSlates
+
+
+class UtilityError(ValueError):
+    """A user's function that answered something else than a utility."""
+
+
+def user_utility(
+    name: str, path: str, options: Mapping[str, Any]
+) -> Callable[[JudgedSlates], Tensor]:
+    """`function(judged, **options)` of a JudgedSlates -> [B, G] floats, checked at every call.
+
+    The function need not be differentiable: it is called without gradient.
+
+    Args:
+        name: Of the utility, for messages.
+        path: `package.module:function`; the module must be on Python's path.
+        options: Passed on as keywords.
+
+    Raises:
+        ConfigError: The module does not import, or has no such function.
+    """
+    function = _look_up(name, path)
+
+    def utility(judged: JudgedSlates) -> Tensor:
+        return _checked(name, path, function(judged, **options), judged)
+
+    return utility
+
+
+def _look_up(name: str, path: str) -> Callable[..., Any]:
+    module_name, _, function_name = path.partition(":")
+    where = f"reward.{name}.utility: {path!r}"
+    if not module_name or not function_name:
+        raise ConfigError(f"{where} is not of the form package.module:function")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the user's module does when it is imported
+        reason = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{where}: module {module_name!r} does not import: {reason}") from error
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        found = "is missing" if function is None else f"is {function!r}, not a function"
+        raise ConfigError(f"{where}: {function_name!r} {found} in module {module_name!r}")
+    return function  # type: ignore[no-any-return]
+
+
+def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tensor:
+    where, shape = f"utility {name!r} ({path})", judged.slates.shape[:2]
+    if not isinstance(result, Tensor):
+        raise UtilityError(f"{where} answered a {type(result).__name__}, not a tensor")
+    if result.shape != shape:
+        wanted = f"[B, G] = {list(shape)}"
+        raise UtilityError(f"{where} answered the shape {list(result.shape)}, not {wanted}")
+    if not result.is_floating_point():
+        raise UtilityError(f"{where} answered {result.dtype}, not floating point")
+    finite = result.isfinite()
+    if not finite.all():
+        page, slate = (~finite).nonzero()[0].tolist()
+        raise UtilityError(
+            f"{where} answered {result[page, slate].item()} for slate "
+            f"{judged.slates[page, slate].tolist()} of page {page} of its batch"
+        )
+    return result.to(torch.float32)

@@ -1,0 +1,89 @@
+"""Functions that users wrote: found by their path, watched at every call."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.user_function import UtilityError
+from gerank.train.utilities import build_utilities
+from tests.train.judged_pages import SCHEMA, by_hand
+
+SHOP = '''
+import torch
+
+def mean_score(judged, power=1.0):
+    """Not differentiable in anything that learns."""
+    return judged.feature("ctr_score").pow(power).mean(-1)
+
+def too_short(judged):
+    return judged.slot_click.sum((1, 2))
+
+def counts(judged):
+    return judged.slot_mask.sum(-1)
+
+def text(judged):
+    return "good"
+
+def not_a_number(judged):
+    result = judged.slot_click.sum(-1)
+    result[1, 0] = float("nan")
+    return result
+
+price = 3
+'''
+
+
+@pytest.fixture(autouse=True)
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    (tmp_path / "broken.py").write_text("import no_such_package\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in ("shop", "broken"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+
+
+def answer(path: str, **options: object) -> torch.Tensor:
+    (function,) = build_utilities({"mine": UtilityConfig(utility=path, options=options)}, SCHEMA)
+    judged = by_hand([[[0, 1]], [[1, 2]]], ctr_score=[[0.1, 0.3, 0.5], [0.2, 0.4, 0.6]])
+    return function(judged)
+
+
+def test_a_function_is_called_with_its_options() -> None:
+    assert answer("shop:mean_score").tolist() == [[pytest.approx(0.2)], [pytest.approx(0.5)]]
+    expected = [[pytest.approx((0.01 + 0.09) / 2)], [pytest.approx((0.16 + 0.36) / 2)]]
+    assert answer("shop:mean_score", power=2.0).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("shop:", "'shop:' is not of the form package.module:function"),
+        (":mean", "':mean' is not of the form package.module:function"),
+        ("shp:mean_score", "module 'shp' does not import: ModuleNotFoundError: No module named"),
+        ("broken:f", "module 'broken' does not import: .*no_such_package"),
+        ("shop:means_score", "'means_score' is missing in module 'shop'"),
+        ("shop:price", "'price' is 3, not a function in module 'shop'"),
+    ],
+)
+def test_what_is_no_function_is_named_before_training(path: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"reward\.mine\.utility: .*{message}"):
+        answer(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("too_short", r"answered the shape \[2\], not \[B, G\] = \[2, 1\]"),
+        ("counts", "answered torch.int64, not floating point"),
+        ("text", "answered a str, not a tensor"),
+        ("not_a_number", r"answered nan for slate \[1, 2\] of page 1 of its batch"),
+    ],
+)
+def test_what_is_no_utility_is_named_when_it_is_answered(name: str, message: str) -> None:
+    with pytest.raises(UtilityError, match=rf"utility 'mine' \(shop:{name}\) {message}"):
+        answer(f"shop:{name}")
