@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from gerank.cli import convert, demo, evaluate, export, info, rerank, serve, simulate, train, verify
+from gerank.cli import (
+    calibrate,
+    convert,
+    demo,
+    evaluate,
+    export,
+    info,
+    rerank,
+    serve,
+    simulate,
+    studio,
+    train,
+    verify,
+)
 from gerank.cli.errors import exit_on_error
 
 app = typer.Typer(
@@ -20,10 +33,12 @@ app.add_typer(convert.app, name="convert")
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
+app.command()(calibrate.calibrate)
 app.command()(info.info)
 app.command()(verify.verify)
 app.command()(serve.serve)
 app.command()(rerank.rerank)
+app.command()(studio.studio)
 
 
 def main() -> None:

@@ -1,0 +1,154 @@
+"""What a slate is worth: the utilities that the artifact was trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.batch import ExposureBatch
+from gerank.data.collate_requests import collate_requests
+from gerank.data.contract import RequestContract
+from gerank.data.simulator import SimulatorTruth
+from gerank.studio.pages import Page
+from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.feedback import EvaluatorFeedback, Feedback, TrueFeedback
+from gerank.train.judged import JudgedSlates
+from gerank.train.run_folder import RunError, RunFolder
+from gerank.train.utilities import Utility, build_utilities
+
+
+@dataclass(frozen=True)
+class UtilityRow:
+    """One utility of the slates before and after.
+
+    Attributes:
+        name: Of the utility.
+        weight: As asked for.
+        scale: The weight is relative to it: R_w = sum_i w_i U_i / scale_i.
+        before, after: U_i; None where it cannot be known.
+        unknown: Why it cannot be known.
+    """
+
+    name: str
+    weight: float
+    scale: float
+    before: float | None
+    after: float | None
+    unknown: str = ""
+
+
+@dataclass(frozen=True)
+class SlateJudge:
+    """Scores slates of single pages. Gates over a batch stand open: a page is no batch.
+
+    Attributes:
+        contract: Of the artifact.
+        functions: Utility name -> its function, or why there is none.
+        scales: Utility name -> scale; 1 where not named.
+        feedback: Who says how users react; None where nobody can.
+    """
+
+    contract: RequestContract
+    functions: Mapping[str, Utility | str]
+    scales: Mapping[str, float] = field(default_factory=dict)
+    feedback: Feedback | None = None
+
+    def rows(
+        self,
+        page: Page,
+        before: tuple[int, ...],
+        after: tuple[int, ...],
+        weights: Mapping[str, float],
+    ) -> tuple[UtilityRow, ...]:
+        """The utilities of two slates of a page: candidate per slot, -1 where empty."""
+        judged = self._judged(page, before, after)
+        rows = []
+        for name, weight in weights.items():
+            values, unknown = self._values(name, judged)
+            scale = self.scales.get(name, 1.0)
+            rows.append(UtilityRow(name, weight, scale, *values, unknown))
+        return tuple(rows)
+
+    def _judged(self, page: Page, before: tuple[int, ...], after: tuple[int, ...]) -> JudgedSlates:
+        width = max(len(before), len(after), 1)
+        slates = torch.tensor([[_padded(before, width), _padded(after, width)]])  # [1, 2, N]
+        columns = collate_requests([page.request], self.contract)[:5]
+        nothing = torch.zeros(1, width)
+        pages = ExposureBatch(*columns, slates[:, 0], nothing, nothing, nothing)
+        if self.feedback is None:  # what depends on clicks is then no number either
+            unknown = torch.full(slates.shape, torch.nan)
+            click, any_click = unknown, unknown[..., 0]
+        else:
+            click, any_click = self.feedback(np.array([page.row]), pages, slates)
+        return JudgedSlates(self.contract.schema, pages, slates, click, any_click, gated=False)
+
+    def _values(
+        self, name: str, judged: JudgedSlates
+    ) -> tuple[tuple[float | None, float | None], str]:
+        function = self.functions[name]
+        if isinstance(function, str):
+            return (None, None), function
+        values: Tensor = function(judged)  # [1, 2]
+        before, after = values[0].tolist()
+        if np.isnan(after):
+            return (None, None), "needs clicks: pass --run, or --data with a simulated log"
+        return (before, after), ""
+
+
+def _padded(slate: tuple[int, ...], width: int) -> list[int]:
+    return [*slate, *[-1] * (width - len(slate))]
+
+
+def judge_of_artifact(
+    contract: RequestContract, described: Mapping[str, Any], data: Path | None
+) -> SlateJudge:
+    """By what the manifest says of utilities; clicks by the truth, where the data is simulated.
+
+    A function of the user's is not run because a file names it.
+
+    Raises:
+        TruthError: The truth beside the log is damaged.
+    """
+    functions: dict[str, Utility | str] = {}
+    for name in contract.weights:
+        entry = described.get(name, {})
+        kind, options = entry.get("utility", ""), entry.get("options", {})
+        if ":" in kind:
+            functions[name] = f"{kind} is run with --run alone"
+            continue
+        functions[name] = _function(name, UtilityConfig(utility=kind, options=options), contract)
+    scales = {name: entry.get("scale", 1.0) for name, entry in described.items()}
+    truth = data is not None and (data / "truth.npz").exists()
+    feedback = TrueFeedback(SimulatorTruth.read(data)) if truth and data else None
+    return SlateJudge(contract, functions, scales, feedback)
+
+
+def judge_of_run(contract: RequestContract, run: Path) -> SlateJudge:
+    """By the evaluator and the utilities of a training run.
+
+    Raises:
+        RunError: `run` is no finished run, or one of another model.
+        ConfigError: A utility cannot be built, a user's function among them.
+    """
+    folder = RunFolder.open(run)
+    if set(folder.config.reward) != set(contract.weights):
+        ours, theirs = sorted(contract.weights), sorted(folder.config.reward)
+        raise RunError(f"{run}: its utilities are {theirs}, those of the artifact {ours}")
+    built = build_utilities(folder.config.reward, folder.schema)
+    scales = dict(zip(folder.config.reward, folder.scales.tolist(), strict=True))
+    functions = dict(zip(folder.config.reward, built, strict=True))
+    feedback = EvaluatorFeedback(folder.load_evaluator("evaluator"))
+    return SlateJudge(contract, functions, scales, feedback)
+
+
+def _function(name: str, config: UtilityConfig, contract: RequestContract) -> Utility | str:
+    try:
+        return build_utilities({name: config}, contract.schema)[0]
+    except ConfigError as error:
+        return str(error)
