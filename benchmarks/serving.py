@@ -4,8 +4,8 @@
 
 throughput: 32 calls in flight; server CPU from /proc; the model's share is that of the engine's
 worker thread, less its padding. latency: an open loop at half of the most that each front can,
-from the intended start of a call. overload: twice the capacity, with deadlines.
-swaps: a new artifact again and again under full load, then a damaged one.
+from the intended start of a call. overload: twice the capacity, calls of eight queries with
+deadlines. swaps: a new artifact again and again under full load, then a damaged one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def main() -> None:
     build_tools()
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(Path(folder), arguments)
-    publish("serving", rows, arguments)
+    publish("serving", rows, arguments, commit=not arguments.only)
 
 
 def measure(folder: Path, arguments: argparse.Namespace) -> list[Row]:
@@ -75,7 +75,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> list[Row]:
         command = native_command(model, max_queue=queue, max_queries=MAX_QUERIES)
         with running({NATIVE: command}) as servers:
             seconds = 4.0 if quick else 60.0
-            rows += overload(servers[NATIVE], payloads, most[NATIVE], seconds)
+            full = folder / "full_payloads"
+            write_payloads(full, 64, queries=MAX_QUERIES)
+            rows += overload(servers[NATIVE], full, seconds)
     if only in ("", "swaps"):
         with running({NATIVE: native_command(model)}) as servers:
             rows += swaps(servers[NATIVE], model, payloads, 5 if quick else 50)
@@ -183,10 +185,14 @@ def latency(
     return rows
 
 
-def overload(server: Server, payloads: Path, capacity: float, seconds: float) -> list[Row]:
-    """Twice the capacity, every call with a deadline."""
+def overload(server: Server, payloads: Path, seconds: float) -> list[Row]:
+    """Twice the capacity, every call with a deadline.
+
+    Calls of many pages: with calls of one the load generator, on the same cores, is what is
+    overloaded first.
+    """
+    capacity = apply(Load(payloads, 3.0, in_flight=IN_FLIGHT // MAX_QUERIES), server)["calls_per_s"]
     load = Load(payloads, seconds, rate=2 * capacity, deadline_ms=DEADLINE_MS, warmup=1.0)
-    apply(Load(payloads, 1.0, in_flight=IN_FLIGHT), server)
     before, most_memory = server.resident_mb(), 0.0
     generator = load.start(server)
     while generator.poll() is None:
@@ -195,7 +201,7 @@ def overload(server: Server, payloads: Path, capacity: float, seconds: float) ->
     client = finish(generator)
     codes = client["codes"]
     refused = codes.get(RESOURCE_EXHAUSTED, 0)
-    after = apply(Load(payloads, 1.0, in_flight=IN_FLIGHT), server)
+    after = apply(Load(payloads, 1.0, in_flight=IN_FLIGHT // MAX_QUERIES), server)
     return [
         {
             "experiment": "overload",

@@ -34,13 +34,14 @@ def make_artifact(path: Path, seed: int = 0) -> Artifact:
     return write_artifact(generator, contract(), path, name=f"bench-{seed}", training={})
 
 
-def write_payloads(path: Path, count: int, seed: int = 0) -> int:
-    """`count` requests of one query as load_generator reads them; the bytes of the last one."""
+def write_payloads(path: Path, count: int, queries: int = 1, seed: int = 0) -> int:
+    """`count` requests of some queries as load_generator reads them; the bytes of the last one."""
     rng = np.random.default_rng(seed)
     size = 0
     with path.open("wb") as file:
         for index in range(count):
-            payload = pb.RerankRequest(queries=[_query(rng, index)]).SerializeToString()
+            pages = [_query(rng, index) for _ in range(queries)]
+            payload = pb.RerankRequest(queries=pages).SerializeToString()
             file.write(struct.pack("<I", len(payload)) + payload)
             size = len(payload)
     return size
