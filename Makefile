@@ -5,6 +5,7 @@ PYTHON ?= python3
 TORCH  ?= torch==2.13.0
 VENV   ?= .venv
 JOBS   ?= 2
+SEEDS  ?= 10
 ASAN_TESTS ?= tests/ops/test_decode_slates.py tests/ops/test_slate_log_prob.py tests/ops/test_pointer_step.py tests/ops/test_set_ranks.py
 BIN    := $(VENV)/bin
 PY     := $(BIN)/python
@@ -12,7 +13,7 @@ CPP    := $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h
 
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help setup build install-cpp demo test fuzz test-asan test-tsan test-cuda check format bench bench-control bench-cuda clean
+.PHONY: help setup build install-cpp demo test test-seeds fuzz test-asan test-tsan test-cuda check format bench bench-control bench-cuda clean
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -60,6 +61,9 @@ demo: build ## Train on the simulator, export, serve, ask, stop.
 
 test: build ## All tests; RankLens ones where GERANK_RANKLENS names its events file.
 	$(PY) -m pytest
+
+test-seeds: build ## The tests with random inputs, under SEEDS fresh seeds.
+	@for run in $$(seq $(SEEDS)); do $(PY) -m pytest -q -m random || exit 1; done
 
 fuzz: build ## 100,000 mutated requests against each front.
 	GERANK_FUZZ_REQUESTS=100000 $(PY) -m pytest tests/server/test_mutations.py

@@ -228,26 +228,4 @@ GERANK_HOST_DEVICE void fill_slot(const RequestView& request,
   count_flags(attributes, request.num_flags, candidate, 1, rules);
 }
 
-// Lists the candidates allowed in the open slot, in ascending order, after as little relaxation as
-// leaves any. `obstacles` is scratch. The lists hold M entries.
-template <int kCapacity>
-GERANK_HOST_DEVICE int list_allowed(const RequestView& request,
-                                    const BasicAttributes<kCapacity>& attributes,
-                                    const BasicRules<kCapacity>& rules, int slot,
-                                    uint8_t* obstacles, int16_t* allowed, int& relaxed) {
-  int least = kForbidden;
-  for (int m = 0; m < request.num_candidates; ++m) {
-    const int found = obstacle(request, attributes, rules, slot, m);
-    obstacles[m] = static_cast<uint8_t>(found);
-    least = found < least ? found : least;
-  }
-  relaxed = relaxed_bits(rules, static_cast<Obstacle>(least));
-  if (least == kForbidden) return 0;
-  int size = 0;
-  for (int m = 0; m < request.num_candidates; ++m) {
-    if (obstacles[m] <= least) allowed[size++] = static_cast<int16_t>(m);
-  }
-  return size;
-}
-
 }  // namespace gerank

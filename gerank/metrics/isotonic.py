@@ -6,6 +6,8 @@ an upstream model is replaced by a rising function of itself, the refitted curve
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from gerank.metrics.midranks import midranks
 
 _BINS = 64
 _PRIOR_EXAMPLES = 4.0  # of the overall rate, in every block: no rate is ever 0 or 1
+_LEAST_RISE = 1e-4  # of the log-odds from block to block, lest float32 ties what has an order
 
 
 class MonotoneCurve(NamedTuple):
@@ -47,6 +50,17 @@ class MonotoneCurve(NamedTuple):
         return odds
 
 
+class Block(NamedTuple):
+    """Neighbouring examples that get one rate."""
+
+    clicks: float
+    examples: int
+
+    def rate(self) -> float:
+        """Of clicks."""
+        return self.clicks / self.examples
+
+
 def fit_monotone_curve(labels: ArrayLike, scores: ArrayLike, knots: int) -> MonotoneCurve:
     """Pools adjacent violators over 64 bins of equal mass and joins the blocks' middles.
 
@@ -70,8 +84,11 @@ def fit_monotone_curve(labels: ArrayLike, scores: ArrayLike, knots: int) -> Mono
         raise ValueError(f"knots is {knots}, not >= {_BINS + 2}")
     order = np.argsort(values, kind="stable")
     values, positive = values[order], positive[order]
-    block = _pooled_blocks(positive, _bins_of_equal_mass(values))
-    return _through_middles(values, positive, block, knots)
+    overall = float(positive.sum() + 0.5) / (len(positive) + 1)
+    blocks = _pooled(_bins_counted(positive, _bins_of_equal_mass(values)), Block.rate, 0.0)
+    blocks = _pooled(blocks, lambda block: _log_odds(block, overall), _LEAST_RISE)
+    log_odds = np.array([_log_odds(block, overall) for block in blocks])
+    return _through_middles(values, [block.examples for block in blocks], log_odds, knots)
 
 
 def _bins_of_equal_mass(ascending: FloatArray) -> IndexArray:
@@ -80,35 +97,41 @@ def _bins_of_equal_mass(ascending: FloatArray) -> IndexArray:
     return np.minimum((place * _BINS).astype(np.int64), _BINS - 1)
 
 
-def _pooled_blocks(positive: FloatArray, bins: IndexArray) -> IndexArray:
-    """[E] ascending block numbers whose rates strictly rise."""
+def _bins_counted(positive: FloatArray, bins: IndexArray) -> list[Block]:
+    """A block per bin; positive and bins are [E]."""
     starts = np.flatnonzero(np.append(True, bins[1:] != bins[:-1]))
     sizes = np.diff(np.append(starts, len(bins))).tolist()
     sums = np.add.reduceat(positive, starts).tolist()
-    blocks: list[tuple[float, int]] = []  # (positives, examples)
-    for clicks, size in zip(sums, sizes, strict=True):
-        blocks.append((clicks, size))
-        while len(blocks) > 1 and blocks[-2][0] * blocks[-1][1] >= blocks[-1][0] * blocks[-2][1]:
-            (left, of_left), (right, of_right) = blocks[-2:]
-            blocks[-2:] = [(left + right, of_left + of_right)]
-    return np.repeat(np.arange(len(blocks)), [size for _, size in blocks])
+    return [Block(*counts) for counts in zip(sums, sizes, strict=True)]
+
+
+def _pooled(
+    blocks: Iterable[Block], height: Callable[[Block], float], least_rise: float
+) -> list[Block]:
+    """Neighbours become one block until each is higher than the one before by the least rise."""
+    pooled: list[Block] = []
+    for block in blocks:
+        pooled.append(block)
+        while len(pooled) > 1 and height(pooled[-1]) - height(pooled[-2]) <= least_rise:
+            left, right = pooled[-2:]
+            pooled[-2:] = [Block(left.clicks + right.clicks, left.examples + right.examples)]
+    return pooled
+
+
+def _log_odds(block: Block, overall: float) -> float:
+    """Of its rate, drawn to the overall one."""
+    rate = (block.clicks + _PRIOR_EXAMPLES * overall) / (block.examples + _PRIOR_EXAMPLES)
+    return math.log(rate / (1 - rate))
 
 
 def _through_middles(
-    values: FloatArray, positive: FloatArray, block: IndexArray, knots: int
+    values: FloatArray, sizes: list[int], log_odds: FloatArray, knots: int
 ) -> MonotoneCurve:
-    """The curve through (median score, log-odds of the rate) of every block, and the two ends."""
-    overall = (positive.sum() + 0.5) / (len(positive) + 1)
-    counts = np.bincount(block)
-    rates = (np.bincount(block, weights=positive) + _PRIOR_EXAMPLES * overall) / (
-        counts + _PRIOR_EXAMPLES
-    )
-    rates = np.maximum.accumulate(rates)  # the prior may turn two nearly equal rates round
-    first = np.append(0, np.cumsum(counts)[:-1])
-    middles = values[first + (counts - 1) // 2]
-    log_odds = np.log(rates / (1 - rates))
+    """The curve through (median score, log-odds) of every block, and the two ends."""
+    counts = np.array(sizes)
+    middles = values[np.cumsum(counts) - counts + (counts - 1) // 2]
     scores, curve = middles, log_odds
-    if len(rates) > 1:
+    if len(log_odds) > 1:
         # The outer halves of the outer blocks keep their order: half a step more by their end.
         step = np.diff(log_odds) / 2
         scores = np.concatenate([values[:1], middles, values[-1:]])

@@ -1,7 +1,7 @@
 """The fused ops: importing this package loads the library that holds them."""
 
 from gerank.ops.decode_slates import decode_slates
-from gerank.ops.library import load_library
+from gerank.ops.loading import load_library
 from gerank.ops.packing import pack_decoder_weights
 from gerank.ops.pointer_step import pointer_step
 from gerank.ops.set_ranks import set_ranks

@@ -5,7 +5,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 
 from gerank.metrics import expected_calibration_error, fit_monotone_curve
-from gerank.metrics.isotonic import _bins_of_equal_mass, _pooled_blocks
+from gerank.metrics.isotonic import Block, _bins_counted, _bins_of_equal_mass, _pooled
 
 KNOTS = 72
 
@@ -22,13 +22,13 @@ def test_pooled_rates_are_those_of_isotonic_regression_over_the_bins(seed: int) 
     labels, scores = clicks(seed)
     order = np.argsort(scores)
     bins = _bins_of_equal_mass(scores[order])
-    ours = _pooled_blocks(labels[order].astype(float), bins)
+    blocks = _pooled(_bins_counted(labels[order].astype(float), bins), Block.rate, 0.0)
     count = np.bincount(bins)
     rates = np.bincount(bins, weights=labels[order]) / count
     place = np.arange(len(rates))
     theirs = IsotonicRegression().fit(place, rates, count).predict(place)[bins]
-    means = np.bincount(ours, weights=labels[order]) / np.bincount(ours)
-    np.testing.assert_allclose(means[ours], theirs, atol=1e-12)
+    ours = np.repeat([block.rate() for block in blocks], [block.examples for block in blocks])
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", range(4))
