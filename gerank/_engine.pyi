@@ -24,6 +24,7 @@ class Query:
         user_features: Iterable[Block] = (),
         candidate_features: Iterable[Block] = (),
         candidate_ids: Iterable[str] = (),
+        preset: Any = None,
         slots: Any = None,
         pins: Iterable[tuple[Any, Any]] = (),
         dedup_keys: tuple[Any, Any] | None = None,
@@ -31,8 +32,8 @@ class Query:
         quotas: Iterable[tuple[str, Any, Any]] = (),
         weights: dict[str, Any] = ...,
         seed: Any = None,
-        greedy: Any = True,
-        temperature: Any = 1.0,
+        greedy: Any = None,
+        temperature: Any = None,
     ) -> None: ...
 
 class Contract:

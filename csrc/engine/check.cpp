@@ -1,17 +1,14 @@
 // Whether one artifact can answer one query: the only place where that is decided.
 
-#include <gerank/contract.h>
+#include "check.h"
 
 #include <algorithm>
-#include <array>
-#include <bit>
-#include <cmath>
 #include <exception>
 #include <limits>
 #include <string>
 
-#include "../decode/limits.h"
-#include "column_text.h"
+#include "check_features.h"
+#include "check_number.h"
 #include "duplicates.h"
 #include "python_text.h"
 #include "resolved_features.h"
@@ -24,130 +21,6 @@ constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
 // Beyond this range float32 logits are no longer told apart, or overflow.
 constexpr double kLowestTemperature = 1e-3, kHighestTemperature = 1e3;
 
-std::string item(const char* list, std::size_t index) {
-  return std::string(list) + "[" + std::to_string(index) + "]";
-}
-
-// The texts of a field are made only when it is wrong: fields are checked far more often than
-// shown.
-template <typename Field>
-Status check_integer(const Field& field, std::int64_t value, std::int64_t low, std::int64_t high,
-                     const char* what = "") {
-  if (value >= low && value <= high) return {};
-  return Status::invalid(
-      field(), repr(value),
-      std::string(what) + "must be an integer in [" + repr(low) + ", " + repr(high) + "]");
-}
-
-template <typename Field>
-Status check_real(const Field& field, double value, double low, double high) {
-  if (value >= low && value <= high) return {};  // false for NaN too
-  return Status::invalid(field(), repr(value),
-                         "must be a number in [" + general(low) + ", " + general(high) + "]");
-}
-
-// ---- values of features
-
-bool all_finite(const std::byte* values, std::size_t count) {
-  constexpr std::uint32_t kExponent = 0x7F800000;
-  std::uint32_t found = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    found |= (load<std::uint32_t>(values + 4 * i) & kExponent) == kExponent;
-  }
-  return found == 0;
-}
-
-bool good_dense(const Column& column, std::size_t row) {
-  switch (column.type) {
-    case ColumnType::kFloat32:
-      return std::isfinite(column.at<float>(row));
-    case ColumnType::kFloat64:
-      return std::isfinite(static_cast<float>(column.at<double>(row)));
-    case ColumnType::kInt64:
-      return true;
-  }
-  return false;
-}
-
-bool good_id(const Feature& feature, const Column& column, std::size_t row) {
-  const auto id = column.at<std::int64_t>(row);
-  return feature.hashed || (id >= 0 && id < feature.vocabulary);
-}
-
-std::string rule_of(const Feature& feature) {
-  if (feature.dense) return "must be a finite float32";
-  if (feature.hashed) return "must be a 64-bit integer or a string";
-  return "must be an id in [0, " + repr(feature.vocabulary - 1) + "]";
-}
-
-Status check_kind(std::string_view side, bool dense, const std::vector<Feature>& features,
-                  std::span<const Column> columns, std::size_t rows) {
-  for (std::size_t f = 0; f < features.size(); ++f) {
-    if (features[f].dense != dense || dense || columns[f].type == ColumnType::kInt64) continue;
-    return Status::invalid(std::string(side) + "." + features[f].name, list_text(columns[f], rows),
-                           "must be 64-bit integers");
-  }
-  for (std::size_t f = 0; f < features.size(); ++f) {
-    if (features[f].dense != dense) continue;
-    for (std::size_t row = 0; row < rows; ++row) {
-      if (dense ? good_dense(columns[f], row) : good_id(features[f], columns[f], row)) continue;
-      const std::string path = side == "user" ? "user" : item("candidates", row);
-      return Status::invalid(path + "." + features[f].name, value_text(columns[f], row),
-                             rule_of(features[f]));
-    }
-  }
-  return {};
-}
-
-// Whether the numbers of float32 blocks are finite, block by block: they are most of a query.
-bool all_float32_finite(std::span<const FeatureBlock> blocks) {
-  return std::all_of(blocks.begin(), blocks.end(), [](const FeatureBlock& block) {
-    return block.type != ColumnType::kFloat32 ||
-           all_finite(static_cast<const std::byte*>(block.values), block.bytes / 4);
-  });
-}
-
-bool values_are_good(const std::vector<Feature>& features, std::span<const Column> columns,
-                     std::span<const FeatureBlock> blocks, std::size_t rows) {
-  for (std::size_t f = 0; f < features.size(); ++f) {
-    const Feature& feature = features[f];
-    const ColumnType type = columns[f].type;
-    if (feature.dense ? type != ColumnType::kFloat64
-                      : (feature.hashed && type == ColumnType::kInt64))
-      continue;
-    if (!feature.dense && type != ColumnType::kInt64) return false;
-    for (std::size_t row = 0; row < rows; ++row) {
-      if (!(feature.dense ? good_dense(columns[f], row) : good_id(feature, columns[f], row))) {
-        return false;
-      }
-    }
-  }
-  return all_float32_finite(blocks);
-}
-
-struct Side {
-  const char* name;
-  const char* field;
-  const std::vector<Feature>& features;
-  const std::vector<std::uint32_t>& by_name;
-  std::span<const FeatureBlock> blocks;
-  std::size_t rows;
-};
-
-Status check_values(const Side& side, std::span<const Column> columns) {
-  if (values_are_good(side.features, columns, side.blocks, side.rows)) return {};
-  Status status = check_kind(side.name, true, side.features, columns, side.rows);
-  return status ? check_kind(side.name, false, side.features, columns, side.rows) : status;
-}
-
-Status check_side(const Side& side, ResolvedFeatures* resolved) {
-  Status status =
-      resolved->resolve(side.name, side.field, side.features, side.by_name, side.blocks, side.rows);
-  return status ? check_values(side, resolved->columns()) : status;
-}
-
-// ---- the rest of a query
-
 class QueryCheck {
  public:
   QueryCheck(const Contract& contract, const Query& query)
@@ -159,8 +32,18 @@ class QueryCheck {
     Status status;
     for (const auto part :
          {&QueryCheck::count, &QueryCheck::ids, &QueryCheck::dedup_keys, &QueryCheck::features,
-          &QueryCheck::slots, &QueryCheck::pins, &QueryCheck::spacing, &QueryCheck::quotas,
-          &QueryCheck::weights, &QueryCheck::sampling}) {
+          &QueryCheck::preset, &QueryCheck::slots, &QueryCheck::pins}) {
+      status = (this->*part)();
+      if (!status) return status;
+    }
+    return rules();
+  }
+
+  // What a preset can say too.
+  Status rules() {
+    Status status;
+    for (const auto part : {&QueryCheck::slots, &QueryCheck::spacing, &QueryCheck::quotas,
+                            &QueryCheck::weights, &QueryCheck::temperature}) {
       status = (this->*part)();
       if (!status) break;
     }
@@ -220,8 +103,15 @@ class QueryCheck {
     return check_side(candidates, &resolved);
   }
 
+  Status preset() {
+    if (query_.preset.empty() || contract_.preset_of(query_).name == query_.preset) return {};
+    std::vector<std::string_view> known;
+    for (const Preset& each : contract_.presets) known.push_back(each.name);
+    return unknown_name("preset", repr(query_.preset), "preset", query_.preset, std::move(known));
+  }
+
   Status slots() {
-    slots_ = query_.slots.value_or(contract_.max_slots);
+    slots_ = query_.slots.value_or(contract_.preset_of(query_).slots);
     return check_integer([] { return "slots"; }, slots_, 1, contract_.max_slots);
   }
 
@@ -346,9 +236,9 @@ class QueryCheck {
     return {};
   }
 
-  Status sampling() {
-    return check_real([] { return "temperature"; }, query_.temperature, kLowestTemperature,
-                      kHighestTemperature);
+  Status temperature() {
+    return check_real([] { return "temperature"; }, query_.temperature.value_or(1.0),
+                      kLowestTemperature, kHighestTemperature);
   }
 
   const Contract& contract_;
@@ -358,6 +248,10 @@ class QueryCheck {
 };
 
 }  // namespace
+
+Status check_rules(const Contract& contract, const Query& query) {
+  return QueryCheck(contract, query).rules();
+}
 
 Status Contract::check(const Query& query) const noexcept try {
   return QueryCheck(*this, query).run();

@@ -7,6 +7,7 @@
 
 #include "../decode/limits.h"
 #include "json.h"
+#include "preset.h"
 #include "python_text.h"
 
 namespace gerank {
@@ -113,10 +114,21 @@ Contract read_contract(const Json& document) {
   contract.weights = read_weights(document);
   contract.user_by_name = by_name(contract.user);
   contract.candidate_by_name = by_name(contract.candidate);
+  contract.standard = standard_preset(contract);
+  if (const Json* presets = document.find("presets")) {
+    if (Status status = read_presets(*presets, &contract); !status)
+      throw Malformed{status.message()};
+  }
   return contract;
 }
 
 }  // namespace
+
+const Preset& Contract::preset_of(const Query& query) const noexcept {
+  const auto named = std::find_if(presets.begin(), presets.end(),
+                                  [&](const Preset& each) { return each.name == query.preset; });
+  return named == presets.end() ? standard : *named;
+}
 
 Status Contract::parse(std::string_view json, Contract* contract) noexcept try {
   Json document;

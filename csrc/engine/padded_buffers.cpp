@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "duplicates.h"
+#include "preset.h"
 
 namespace gerank {
 namespace {
@@ -78,10 +79,6 @@ void fill_side(const std::vector<Feature>& features, std::span<const Column> col
   }
 }
 
-std::size_t index_of(const std::vector<std::string>& names, std::string_view name) {
-  return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
-}
-
 template <typename T>
 const T* assign(std::vector<T>& memory, std::int64_t size, T value) {
   memory.assign(static_cast<std::size_t>(size), value);
@@ -103,7 +100,7 @@ void PaddedBuffers::resize(const Contract& contract, std::span<const Query* cons
   batch.M = batch.N = 0;
   for (const Query* query : queries) {
     batch.M = std::max(batch.M, query->candidate_count);
-    batch.N = std::max(batch.N, query->slots.value_or(contract.max_slots));
+    batch.N = std::max(batch.N, query->slots.value_or(contract.preset_of(*query).slots));
   }
   batch.user_dense_width = contract.user_dense;
   batch.user_ids_width = contract.user_ids;
@@ -121,7 +118,7 @@ void PaddedBuffers::resize(const Contract& contract, std::span<const Query* cons
   batch.weights = resize_to(weights_, batch.B * batch.utilities);
   batch.pins = assign(pins_, places, std::int64_t{-1});
   batch.dedup_keys = assign(dedup_keys_, rows, std::int64_t{-1});
-  batch.spacing = assign(spacing_, batch.B * batch.groups * 2, std::int64_t{0});
+  batch.spacing = resize_to(spacing_, batch.B * batch.groups * 2);
   batch.quotas = resize_to(quotas_, batch.B * batch.flags * 2);
   batch.slots = resize_to(slots_, batch.B);
   batch.temperature = resize_to(temperature_, batch.B);
@@ -165,42 +162,24 @@ void PaddedBuffers::fill_features(const Contract& contract, const Query& query, 
 }
 
 void PaddedBuffers::fill_rules(const Contract& contract, const Query& query, std::size_t b) {
-  float* weights = weights_.data() + b * contract.weights.size();  // [U]
-  for (std::size_t u = 0; u < contract.weights.size(); ++u) {
-    weights[u] = static_cast<float>(contract.weights[u].standard);
-    for (const Weight& weight : query.weights) {
-      if (weight.utility == contract.weights[u].utility) {
-        weights[u] = static_cast<float>(weight.value);
-      }
-    }
-  }
+  const Preset& preset = contract.preset_of(query);
+  const RuleRows rows{weights_.data() + b * preset.weights.size(),
+                      spacing_.data() + b * preset.spacing.size(),
+                      quotas_.data() + b * preset.quotas.size()};
+  std::copy(preset.weights.begin(), preset.weights.end(), rows.weights);
+  std::copy(preset.spacing.begin(), preset.spacing.end(), rows.spacing);
+  std::copy(preset.quotas.begin(), preset.quotas.end(), rows.quotas);
+  write_rules(contract, query, rows);
   std::int64_t* pins = pins_.data() + b * static_cast<std::size_t>(batch_.N);  // [N]
   for (const Pin& pin : query.pins) pins[pin.slot] = pin.candidate;
   if (query.dedup_keys) {
     fill_dedup_keys(query, dedup_keys_.data() + b * static_cast<std::size_t>(batch_.M));
   }
-  std::int64_t* spacing = spacing_.data() + b * contract.groups.size() * 2;  // [K, 2]
-  for (const Spacing& rule : query.spacing) {
-    const std::size_t k = index_of(contract.groups, rule.group);
-    spacing[2 * k] = rule.window;
-    spacing[2 * k + 1] = rule.cap;
-  }
-  std::int64_t* quotas = quotas_.data() + b * contract.flags.size() * 2;  // [Q, 2]
-  for (std::size_t q = 0; q < contract.flags.size(); ++q) {
-    quotas[2 * q] = 0;
-    quotas[2 * q + 1] = -1;
-  }
-  for (const Quota& rule : query.quotas) {
-    const std::size_t q = index_of(contract.flags, rule.flag);
-    quotas[2 * q] = rule.min;
-    quotas[2 * q + 1] = rule.max.value_or(-1);
-  }
-  slots_[b] = query.slots.value_or(contract.max_slots);
-  temperature_[b] = static_cast<float>(query.temperature);
-  const std::uint64_t seed =
-      query.seed ? *query.seed : (query.greedy ? std::uint64_t{0} : random_seed());
+  slots_[b] = query.slots.value_or(preset.slots);
+  temperature_[b] = static_cast<float>(query.temperature.value_or(preset.temperature));
+  greedy_[b] = query.greedy.value_or(preset.greedy);
+  const std::uint64_t seed = query.seed ? *query.seed : (greedy_[b] ? 0 : random_seed());
   seeds_[b] = static_cast<std::int64_t>(seed);
-  greedy_[b] = query.greedy;
 }
 
 // Every int64 can be a key, but only their equality matters: a key becomes the first candidate that

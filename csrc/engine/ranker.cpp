@@ -19,7 +19,7 @@ std::string contract_text(const std::string& manifest) {
   Json document;
   if (!Json::parse(manifest, &document)) return {};
   std::string out;
-  for (const char* key : {"features", "groups", "flags", "limits", "weights"}) {
+  for (const char* key : {"features", "groups", "flags", "limits", "weights", "presets"}) {
     const Json* part = document.find(key);
     if (part == nullptr) continue;
     out += (out.empty() ? "{\"" : ", \"") + std::string(key) + "\": ";

@@ -70,10 +70,10 @@ std::string item(const char* list, std::size_t index, const char* part) {
 
 PythonQuery::PythonQuery(const py::int_& candidate_count, const py::iterable& user_features,
                          const py::iterable& candidate_features, const py::iterable& candidate_ids,
-                         const py::object& slots, const py::iterable& pins,
-                         const py::object& dedup_keys, const py::iterable& spacing,
-                         const py::iterable& quotas, const py::dict& weights,
-                         const py::object& seed, const py::object& greedy,
+                         const py::object& preset, const py::object& slots,
+                         const py::iterable& pins, const py::object& dedup_keys,
+                         const py::iterable& spacing, const py::iterable& quotas,
+                         const py::dict& weights, const py::object& seed, const py::object& greedy,
                          const py::object& temperature) {
   query_.candidate_count = integer("candidates", candidate_count);
   read_features(user_features, &user_);
@@ -81,12 +81,13 @@ PythonQuery::PythonQuery(const py::int_& candidate_count, const py::iterable& us
   query_.user_features = user_.blocks;
   query_.candidate_features = candidates_.blocks;
   read_ids(candidate_ids);
+  if (!preset.is_none()) query_.preset = text("preset", preset);
   if (!slots.is_none()) query_.slots = integer("slots", slots);
   read_dedup_keys(dedup_keys);
   read_rules(pins, spacing, quotas, weights);
   if (!seed.is_none()) query_.seed = seed_bits(seed);
-  query_.greedy = truth("greedy", greedy);
-  query_.temperature = real("temperature", temperature);
+  if (!greedy.is_none()) query_.greedy = truth("greedy", greedy);
+  if (!temperature.is_none()) query_.temperature = real("temperature", temperature);
 }
 
 // The UTF-8 of a string, which the string keeps.

@@ -17,6 +17,7 @@ class PythonQuery {
   //
   //   user_features, candidate_features   [(names, type, buffer)], type one of f4, f8, i8
   //   candidate_ids                       [str], maybe empty
+  //   preset, slots, seed, greedy, temperature   None where the query does not say
   //   pins                                [(slot, candidate)]
   //   dedup_keys                          None, or (buffer of int64, buffer of bool or None)
   //   spacing                             [(group, window, cap)]
@@ -24,11 +25,11 @@ class PythonQuery {
   //   weights                             {utility: value}
   PythonQuery(const pybind11::int_& candidate_count, const pybind11::iterable& user_features,
               const pybind11::iterable& candidate_features, const pybind11::iterable& candidate_ids,
-              const pybind11::object& slots, const pybind11::iterable& pins,
-              const pybind11::object& dedup_keys, const pybind11::iterable& spacing,
-              const pybind11::iterable& quotas, const pybind11::dict& weights,
-              const pybind11::object& seed, const pybind11::object& greedy,
-              const pybind11::object& temperature);
+              const pybind11::object& preset, const pybind11::object& slots,
+              const pybind11::iterable& pins, const pybind11::object& dedup_keys,
+              const pybind11::iterable& spacing, const pybind11::iterable& quotas,
+              const pybind11::dict& weights, const pybind11::object& seed,
+              const pybind11::object& greedy, const pybind11::object& temperature);
   PythonQuery(const PythonQuery&) = delete;
   PythonQuery& operator=(const PythonQuery&) = delete;
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <iomanip>
 #include <stdexcept>
 #include <string>
 
@@ -15,6 +16,12 @@ T next(std::istream& in) {
   T value;
   if (!(in >> value)) throw std::runtime_error("the pages end early, or hold something else");
   return value;
+}
+
+std::string next_name(std::istream& in) {
+  std::string name;
+  if (!(in >> std::quoted(name))) throw std::runtime_error("the pages end early");
+  return name;
 }
 
 // Numbers as they lie in memory: on a little-endian machine, as the wire wants them.
@@ -54,29 +61,28 @@ void read_dedup_keys(std::istream& in, int count, Query* query) {
   }
 }
 
-void read_rules(std::istream& in, const Wanted& wanted, Query* query) {
+void read_rules(std::istream& in, Query* query) {
   for (int pins = next<int>(in); pins > 0; --pins) {
     auto* pin = query->add_pins();
     pin->set_slot(next<int>(in));
     pin->set_candidate(next<int>(in));
   }
-  for (const std::string& group : wanted.groups) {
-    const int window = next<int>(in), cap = next<int>(in);
-    if (window == 0) continue;  // no rule
+  for (int rules = next<int>(in); rules > 0; --rules) {
     auto* rule = query->add_spacing();
-    rule->set_group(group);
-    rule->set_window(window);
-    rule->set_cap(cap);
+    rule->set_group(next_name(in));
+    rule->set_window(next<int>(in));
+    rule->set_cap(next<int>(in));
   }
-  for (const std::string& flag : wanted.flags) {
+  for (int rules = next<int>(in); rules > 0; --rules) {
     auto* rule = query->add_quotas();
-    rule->set_flag(flag);
+    rule->set_flag(next_name(in));
     rule->set_min(next<int>(in));
     const int most = next<int>(in);
     if (most >= 0) rule->set_max(most);
   }
-  for (const std::string& utility : wanted.utilities) {
-    (*query->mutable_weights())[utility] = next<double>(in);
+  for (int weights = next<int>(in); weights > 0; --weights) {
+    double& weight = (*query->mutable_weights())[next_name(in)];
+    weight = next<double>(in);
   }
 }
 
@@ -85,12 +91,17 @@ void read_page(std::istream& in, const Wanted& wanted, Query* query) {
   query->set_candidate_count(count);
   query->set_slots(next<int>(in));
   query->set_seed(next<uint64_t>(in));
-  query->set_mode(next<int>(in) != 0 ? gerank::v1::MODE_GREEDY : gerank::v1::MODE_SAMPLE);
-  query->set_temperature(next<double>(in));
+  query->set_preset(next_name(in));
+  const int greedy = next<int>(in);
+  if (greedy >= 0) {
+    query->set_mode(greedy != 0 ? gerank::v1::MODE_GREEDY : gerank::v1::MODE_SAMPLE);
+  }
+  const auto temperature = next<double>(in);
+  if (temperature > 0) query->set_temperature(temperature);
   read_side(in, wanted.user, 1, query->mutable_user_features());
   read_side(in, wanted.candidate, std::size_t(count), query->mutable_candidate_features());
   read_dedup_keys(in, count, query);
-  read_rules(in, wanted, query);
+  read_rules(in, query);
 }
 
 }  // namespace

@@ -3,7 +3,6 @@
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
-#include <algorithm>
 #include <stdexcept>
 
 namespace {
@@ -27,12 +26,6 @@ Side read_side(const Value& features) {
   return side;
 }
 
-std::vector<std::string> read_names(const Value& list) {
-  std::vector<std::string> names;
-  for (const Value& name : list.list_value().values()) names.push_back(name.string_value());
-  return names;
-}
-
 }  // namespace
 
 Wanted read_wanted(const gerank::v1::DescribeResponse& description) {
@@ -44,11 +37,5 @@ Wanted read_wanted(const gerank::v1::DescribeResponse& description) {
   Wanted wanted;
   wanted.user = read_side(at(features, "user"));
   wanted.candidate = read_side(at(features, "candidate"));
-  wanted.groups = read_names(at(contract, "groups"));
-  wanted.flags = read_names(at(contract, "flags"));
-  for (const auto& [name, range] : at(contract, "weights").struct_value().fields()) {
-    wanted.utilities.push_back(name);
-  }
-  std::sort(wanted.utilities.begin(), wanted.utilities.end());  // as the pages have them
   return wanted;
 }

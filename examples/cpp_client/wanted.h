@@ -13,7 +13,6 @@ struct Side {
 
 struct Wanted {
   Side user, candidate;
-  std::vector<std::string> groups, flags, utilities;
 };
 
 // Reads DescribeResponse.contract_json. Throws std::runtime_error if it is not JSON.

@@ -1,5 +1,6 @@
 #include "pages.h"
 
+#include <iomanip>
 #include <stdexcept>
 
 namespace {
@@ -22,16 +23,17 @@ std::vector<T> next(std::istream& in, std::size_t count) {
 
 Page::Page(std::istream& in, const gerank::Contract& contract) {
   query_.candidate_count = next<std::int64_t>(in);
-  query_.slots = next<std::int64_t>(in);
+  if (const auto slots = next<std::int64_t>(in); slots > 0) query_.slots = slots;
   query_.seed = next<std::uint64_t>(in);
-  query_.greedy = next<int>(in) != 0;
-  query_.temperature = next<double>(in);
+  query_.preset = next_name(in);
+  if (const int greedy = next<int>(in); greedy >= 0) query_.greedy = greedy != 0;
+  if (const auto temperature = next<double>(in); temperature > 0) query_.temperature = temperature;
   const auto count = static_cast<std::size_t>(query_.candidate_count);
   read_side(in, contract.user, 1, &user_);
   read_side(in, contract.candidate, count, &candidates_);
   query_.user_features = user_.blocks;
   query_.candidate_features = candidates_.blocks;
-  read_rules(in, contract);
+  read_rules(in);
 }
 
 void Page::read_side(std::istream& in, const std::vector<gerank::Feature>& features,
@@ -51,7 +53,13 @@ void Page::read_side(std::istream& in, const std::vector<gerank::Feature>& featu
   }
 }
 
-void Page::read_rules(std::istream& in, const gerank::Contract& contract) {
+std::string_view Page::next_name(std::istream& in) {
+  std::string& name = names_.emplace_back();
+  if (!(in >> std::quoted(name))) throw std::runtime_error("the pages end early");
+  return name;
+}
+
+void Page::read_rules(std::istream& in) {
   const auto count = static_cast<std::size_t>(query_.candidate_count);
   keys_ = next<std::int64_t>(in, count);  // -1: none
   has_key_ = std::make_unique<bool[]>(count);
@@ -61,16 +69,19 @@ void Page::read_rules(std::istream& in, const gerank::Contract& contract) {
     const auto slot = next<std::int64_t>(in);
     pins_.push_back({slot, next<std::int64_t>(in)});
   }
-  for (const std::string& group : contract.groups) {
-    const auto window = next<std::int64_t>(in), cap = next<std::int64_t>(in);
-    if (window > 0) spacing_.push_back({group, window, cap});
+  for (auto rules = next<int>(in); rules > 0; --rules) {
+    const auto group = next_name(in);
+    const auto window = next<std::int64_t>(in);
+    spacing_.push_back({group, window, next<std::int64_t>(in)});
   }
-  for (const std::string& flag : contract.flags) {
+  for (auto rules = next<int>(in); rules > 0; --rules) {
+    const auto flag = next_name(in);
     const auto least = next<std::int64_t>(in), most = next<std::int64_t>(in);
     quotas_.push_back({flag, least, most < 0 ? std::nullopt : std::optional(most)});
   }
-  for (const gerank::WeightRange& range : contract.weights) {
-    weights_.push_back({range.utility, next<double>(in)});
+  for (auto weights = next<int>(in); weights > 0; --weights) {
+    const auto utility = next_name(in);
+    weights_.push_back({utility, next<double>(in)});
   }
   query_.pins = pins_;
   query_.spacing = spacing_;

@@ -5,8 +5,10 @@
 #include <gerank/query.h>
 
 #include <cstdint>
+#include <deque>
 #include <istream>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -31,8 +33,10 @@ class Page {
 
   void read_side(std::istream& in, const std::vector<gerank::Feature>& features, std::size_t rows,
                  Side* side);
-  void read_rules(std::istream& in, const gerank::Contract& contract);
+  std::string_view next_name(std::istream& in);
+  void read_rules(std::istream& in);
 
+  std::deque<std::string> names_;  // never moved
   Side user_, candidates_;
   std::vector<std::int64_t> keys_;
   std::unique_ptr<bool[]> has_key_;

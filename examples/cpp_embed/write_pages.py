@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import gerank
 from gerank.data.contract import RequestContract
-from gerank.data.request import Request, with_seed
+from gerank.data.request import Request
 from gerank.data.request_json import parse_request
 from gerank.data.schema import Feature, FeatureKind
 
@@ -25,35 +25,47 @@ def write_pages(model: Path, requests: Path, out: Path) -> None:
     """Checks every line of `requests` against the model, and writes it as a page."""
     contract = gerank.load(model).contract
     documents = map(json.loads, requests.read_text().splitlines())
-    pages = [with_seed(parse_request(document, contract)) for document in documents]
+    pages = [parse_request(document, contract) for document in documents]
     lines = [str(len(pages)), *(" ".join(_page(page, contract)) for page in pages)]
     out.write_text("\n".join(lines) + "\n")
 
 
 def _page(request: Request, contract: RequestContract) -> Iterator[str]:
     count, schema = len(request.candidate_ids), contract.schema
-    slots = contract.max_slots if request.slots is None else request.slots
-    yield from map(str, (count, slots, request.seed, int(request.greedy), request.temperature))
+    yield from map(str, (count, request.slots or 0, request.seed or 0))  # 0 slots: not said
+    yield _quoted(request.preset or "")
+    yield {None: "-1", False: "0", True: "1"}[request.greedy]
+    yield str(request.temperature or 0)  # 0: not said
     user = {name: np.array([value]) for name, value in request.user.items()}
     for columns, features in ((user, schema.user), (request.candidates, schema.candidate)):
         yield from _numbers(columns, features, FeatureKind.DENSE)
         yield from _numbers(columns, features, FeatureKind.ID)
     keys = [-1] * count if request.dedup_keys is None else request.dedup_keys.tolist()
     yield from map(str, keys)
+    yield from _rules(request)
+
+
+def _rules(request: Request) -> Iterator[str]:
+    """Lists: their length, then their entries."""
     yield str(len(request.pins))
     for pin in request.pins:
         yield f"{pin.slot} {pin.candidate}"
-    spacing = {rule.group: rule for rule in request.spacing}
-    for group in schema.groups:
-        rule = spacing.get(group)
-        yield f"{rule.window} {rule.cap}" if rule else "0 0"
-    quotas = {rule.flag: rule for rule in request.quotas}
-    for flag in schema.flags:
-        quota = quotas.get(flag)
-        most = -1 if quota is None or quota.maximum is None else quota.maximum
-        yield f"{quota.minimum if quota else 0} {most}"
-    for name, allowed in contract.weights.items():
-        yield repr(float(request.weights.get(name, allowed.default)))
+    yield str(len(request.spacing))
+    for rule in request.spacing:
+        yield f"{_quoted(rule.group)} {rule.window} {rule.cap}"
+    yield str(len(request.quotas))
+    for quota in request.quotas:
+        most = -1 if quota.maximum is None else quota.maximum
+        yield f"{_quoted(quota.flag)} {quota.minimum} {most}"
+    yield str(len(request.weights))
+    for utility, weight in request.weights.items():
+        yield f"{_quoted(utility)} {float(weight)!r}"
+
+
+def _quoted(name: str) -> str:
+    """As std::quoted reads it."""
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _numbers(

@@ -25,5 +25,5 @@ def export(
 
     artifact = export_run(run, out_file, presets)
     size = out_file.stat().st_size / 1024
-    named = f", presets {', '.join(artifact.presets)}" if artifact.presets else ""
+    named = f", presets {', '.join(artifact.contract.presets)}" if artifact.contract.presets else ""
     say(f"{out_file}: {artifact.model_version}, {size:.0f} KiB, golden requests passed{named}")

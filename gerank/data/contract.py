@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -32,12 +32,14 @@ class RequestContract:
         max_candidates: Largest M.
         max_slots: Largest number of slots that may be asked for; also the default.
         weights: Utility name -> range, in the order of the columns of `RerankBatch.weights`.
+        presets: Name -> part of a JSON request, see `gerank.export.presets`.
     """
 
     schema: FeatureSchema
     max_candidates: int
     max_slots: int
     weights: Mapping[str, WeightRange]
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def native(self) -> Contract:
@@ -57,7 +59,7 @@ class RequestContract:
                 name: {"min": w.minimum, "max": w.maximum, "default": w.default}
                 for name, w in self.weights.items()
             },
-        }
+        } | ({"presets": dict(self.presets)} if self.presets else {})
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RequestContract:
@@ -80,4 +82,6 @@ class RequestContract:
             for name, entry in document["weights"].items()
         }
         limits = document["limits"]
-        return cls(schema, limits["candidates"], limits["slots"], weights)
+        return cls(
+            schema, limits["candidates"], limits["slots"], weights, document.get("presets", {})
+        )

@@ -38,6 +38,7 @@ def native_query(request: Request, contract: RequestContract) -> Query:
         user_features=_blocks("user", user, schema.user, 1),
         candidate_features=_blocks("candidates", request.candidates, schema.candidate, count),
         candidate_ids=list(map(str, request.candidate_ids)),
+        preset=request.preset,
         slots=request.slots,
         pins=[(pin.slot, pin.candidate) for pin in request.pins],
         dedup_keys=_dedup_keys(request),

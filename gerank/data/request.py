@@ -6,9 +6,8 @@ A `Request` is plain data. Whether an artifact can answer it is the matter of
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
@@ -83,22 +82,26 @@ class Request:
         candidate_ids: [M] str or int, distinct as text. Echoed in the answer.
         user: Feature name -> value.
         candidates: Feature name -> [M] float (dense) or integer (id).
-        slots: Slots to fill; None = as many as the artifact allows.
+        preset: Name of one of the artifact's presets, which say what the request does not; None =
+            none of them.
+        slots: Slots to fill; None = the preset's, else as many as the artifact allows.
         pins: At most one per slot and per candidate.
         dedup_keys: [M] int64 >= 0. Candidates with one key exclude each other; -1 = no key.
             None = no candidate has one.
         spacing: At most one per group key.
         quotas: At most one per flag.
         weights: Utility name -> preference weight; the artifact's default where not named.
-        seed: The 64 bits that sampling starts from; None = see `with_seed`.
-        greedy: True: the most probable candidate; False: a draw.
-        temperature: Divides the logits.
+        seed: The 64 bits that sampling starts from; None = 0 if greedy, else drawn by
+            whoever answers, and told in the slate.
+        greedy: True: the most probable candidate; False: a draw; None = the preset's, else True.
+        temperature: Divides the logits; None = the preset's, else 1.
     """
 
     id: str | int
     candidate_ids: tuple[str | int, ...]
     user: Mapping[str, float | int] = field(default_factory=dict)
     candidates: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    preset: str | None = None
     slots: int | None = None
     pins: tuple[Pin, ...] = ()
     dedup_keys: NDArray[Any] | None = None
@@ -106,15 +109,8 @@ class Request:
     quotas: tuple[Quota, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     seed: int | None = None
-    greedy: bool = True
-    temperature: float = 1.0
-
-
-def with_seed(request: Request) -> Request:
-    """The request with its seed settled: a fresh random one where it is sampled and names none."""
-    if request.seed is not None:
-        return request
-    return replace(request, seed=0 if request.greedy else secrets.randbits(64))
+    greedy: bool | None = None
+    temperature: float | None = None
 
 
 def _cut(text: str, limit: int) -> str:

@@ -3,7 +3,7 @@
     {"id": "page-1", "user": {"age": 31}, "candidates": [{"id": "a", "price": 9.5}, ...],
      "slots": 10, "pins": {"0": "a"}, "spacing": [{"group": "seller", "window": 4, "cap": 1}],
      "quotas": [{"flag": "fresh", "min": 2, "max": 5}], "weights": {"clicks": 1.0},
-     "seed": 7, "mode": "sample", "temperature": 0.8}
+     "seed": 7, "mode": "sample", "temperature": 0.8, "preset": "new-arrivals page"}
 
 A candidate may have a `dedup_key`, a string or an integer. Ids and dedup keys are compared as text.
 All keys but `id`, `candidates` and, where the artifact has user features, `user` may be left out.
@@ -25,7 +25,7 @@ from gerank.data.schema import Feature, FeatureKind, SchemaError
 
 _REQUIRED = ("id", "candidates")
 _OPTIONAL = (
-    *("user", "slots", "pins", "spacing", "quotas", "weights"),
+    *("user", "preset", "slots", "pins", "spacing", "quotas", "weights"),
     *("seed", "mode", "temperature"),
 )
 _GREEDY = {"greedy": True, "sample": False}
@@ -51,6 +51,7 @@ def parse_request(document: Mapping[str, Any], contract: RequestContract) -> Req
         candidate_ids=candidate_ids,
         user=_user(_mapping("user", entries.get("user", {})), contract.schema.user),
         candidates={f.name: _column(candidates, f) for f in contract.schema.candidate},
+        preset=_said(entries, "preset", "must be a string"),
         slots=entries.get("slots"),
         pins=_pins(_mapping("pins", entries.get("pins", {})), candidate_ids),
         dedup_keys=_dedup_keys([candidate.get("dedup_key") for candidate in candidates]),
@@ -58,8 +59,8 @@ def parse_request(document: Mapping[str, Any], contract: RequestContract) -> Req
         quotas=_quotas(_sequence("quotas", entries.get("quotas", ()))),
         weights=_mapping("weights", entries.get("weights", {})),
         seed=entries.get("seed"),
-        greedy=_greedy(entries.get("mode", "greedy")),
-        temperature=entries.get("temperature", 1.0),
+        greedy=_greedy(entries["mode"]) if "mode" in entries else None,
+        temperature=_said(entries, "temperature", "must be a number"),
     )
     check_request(request, contract)
     return request
@@ -165,6 +166,13 @@ def _quotas(rules: Sequence[object]) -> tuple[Quota, ...]:
         entry = _entries(f"quotas[{index}]", rule, ("flag",), ("min", "max"))
         parsed.append(Quota(entry["flag"], entry.get("min", 0), entry.get("max")))
     return tuple(parsed)
+
+
+def _said(entries: Mapping[str, Any], key: str, rule: str) -> Any:
+    """What stands there; None where the key is missing, and nowhere else."""
+    if key in entries and entries[key] is None:
+        raise RequestError(key, None, rule)
+    return entries.get(key)
 
 
 def _greedy(mode: object) -> bool:

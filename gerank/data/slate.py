@@ -52,7 +52,7 @@ def split_slates(
 
 
 def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
-    """The answer as JSON: `id`, `slate` and `model_version`; also `seed` where it was sampled."""
+    """The answer as JSON: `id`, `slate`, `model_version`; `seed` where it may be sampled."""
     document: dict[str, Any] = {
         "id": request.id,
         "slate": [
@@ -69,7 +69,8 @@ def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
         ],
         "model_version": slate.model_version,
     }
-    return document if request.greedy else document | {"seed": slate.seed}
+    greedy = request.preset is None if request.greedy is None else request.greedy
+    return document if greedy else document | {"seed": slate.seed}
 
 
 def _slate(

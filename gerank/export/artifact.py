@@ -11,7 +11,7 @@ import json
 import warnings
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,6 @@ class Artifact:
     module: torch.jit.ScriptModule
     contract: RequestContract
     manifest: dict[str, Any]
-
-    @property
-    def presets(self) -> Presets:
-        """Named parts of requests; none in artifacts that were written without."""
-        presets: Presets = self.manifest.get("presets", {})
-        return presets
 
     @property
     def model_version(self) -> str:
@@ -105,11 +99,11 @@ def write_artifact(
     calibration = generator.features.calibration
     dense = contract.schema.candidate_dense
     scores = [dense[column].name for column in calibration.columns.tolist()]
+    contract = replace(contract, presets=check_presets(presets or {}, contract))
     manifest = build_manifest(
         contract,
         version,
         training,
-        presets=check_presets(presets or {}, contract),
         utilities=utilities,
         calibration=calibration_document(scores, calibration.knots, calibration.values),
     )
@@ -164,7 +158,7 @@ def load_artifact(path: Path) -> Artifact:
         _check_sums(path, records)
         _check_ops(path, manifest)
         contract = RequestContract.from_json(manifest)
-        check_presets(manifest.get("presets", {}), contract)
+        check_presets(contract.presets, contract)
         batch, answer = golden.from_bytes(records["extra/golden.pt"])
     except ArtifactError:
         raise

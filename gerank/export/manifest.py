@@ -39,7 +39,7 @@ def build_manifest(
         contract: What requests must satisfy.
         version: Names the model.
         training: Facts of the run, for people.
-        optional: `presets`, `calibration`, `utilities`: each is left out where it is empty.
+        optional: `calibration`, `utilities`: each is left out where it is empty.
     """
     return {name: part for name, part in optional.items() if part} | {
         "format_version": FORMAT_VERSION,

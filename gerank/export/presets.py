@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ Presets = dict[str, dict[str, Any]]
 """Name -> preset, in the JSON of requests."""
 
 _KEYS = ("weights", "spacing", "quotas", "slots", "mode", "temperature")
-_LISTS = {"spacing": "group", "quotas": "flag"}
 _LONGEST_NAME = 100
 
 
@@ -73,20 +73,6 @@ def check_presets(document: object, contract: RequestContract) -> Presets:
     return {name: dict(preset) for name, preset in document.items()}
 
 
-def with_preset(document: Mapping[str, Any], preset: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON request with what its preset adds; what the request says itself stays."""
-    merged = {**preset, **document}
-    if "weights" in preset:
-        merged["weights"] = {**preset["weights"], **document.get("weights", {})}
-    for key, of in _LISTS.items():
-        own = list(document.get(key, ()))
-        said = {rule[of] for rule in own}
-        added = [rule for rule in preset.get(key, ()) if rule[of] not in said]
-        if own or added:
-            merged[key] = own + added
-    return merged
-
-
 def _check(preset: object, contract: RequestContract) -> None:
     """As part of a request for one candidate: so one place decides what is allowed."""
     if not isinstance(preset, Mapping):
@@ -98,7 +84,7 @@ def _check(preset: object, contract: RequestContract) -> None:
     anyone = {feature.name: _some_value(feature) for feature in schema.user}
     anything = {feature.name: _some_value(feature) for feature in schema.candidate}
     request = {"id": "preset", "user": anyone, "candidates": [{"id": "candidate"} | anything]}
-    parse_request(request | dict(preset), contract)
+    parse_request(request | dict(preset), replace(contract, presets={}))
 
 
 def _some_value(feature: Feature) -> float | int:

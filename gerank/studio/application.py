@@ -61,7 +61,7 @@ def open_session(
             answer,
             judge,
             explain,
-            artifact.presets,
+            artifact.contract.presets,
             artifact.model_version,
             served_by,
         )

@@ -14,7 +14,8 @@ from gerank.proto import rerank_pb2 as pb
 from gerank.wire.feature_blocks import blocks_from_columns, columns_from_blocks
 from gerank.wire.packed import read_values
 
-_GREEDY = {pb.MODE_UNSPECIFIED: True, pb.MODE_GREEDY: True, pb.MODE_SAMPLE: False}
+_GREEDY = {pb.MODE_UNSPECIFIED: None, pb.MODE_GREEDY: True, pb.MODE_SAMPLE: False}
+_MODE = {greedy: mode for mode, greedy in _GREEDY.items()}
 
 
 def query_from_request(request: Request) -> pb.Query:
@@ -31,6 +32,7 @@ def query_from_request(request: Request) -> pb.Query:
         user_features=blocks_from_columns("user", user, 1),
         candidate_features=blocks_from_columns("candidates", request.candidates, count),
         candidate_ids=[str(candidate_id) for candidate_id in request.candidate_ids],
+        preset=request.preset or "",
         slots=request.slots or 0,
         pins=[pb.Pin(slot=pin.slot, candidate=pin.candidate) for pin in request.pins],
         dedup_keys=_keys_message(request.dedup_keys),
@@ -43,7 +45,7 @@ def query_from_request(request: Request) -> pb.Query:
         ],
         weights=dict(request.weights),
         seed=request.seed,
-        mode=pb.MODE_GREEDY if request.greedy else pb.MODE_SAMPLE,
+        mode=_MODE[request.greedy],
         temperature=request.temperature,
     )
 
@@ -62,6 +64,7 @@ def request_from_query(query: pb.Query, contract: RequestContract) -> Request:
         candidate_ids=_candidate_ids(query),
         user={name: column[0].item() for name, column in user.items()},
         candidates=columns_from_blocks("candidate_features", query.candidate_features, count),
+        preset=query.preset or None,
         slots=query.slots or None,
         pins=tuple(Pin(pin.slot, pin.candidate) for pin in query.pins),
         dedup_keys=_dedup_keys(query),
@@ -73,7 +76,7 @@ def request_from_query(query: pb.Query, contract: RequestContract) -> Request:
         weights=dict(query.weights),
         seed=query.seed if query.HasField("seed") else None,
         greedy=_greedy(query.mode),
-        temperature=query.temperature if query.HasField("temperature") else 1.0,
+        temperature=query.temperature if query.HasField("temperature") else None,
     )
 
 
@@ -107,7 +110,7 @@ def _dedup_keys(query: pb.Query) -> NDArray[np.int64] | None:
     return numbers
 
 
-def _greedy(mode: pb.Mode) -> bool:
+def _greedy(mode: pb.Mode) -> bool | None:
     if mode not in _GREEDY:
         raise RequestError("mode", mode, f"must be one of {pb.Mode.keys()}")
     return _GREEDY[mode]

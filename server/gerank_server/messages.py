@@ -13,7 +13,7 @@ from gerank.data.relaxed import rule_names
 from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
 
-_GREEDY = {pb.MODE_UNSPECIFIED: True, pb.MODE_GREEDY: True, pb.MODE_SAMPLE: False}
+_GREEDY = {pb.MODE_UNSPECIFIED: None, pb.MODE_GREEDY: True, pb.MODE_SAMPLE: False}
 _TYPES = {"float32_le": "f4", "floats": "f4", "int64_le": "i8", "ints": "i8"}
 _RULES = {"spacing": pb.RULE_SPACING, "quotas": pb.RULE_QUOTAS}
 Answer = tuple[Sequence[tuple[Any, ...]], str, tuple[int, int, int]]
@@ -31,6 +31,7 @@ def query_of_message(index: int, message: pb.Query) -> Query:
             user_features=_blocks("user_features", message.user_features),
             candidate_features=_blocks("candidate_features", message.candidate_features),
             candidate_ids=message.candidate_ids,
+            preset=message.preset or None,
             slots=message.slots or None,
             pins=[(pin.slot, pin.candidate) for pin in message.pins],
             dedup_keys=_dedup_keys(message),
@@ -42,7 +43,7 @@ def query_of_message(index: int, message: pb.Query) -> Query:
             weights=dict(message.weights),
             seed=message.seed if message.HasField("seed") else None,
             greedy=_greedy(message.mode),
-            temperature=message.temperature if message.HasField("temperature") else 1.0,
+            temperature=message.temperature if message.HasField("temperature") else None,
         )
     except RequestError as error:
         raise error.within(f"queries[{index}]") from error
@@ -121,7 +122,7 @@ def _values(path: str, message: Message, fields: Sequence[str]) -> tuple[str, An
     return given[0], values
 
 
-def _greedy(mode: pb.Mode) -> bool:
+def _greedy(mode: pb.Mode) -> bool | None:
     if mode not in _GREEDY:
         raise RequestError("mode", mode, f"must be one of {pb.Mode.keys()}")
     return _GREEDY[mode]

@@ -168,6 +168,7 @@ void read_rules(Arena& arena, const v1::Query& message, Query* query) {
 Status read_sampling(const v1::Query& message, Query* query) {
   switch (message.mode()) {
     case v1::MODE_UNSPECIFIED:
+      break;
     case v1::MODE_GREEDY:
       query->greedy = true;
       break;
@@ -192,6 +193,7 @@ Status read_query(Arena& arena, const v1::Query& message, Query* query) {
                        &query->candidate_features);
   if (!status.ok()) return status;
   query->candidate_ids = views(arena, message.candidate_ids());
+  query->preset = message.preset();
   if (message.slots() != 0) query->slots = message.slots();
   read_rules(arena, message, query);
   status = read_dedup_keys(message, query);

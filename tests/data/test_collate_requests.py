@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gerank.data.collate_requests import collate_requests
-from gerank.data.request import Pin, Quota, Request, RequestError, Spacing, with_seed
+from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_request
 from gerank.data.request_json import parse_request
 from tests.data.bad_requests import valid_document
@@ -87,13 +87,6 @@ def test_dtypes_are_those_of_the_batch_whatever_the_columns_were() -> None:
 def test_all_64_bits_of_a_seed_arrive(seed_value: int) -> None:
     batch = collate_requests([replace(_request(), seed=seed_value)], CONTRACT)
     assert batch.seeds.item() % 2**64 == seed_value
-
-
-def test_a_sampled_request_without_a_seed_gets_a_fresh_one() -> None:
-    unseeded = replace(_request(), seed=None)
-    assert with_seed(unseeded).seed != with_seed(unseeded).seed
-    assert with_seed(replace(unseeded, greedy=True)).seed == 0
-    assert with_seed(_request()).seed == 11
 
 
 @pytest.mark.parametrize(

@@ -63,8 +63,8 @@ def test_what_is_left_out_has_its_default() -> None:
     assert (request.slots, request.seed, request.greedy, request.temperature) == (
         None,
         None,
-        True,
-        1.0,
+        None,
+        None,
     )
     assert not request.pins and not request.spacing and not request.quotas and not request.weights
     assert request.dedup_keys is None

@@ -79,7 +79,7 @@ def test_a_huge_name_does_not_make_a_huge_message() -> None:
         ({"seed": -1}, "seed: must be an integer in [0, 18446744073709551615], got -1"),
         ({"temperature": float("nan")}, "temperature: must be a number in [0.001, 1000], got nan"),
         ({"temperature": 10**400}, "temperature: must be a number, got 1000"),
-        ({"temperature": None}, "temperature: must be a number, got None"),
+        ({"temperature": "hot"}, "temperature: must be a number, got 'hot'"),
         ({"greedy": 1}, "greedy: must be true or false, got 1"),
         ({"pins": [(0, 1)]}, "pins.0: the candidate must be an integer in [0, 0], got 1"),
         ({"pins": [(0, 0), (0, 0)]}, "pins.0: another pin has this slot already, got 0"),

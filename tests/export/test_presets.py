@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from gerank.export.artifact import ArtifactError, load_artifact, write_artifact
-from gerank.export.presets import PresetError, check_presets, read_presets, with_preset
+from gerank.export.presets import PresetError, check_presets, read_presets
+from tests.data.preset_reference import with_preset
 from tests.data.request_cases import CONTRACT
 from tests.export.archives import with_manifest
 from tests.nn.batches import random_generator
@@ -48,14 +49,14 @@ def test_presets_lie_in_the_manifest_and_come_back(tmp_path: Path) -> None:
     path = tmp_path / "model.gerank"
     write_artifact(random_generator(0), CONTRACT, path, name="x", training={}, presets=presets)
     artifact = load_artifact(path)
-    assert artifact.presets == artifact.manifest["presets"] == presets
+    assert artifact.contract.presets == artifact.manifest["presets"] == presets
 
 
 def test_an_artifact_without_presets_has_no_such_key(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.gerank"
     path.write_bytes(content)
     artifact = load_artifact(path)
-    assert artifact.presets == {}
+    assert artifact.contract.presets == {}
     assert {"presets", "calibration", "utilities"}.isdisjoint(artifact.manifest)
 
 

@@ -74,7 +74,7 @@ def test_nothing_but_maps_version_and_golden_answers_changes(
     kept = {key for key in before.manifest if before.manifest[key] == after.manifest[key]}
     assert set(before.manifest) - kept == {"model_version", "calibration"}
     assert after.model_version.startswith("my-run-")
-    assert after.presets == before.presets == {"short": {"slots": 2}}
+    assert after.contract.presets == before.contract.presets == {"short": {"slots": 2}}
     old, new = before.module.state_dict(), after.module.state_dict()
     changed = {name for name in old if not torch.equal(old[name], new[name])}
     assert changed == {"features.calibration.knots", "features.calibration.values"}

@@ -66,6 +66,7 @@ def spoiled(rng: random.Random, query: pb.Query) -> pb.Query:
         copy.quotas[0].min = extreme
     elif target == "seed":
         copy.temperature = rng.choice([0.0, -1.0, 1e-300, 1e300, float("nan"), float("inf")])
+        copy.preset = rng.choice(["", "calm", "\0", "x" * 10_000])
     else:
         block = rng.choice([*copy.user_features, *copy.candidate_features])
         size = len(block.float32_le) or len(block.int64_le)

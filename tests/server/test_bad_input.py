@@ -148,6 +148,7 @@ BAD_QUERIES: dict[str, tuple[Spoil, str, str]] = {
     "weight out of range": (lambda q: q.weights.update(clicks=9.0), "weights.clicks", "[0, 2]"),
     "weight NaN": (lambda q: q.weights.update(clicks=float("nan")), "weights.clicks", "nan"),
     "unknown mode": (lambda q: setattr(q, "mode", 9), "mode", "got 9"),
+    "unknown preset": (lambda q: setattr(q, "preset", "calm"), "preset", "got 'calm'"),
     "temperature of 0": (lambda q: setattr(q, "temperature", 0.0), "temperature", "got 0.0"),
     "a name of a megabyte": (
         lambda q: q.weights.update({"w" * 10**6: 1.0}),

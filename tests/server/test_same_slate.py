@@ -30,7 +30,13 @@ ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "cpp_embed"
 THREADS = 4
 IN_FLIGHT = 8
-LIMITS = replace(CONTRACT, max_candidates=60, max_slots=15)
+PRESETS = {
+    "new arrivals": {"quotas": [{"flag": "fresh", "min": 3}], "weights": {"diversity": 0.6}},
+    'a "drawn" page': {"mode": "sample", "temperature": 0.7, "slots": 9},
+    "calm": {"spacing": [{"group": "seller", "window": 4, "cap": 1}]},
+}
+LIMITS = replace(CONTRACT, max_candidates=60, max_slots=15, presets=PRESETS)
+PRESET_KEYS = ("slots", "spacing", "quotas", "weights", "mode", "temperature")
 REQUESTS = 1000
 # The ways batch differently, which may turn the last bit of a logit and so a tie that close.
 NEAR_TIES = 2
@@ -65,13 +71,15 @@ def generator(seed: int) -> Generator:
 
 @pytest.fixture
 def artifact(generator: Generator, tmp_path: Path) -> Artifact:
-    return write_artifact(generator, LIMITS, tmp_path / "model.gerank", name="test", training={})
+    path = tmp_path / "model.gerank"
+    return write_artifact(generator, LIMITS, path, name="test", training={}, presets=PRESETS)
 
 
 @pytest.fixture
 def documents(seed: int) -> list[Document]:
     rng = np.random.default_rng(seed)
-    return [random_document(rng, LIMITS) for _ in range(REQUESTS)]
+    drawn = [random_document(rng, LIMITS) for _ in range(REQUESTS)]
+    return [_with_random_preset(document, rng) for document in drawn]
 
 
 def test_every_way_gives_the_same_slates(
@@ -122,6 +130,17 @@ def test_the_program_needs_no_python(program: Path) -> None:
     assert "libgerank" in libraries
     names = [line.split()[0] for line in libraries.splitlines()]
     assert not [name for name in names if "python" in name]
+
+
+def _with_random_preset(document: Document, rng: np.random.Generator) -> Document:
+    """Half of them name a preset, and do not say themselves some of what it says."""
+    if rng.random() < 0.5:
+        return document
+    left_out = [key for key in PRESET_KEYS if rng.random() < 0.5]
+    kept = {key: value for key, value in document.items() if key not in left_out}
+    if "slots" in left_out:
+        kept.pop("pins", None)  # they may lie beyond the preset's slots
+    return kept | {"preset": str(rng.choice(list(PRESETS)))}
 
 
 def _run_program(program: Path, documents: list[Document], folder: Path) -> list[Choices]:

@@ -8,9 +8,9 @@ import pytest
 
 from gerank.data.request_check import check_request
 from gerank.data.request_json import parse_request
-from gerank.export.presets import with_preset
 from gerank.studio.controls import controlled, default_controls, preset_controls
 from gerank.studio.session import Session
+from tests.data.preset_reference import with_preset
 
 
 def test_default_controls_ask_for_nothing(session: Session) -> None:

@@ -120,7 +120,7 @@ def test_pins_and_rules_that_could_not_be_kept_are_told(session: Session) -> Non
     ("field", "changes"),
     [
         ("pins", {"pins": {SLOTS: 0}}),
-        ("temperature", {"temperature": None}),
+        ("temperature", {"temperature": "hot"}),
         ("spacing", {"spacing": {"seller": (2, None)}}),
         ("quotas", {"quotas": {"fresh": (3, 2)}}),
         ("weights.clicks", {"weights": {"clicks": 7.0}}),

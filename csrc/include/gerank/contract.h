@@ -27,12 +27,26 @@ struct WeightRange {
   double minimum = 0, maximum = 0, standard = 0;
 };
 
+// What a query asks for where it does not say otherwise, in the columns of a PaddedBatch.
+struct Preset {
+  std::string name;
+  std::vector<float> weights;         // [U]
+  std::vector<std::int64_t> spacing;  // [K, 2] window and cap; a window of 0 is no rule
+  std::vector<std::int64_t> quotas;   // [Q, 2] min and max; a max of -1 is no limit
+  std::int64_t slots = 0;
+  bool greedy = true;
+  double temperature = 1.0;
+};
+
 // The limits of one artifact. Plain data; nothing changes it once it is read.
 struct GERANK_EXPORT Contract {
   std::vector<Feature> user, candidate;  // in the order of the schema
   std::vector<std::string> groups, flags;
   std::int64_t max_candidates = 0, max_slots = 0;
   std::vector<WeightRange> weights;  // in the order of the model's columns
+
+  Preset standard;  // for queries that name no preset
+  std::vector<Preset> presets;
 
   // How many features of a side are of a kind.
   std::int32_t user_dense = 0, user_ids = 0, candidate_dense = 0, candidate_ids = 0;
@@ -43,6 +57,10 @@ struct GERANK_EXPORT Contract {
   // Reads the contract in `json`: an artifact's manifest, or what DescribeResponse.contract_json
   // holds. kFailedPrecondition if it is malformed.
   static Status parse(std::string_view json, Contract* contract) noexcept;
+
+  // Where `query` starts from: the preset it names, or `standard` where it names none that is
+  // known.
+  const Preset& preset_of(const Query& query) const noexcept;
 
   // Whether `query` can be answered: kInvalidArgument for the first thing that is wrong with it,
   // naming field and value. The one place where that is decided, for every front. Thread-safe.

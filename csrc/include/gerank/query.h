@@ -82,6 +82,11 @@ struct Query {
   // messages. Answers tell candidates by index.
   std::span<const std::string_view> candidate_ids;
 
+  // One of the artifact's presets, or empty. What the query says itself goes before it: weights by
+  // utility, spacing by group key, quotas by flag, then slots, greedy and temperature. What neither
+  // says is as below.
+  std::string_view preset;
+
   // Slots to fill, 1 to the artifact's limit; absent: as many as that. More slots than candidates
   // are no error: the slate is shorter.
   std::optional<std::int64_t> slots;
@@ -97,11 +102,11 @@ struct Query {
   // The 64 bits that sampling starts from. Absent: 0 if greedy, else drawn, and told in the slate.
   std::optional<std::uint64_t> seed;
 
-  // True: the most probable candidate, ties to the lower index. False: a draw.
-  bool greedy = true;
+  // True: the most probable candidate, ties to the lower index. False: a draw. Absent: true.
+  std::optional<bool> greedy;
 
-  // Divides the logits: 0.001 to 1000.
-  double temperature = 1.0;
+  // Divides the logits: 0.001 to 1000. Absent: 1.
+  std::optional<double> temperature;
 };
 
 // The rules that may be dropped at a slot where no candidate would be left: bits of Slate::relaxed.
