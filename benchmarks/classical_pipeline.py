@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from simulated import Pages, mean_utilities
+from simulated import Pages
 from torch import Tensor
-
-from gerank.train.config import UtilityConfig
 
 
 @dataclass(frozen=True)
@@ -56,10 +53,15 @@ def rank(pages: Pages, pipeline: Pipeline, priority: dict[str, float], slots: in
         adjusted = np.where(free, value - pipeline.penalty * repeats, -np.inf)
         chosen[:, slot] = adjusted.argmax(1)
         free[everyone, chosen[:, slot]] = False
-    if pipeline.order_last:
-        by_priority = np.argsort(-np.take_along_axis(rank_of, chosen, 1), axis=1, kind="stable")
-        chosen = np.take_along_axis(chosen, by_priority, axis=1)
-    return torch.from_numpy(chosen)
+    slates = torch.from_numpy(chosen)
+    return final_sort(pages, slates, priority) if pipeline.order_last else slates
+
+
+def final_sort(pages: Pages, slates: Tensor, priority: dict[str, float]) -> Tensor:
+    """[E, N] the same items by falling priority; what is alike stays in its order."""
+    rank_of = torch.from_numpy(columns(pages, priority)[2])
+    order = rank_of.gather(1, slates).argsort(dim=1, descending=True, stable=True)
+    return slates.gather(1, order)
 
 
 def columns(
@@ -75,16 +77,6 @@ def columns(
         log.candidate["category"].reshape(shape),
         table[log.candidate["content_type"]].reshape(shape),
     )
-
-
-def tried_on(
-    pages: Pages, reward: Mapping[str, UtilityConfig], priority: dict[str, float], slots: int
-) -> dict[Pipeline, list[float]]:
-    """Every setting of the grid -> its mean utilities."""
-    return {
-        pipeline: mean_utilities(pages, reward, rank(pages, pipeline, priority, slots))
-        for pipeline in grid(slots)
-    }
 
 
 def pareto(points: dict[Pipeline, list[float]]) -> list[Pipeline]:

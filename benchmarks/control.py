@@ -2,27 +2,27 @@
 
 Simulated pages of 12 candidates and 6 slots, clicks by the truth; three utilities: clicks, category
 diversity, order of content types. One model per way of control (hypernetwork, the paper's linear
-generator, weights as input) against nine generators that were each trained for one weighting, and
-against the classical pipeline. Also: a trigger item pinned inside decoding against one inserted
-afterwards. Means over five seeds of people, pages and training, with bootstrap intervals.
+generator, weights as input) against nine generators that were each trained for one weighting; one
+that was trained longer against the classical pipeline, with settings of both chosen on pages of
+their own. Also: a trigger item pinned inside decoding against one inserted afterwards. Means over
+five seeds of people, pages and training, with bootstrap intervals.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
-from classical_pipeline import pareto, rank, tried_on
+from against_pipeline import Contest, Found, Task, Weights
 from harness import Row, options, progress, publish
 from simulated import (
     REPORTED_SEEDS,
-    Pages,
+    TEST_SEED_SHIFT,
     mean_utilities,
     random_slates,
+    simulated,
     slates_of,
     statistics,
     summary,
@@ -69,23 +69,25 @@ GENERATOR = GeneratorConfig(
 )
 PAGES, TESTS = 8192, 2000
 EPOCHS = 9
+LONGER_BY = 3
+LONGER = "hypernetwork, three times as long"
 SWEEP = np.linspace(0.0, 1.0, 9).tolist()
-SETTINGS = 120
-
-Found = dict[str, float]
+SETTINGS = 100
 
 
 class World:
-    """One seed's pages, and what utilities are worth there."""
+    """One seed's pages to learn from, to choose settings on and to test, each of other people."""
 
     def __init__(self, seed: int, pages: int, tests: int) -> None:
         config = SimulatorConfig(pages, CANDIDATES, SLOTS, seed=seed, sellers=SELLERS)
         self.seed = seed
         self.train, self.test = train_and_test(config, tests)
+        again = replace(config, pages=tests, seed=seed + 2 * TEST_SEED_SHIFT)
+        self.tuning = simulated(again)
         self.scales = statistics(self.train, REWARD, SLOTS, seed).scale
         self.floor = mean_utilities(self.test, REWARD, random_slates(self.test, SLOTS, seed))
 
-    def reward(self, weights: list[float], utilities: list[float]) -> float:
+    def reward(self, weights: Sequence[float], utilities: list[float]) -> float:
         """R_w of mean utilities."""
         terms = zip(weights, utilities, self.scales.tolist(), strict=True)
         return sum(weight * utility / scale for weight, utility, scale in terms)
@@ -144,88 +146,31 @@ def against_fixed(
     }, own
 
 
-def settings_to_try() -> list[list[float]]:
-    """Weights: the nine, and random ones."""
-    drawn = np.random.default_rng(7).uniform(0, 1, (SETTINGS, len(REWARD)))
-    return [*WEIGHTINGS, *drawn.round(3).tolist()]
+def settings_to_try(each: int) -> list[Weights]:
+    """Weights to choose from: the nine, random ones, and random ones near the corners."""
+    rng = np.random.default_rng(7)
+    shape = (each, len(REWARD))
+    drawn = np.concatenate([rng.uniform(0, 1, shape), rng.beta(0.4, 0.4, shape)]).round(3)
+    return [tuple(weights) for weights in [*WEIGHTINGS, *drawn.tolist()]]
 
 
-def against_pipeline(world: World, generator: Generator) -> Found:
-    """Tuned pipelines against weights, both chosen on training pages and compared on test pages.
-
-    For every Pareto-best setting of the pipeline: of the weights that give at least its clicks on
-    the training pages, those whose worse rule utility is furthest above the pipeline's; and of
-    those that give at least its diversity, those with the most clicks.
-    """
-    some = np.arange(min(TESTS, len(world.train.log)))
-    tuning = Pages(world.train.log.select(some), world.train.truth.select(some))
-    points = tried_on(tuning, REWARD, PRIORITY, SLOTS)
-    kept = pareto(points)
-    settings = settings_to_try()
-    tried = [
-        mean_utilities(tuning, REWARD, slates_of(generator, tuning, SLOTS, weights))
-        for weights in settings
-    ]
-    theirs = [
-        mean_utilities(world.test, REWARD, rank(world.test, setting, PRIORITY, SLOTS))
-        for setting in kept
-    ]
-    equal_clicks, equal_diversity = [], []
-    for setting, reached in zip(kept, theirs, strict=True):
-        goal = points[setting]
-        by_rules = {i: min(u[1] - goal[1], u[2] - goal[2]) for i, u in enumerate(tried)}
-        for ours, score, known in (
-            (equal_clicks, by_rules, 0),
-            (equal_diversity, {i: u[0] for i, u in enumerate(tried)}, 1),
-        ):
-            fit = {i: value for i, value in score.items() if tried[i][known] >= goal[known]}
-            if fit:
-                best = settings[max(fit, key=lambda i: fit[i])]
-                ours.append((world.reached(generator, best), reached))
-    return _compared(equal_clicks, equal_diversity, len(kept)) | {
-        "diversity of weights (0, 1, 0), % of the most diverse pipeline": 100
-        * world.reached(generator, [0.0, 1.0, 0.0])[1]
-        / max(reached[1] for reached in theirs)
-    }
-
-
-Pair = tuple[list[float], list[float]]
-
-
-def _compared(equal_clicks: list[Pair], equal_diversity: list[Pair], pipelines: int) -> Found:
-    """Shares of all pipelines; one that no weights came up to in tuning counts as not beaten."""
-    rules = [
-        min(a - b for a, b in zip(ours[1:], other[1:], strict=True)) for ours, other in equal_clicks
-    ]
-    no_worse = [
-        min(gains) >= -0.002 and max(gains) > 0
-        for gains in ([ours[1] - other[1], ours[2] - other[2]] for ours, other in equal_clicks)
-    ]
-    clicks = [ours[0] - other[0] for ours, other in equal_clicks]
-    more = [100 * (ours[0] / other[0] - 1) for ours, other in equal_diversity]
-    diversity = [ours[1] - other[1] for ours, other in equal_diversity]
-    found = {
-        "pipelines compared": float(pipelines),
-        "equal clicks: better on both rule utilities, % of pipelines": 100
-        * sum(gain > 0 for gain in rules)
-        / pipelines,
-        "equal clicks: neither rule utility worse by 0.002, one better, % of pipelines": 100
-        * sum(no_worse)
-        / pipelines,
-        "equal clicks: gain in the less improved rule utility": float(np.mean(rules)),
-        "equal clicks: difference in clicks": float(np.mean(clicks)),
-        "equal diversity: more clicks, % of pipelines": 100
-        * sum(gain > 0 for gain in more)
-        / pipelines,
-        "equal diversity: clicks gained, %": float(np.mean(more)),
-        "equal diversity: difference in diversity": float(np.mean(diversity)),
-    }
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+def against_pipeline(
+    world: World, generator: Generator, each: int
+) -> Iterator[tuple[str, str, Found]]:
+    """Rows against all Pareto-best settings of the pipeline, and against the tuned ones."""
+    task = Task(world.tuning, world.test, REWARD, PRIORITY, SLOTS)
+    contest = Contest(generator, task, settings_to_try(each))
+    yield "against the classical pipeline, every Pareto-best setting", LONGER, contest.pareto()
+    for weights in WEIGHTINGS:
+        if min(weights) > 0:
+            title = f"against the classical pipeline tuned for weights {weights}"
+            yield title, LONGER, contest.tuned(tuple(weights), world.reward)
 
 
 def experiment(seed: int, quick: bool) -> Iterator[tuple[str, str, Found]]:
     """(experiment, variant, figures) of one seed, and the plan's steps as they are done."""
     pages, tests, epochs = (1024, 300, 2) if quick else (PAGES, TESTS, EPOCHS)
+    longer, settings = (1, 20) if quick else (LONGER_BY, SETTINGS)
     world = World(seed, pages, tests)
     fixed = []
     for weights in WEIGHTINGS:
@@ -237,8 +182,10 @@ def experiment(seed: int, quick: bool) -> Iterator[tuple[str, str, Found]]:
         yield "sweep of each weight, Spearman", control, sweeps(world, generator)
         yield "against nine fixed", control, against_fixed(world, generator, fixed)[0]
         if control is Control.HYPERNETWORK:
-            yield "against the classical pipeline", control, against_pipeline(world, generator)
             yield "trigger slot", control, trigger_slot(generator, world.test, REWARD, SLOTS, seed)
+    generator = controlled_generator(world, Control.HYPERNETWORK, longer * epochs)
+    yield "step", "", {}
+    yield from against_pipeline(world, generator, settings)
 
 
 def main() -> None:
@@ -248,7 +195,7 @@ def main() -> None:
     torch.set_num_threads(1)
     seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
     found: dict[tuple[str, str, str], list[float]] = {}
-    with progress(len(seeds) * (len(WEIGHTINGS) + len(Control)), "control") as advance:
+    with progress(len(seeds) * (len(WEIGHTINGS) + len(Control) + 1), "control") as advance:
         for seed in seeds:
             for title, variant, figures in experiment(seed, arguments.quick):
                 if title == "step":
@@ -256,14 +203,10 @@ def main() -> None:
                 for name, value in figures.items():
                     found.setdefault((title, str(variant), name), []).append(value)
     rows: list[Row] = [
-        {"experiment": title, "control": variant, "figure": name} | _cells(values)
+        {"experiment": title, "control": variant, "figure": name} | summary(values)
         for (title, variant, name), values in found.items()
     ]
     publish("control", rows, arguments, commit=tuple(seeds) == REPORTED_SEEDS)
-
-
-def _cells(values: list[float]) -> dict[str, Any]:
-    return summary(values)
 
 
 if __name__ == "__main__":

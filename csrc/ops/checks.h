@@ -107,10 +107,15 @@ class ArgumentChecker {
   at::Device device_;
 };
 
-inline void check_set_ranks(const at::Tensor& features, const at::Tensor& mask) {
-  const ArgumentChecker check("set_ranks", features, "features");
-  check.rank(features, "features", "[B, M, F]", 3);
-  check.tensor(mask, "mask", "[B, M]", at::kBool, {features.sym_size(0), features.sym_size(1)});
+inline void check_set_features(const at::Tensor& values, const at::Tensor& mask,
+                               const at::Tensor& mean, const at::Tensor& deviation) {
+  const ArgumentChecker check("set_features", values, "values");
+  check.rank(values, "values", "[B, M, F]", 3);
+  const auto dtype = check.float_dtype();
+  const c10::SymInt B = values.sym_size(0), M = values.sym_size(1), F = values.sym_size(2);
+  check.tensor(mask, "mask", "[B, M]", at::kBool, {B, M});
+  check.tensor(mean, "mean", "[F]", dtype, {F});
+  check.tensor(deviation, "deviation", "[F]", dtype, {F});
 }
 
 struct PointerStepArguments {

@@ -34,6 +34,7 @@ class DenseScale(nn.Module):
 class IdEmbedding(nn.Module):
     """All id columns of one side, looked up in one table: [..., I] int64 -> [..., I * width]."""
 
+    __constants__ = ("width",)
     offsets: Tensor
     sizes: Tensor
     hashed: Tensor
@@ -80,40 +81,30 @@ class FeatureEncoder(nn.Module):
 
     def users(self, dense: Tensor, ids: Tensor) -> Tensor:
         """Values [B, Fu] and ids [B, Iu] -> x_u [B, user_width]."""
-        return torch.cat([self.user_scale(dense), self.user_embedding(ids)], dim=-1)
+        scaled: Tensor = self.user_scale(dense)
+        if self.user_embedding.width == 0:
+            return scaled
+        return torch.cat([scaled, self.user_embedding(ids)], dim=-1)
 
     def candidates(self, dense: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Values [B, M, F], ids [B, M, I] -> x_i [B, M, candidate_width], padding 0."""
-        dense = self.calibration(dense)
-        ranks = torch.ops.gerank.set_ranks(dense, mask)
-        real = mask.unsqueeze(-1)
-        vectors = torch.cat(
-            [
-                self.candidate_scale(dense),
-                2.0 * ranks - 1.0,
-                set_zscores(dense, real),
-                self.candidate_embedding(ids),
-            ],
-            dim=-1,
+        scale = self.candidate_scale
+        vectors = torch.ops.gerank.set_features(
+            self.calibration(dense), mask, scale.mean, scale.deviation
         )
-        return torch.where(real, vectors, torch.zeros_like(vectors))
+        if self.candidate_embedding.width == 0:
+            return vectors
+        embedded = self.candidate_embedding(ids)
+        real = mask.unsqueeze(-1)
+        return torch.cat([vectors, torch.where(real, embedded, torch.zeros_like(embedded))], dim=-1)
 
 
-def set_zscores(values: Tensor, real: Tensor) -> Tensor:
-    """z-score of each feature within its candidate set; 0 where the set agrees.
+def set_zscores(values: Tensor, mask: Tensor) -> Tensor:
+    """z-score [B, M, F] of each value [B, M, F] within its set; 0 where the set agrees.
 
-    Args:
-        values: [B, M, F] float.
-        real: [B, M, 1] bool. False where a candidate is padding.
-
-    Returns:
-        [B, M, F], padding 0.
+    mask is [B, M] bool: True = real; at padding the z-score is 0.
     """
-    values = values.clamp(-1e17, 1e17)  # squares of what a request may hold would overflow
-    kept = torch.where(real, values, torch.zeros_like(values))
-    count = real.sum(1, keepdim=True).clamp(min=1).to(values.dtype)
-    mean = kept.sum(1, keepdim=True) / count
-    centred = torch.where(real, values - mean, torch.zeros_like(values))
-    deviation = (centred.square().sum(1, keepdim=True) / count).sqrt()
-    flat = deviation <= 1e-6 * (mean.abs() + 1e-6)
-    return torch.where(flat, torch.zeros_like(centred), centred / (deviation + 1e-12))
+    width = values.size(2)
+    zeros, ones = values.new_zeros(width), values.new_ones(width)
+    features: Tensor = torch.ops.gerank.set_features(values, mask, zeros, ones)
+    return features[:, :, 2 * width :]

@@ -4,7 +4,7 @@ from gerank.ops.decode_slates import decode_slates
 from gerank.ops.loading import load_library
 from gerank.ops.packing import pack_decoder_weights
 from gerank.ops.pointer_step import pointer_step
-from gerank.ops.set_ranks import set_ranks
+from gerank.ops.set_features import set_features
 from gerank.ops.slate_log_prob import slate_log_prob
 
 load_library()
@@ -13,6 +13,6 @@ __all__ = [
     "decode_slates",
     "pack_decoder_weights",
     "pointer_step",
-    "set_ranks",
+    "set_features",
     "slate_log_prob",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from gerank.reference.decode_slates import decode_slates
 from gerank.reference.pointer_step import pointer_step
-from gerank.reference.set_ranks import set_ranks
+from gerank.reference.set_features import set_features
 from gerank.reference.slate_log_prob import slate_log_prob
 
-__all__ = ["decode_slates", "pointer_step", "set_ranks", "slate_log_prob"]
+__all__ = ["decode_slates", "pointer_step", "set_features", "slate_log_prob"]

@@ -172,7 +172,7 @@ def _intra_list_distance(options: IntraListDistanceOptions, schema: FeatureSchem
 
     def utility(judged: JudgedSlates) -> Tensor:
         dense = judged.pages.candidate_dense[..., columns]
-        vectors = set_zscores(dense, judged.pages.candidate_mask.unsqueeze(-1))
+        vectors = set_zscores(dense, judged.pages.candidate_mask)
         return rl.intra_list_distance(judged.placed(vectors, 0.0), judged.slot_mask)
 
     return utility

@@ -83,7 +83,7 @@ def test_the_check_would_see_grpc() -> None:
     assert {name.split(".")[0] for name in grpc_libraries(front)} >= {"libgrpc++", "libprotobuf"}
 
 
-@pytest.mark.parametrize("op", ["pointer_step", "set_ranks", "decode_slates", "slate_log_prob"])
+@pytest.mark.parametrize("op", ["pointer_step", "set_features", "decode_slates", "slate_log_prob"])
 def test_the_three_names_meet(op: str) -> None:
     """The library, the namespace and the package are those that the package says."""
     assert LIBRARY.exists()

@@ -207,9 +207,10 @@ class Shim:
         keys, query, w_context, v = (output.taken() for output in outputs)
         return keys, query, _as_given(w_context, case.w_context), _as_given(v, case.v)
 
-    def set_ranks(self, features: Tensor, mask: Tensor) -> Tensor:
-        output = Output(tuple(features.shape), features.dtype)
-        self._launch("set_ranks", list(features.shape), [features, mask], [output], Plan())
+    def set_features(self, values: Tensor, mask: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+        output = Output((*values.shape[:2], 3 * values.size(2)), values.dtype)
+        tensors = [values, mask, mean, deviation]
+        self._launch("set_features", list(values.shape), tensors, [output], Plan())
         return output.taken()
 
     def _launch(

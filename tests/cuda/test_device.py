@@ -131,12 +131,13 @@ def test_small_steps_equal_the_cpu_ops(seed: int, shape: tuple[int, ...]) -> Non
     expect_close_gradients(*grads)
 
 
-def test_small_ranks_equal_the_cpu_ops(seed: int) -> None:
+def test_set_features_equal_the_cpu_op(seed: int) -> None:
     source = torch.Generator().manual_seed(seed)
-    features = (3 * torch.randn((9, 33, 17), generator=source)).round()
+    values = (3 * torch.randn((9, 33, 17), generator=source)).round()
     mask = torch.rand((9, 33), generator=source) < 0.7
-    ranks = ops.set_ranks(features.to(DEVICE), mask.to(DEVICE)).cpu()
-    torch.testing.assert_close(ranks, ops.set_ranks(features, mask), rtol=0, atol=1e-6)
+    arguments = (values, mask, torch.randn(17, generator=source), torch.full((17,), 2.0))
+    found = ops.set_features(*(part.to(DEVICE) for part in arguments)).cpu()
+    torch.testing.assert_close(found, ops.set_features(*arguments), rtol=1e-5, atol=1e-5)
 
 
 def test_a_request_that_breaks_a_promise_gets_nan_and_harms_no_other(seed: int) -> None:

@@ -1,4 +1,4 @@
-"""The CUDA kernels of pointer_step and set_ranks, run on the CPU."""
+"""The CUDA kernels of pointer_step and set_features, run on the CPU."""
 
 from __future__ import annotations
 
@@ -129,12 +129,15 @@ def test_a_row_that_breaks_a_promise_gets_nan(
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("shape", [(5, 20, 7), (3, 1, 2), (2, 512, 3), (4, 13, 0), (9, 33, 17)])
-def test_set_ranks_equals_the_cpu_op(
+def test_set_features_equals_the_cpu_op(
     shim: Shim, seed: int, shape: tuple[int, int, int], dtype: torch.dtype
 ) -> None:
     source = torch.Generator().manual_seed(seed)
-    features = (3 * torch.randn(shape, generator=source)).round().to(dtype)
+    values = (3 * torch.randn(shape, generator=source)).round().to(dtype)
     mask = torch.rand(shape[:2], generator=source) < torch.rand((shape[0], 1), generator=source)
-    features = torch.where(mask[:, :, None], features, torch.nan)
-    expected = ops.set_ranks(features, mask)
-    torch.testing.assert_close(shim.set_ranks(features, mask), expected, rtol=0, atol=1e-6)
+    values = torch.where(mask[:, :, None], values, torch.nan)
+    mean = torch.randn(shape[2], generator=source, dtype=dtype)
+    deviation = 0.2 + torch.rand(shape[2], generator=source, dtype=dtype)
+    expected = ops.set_features(values, mask, mean, deviation)
+    found = shim.set_features(values, mask, mean, deviation)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)

@@ -4,14 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-import gerank.ops  # noqa: F401  set_ranks
+import gerank.ops  # noqa: F401  set_features
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
-from gerank.nn.features import (
-    DenseScale,
-    FeatureEncoder,
-    IdEmbedding,
-    set_zscores,
-)
+from gerank.nn.features import DenseScale, FeatureEncoder, IdEmbedding
 from tests.data.request_cases import CONTRACT
 from tests.nn.batches import padded, random_batch, random_generator
 
@@ -68,12 +63,6 @@ def test_ranks_and_zscores_are_those_of_a_direct_loop(seed: int, encoder: Featur
             np.testing.assert_allclose(found.detach(), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("level", [0.0, 1e-9, 0.1, 12345.678, -3e38])
-def test_a_set_that_agrees_has_zscores_of_0(level: float) -> None:
-    real = torch.ones(1, 7, 1, dtype=torch.bool)
-    assert set_zscores(torch.full((1, 7, 1), level), real).tolist() == [[[0.0]] * 7]
-
-
 @pytest.mark.parametrize("largest", [1e18, 1e30, torch.finfo(torch.float32).max])
 def test_huge_values_leave_the_vectors_finite(largest: float, encoder: FeatureEncoder) -> None:
     batch = random_batch(0)
@@ -82,14 +71,6 @@ def test_huge_values_leave_the_vectors_finite(largest: float, encoder: FeatureEn
         dense = batch.candidate_dense.clone()
         dense[:, :3] = largest * torch.tensor(signs).view(1, 3, 1)
         assert encoder.candidates(dense, batch.candidate_ids, every).isfinite().all()
-
-
-def test_zscores_do_not_know_the_scale_of_a_feature(seed: int) -> None:
-    values = torch.randn(3, 9, 2, generator=torch.Generator().manual_seed(seed))
-    real = torch.ones(3, 9, 1, dtype=torch.bool)
-    torch.testing.assert_close(
-        set_zscores(1000 * values - 7, real), set_zscores(values, real), atol=1e-4, rtol=1e-4
-    )
 
 
 def test_a_fixed_id_is_its_row_of_its_own_columns_table() -> None:

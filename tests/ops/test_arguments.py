@@ -152,17 +152,25 @@ def test_slate_log_prob_names_wrong_slates(slates: Tensor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "mask", "argument"),
+    ("argument", "wrong"),
     [
-        (torch.zeros(2, 3), torch.ones(2, 3, dtype=torch.bool), "features"),
-        (torch.zeros(2, 3, 1, dtype=torch.int64), torch.ones(2, 3, dtype=torch.bool), "features"),
-        (torch.zeros(2, 3, 1), torch.ones(2, 4, dtype=torch.bool), "mask"),
-        (torch.zeros(2, 3, 1), torch.ones(2, 3), "mask"),
+        ("values", torch.zeros(2, 3)),
+        ("values", torch.zeros(2, 3, 1, dtype=torch.int64)),
+        ("mask", torch.ones(2, 4, dtype=torch.bool)),
+        ("mask", torch.ones(2, 3)),
+        ("mean", torch.zeros(2)),
+        ("deviation", torch.ones(1, dtype=torch.float64)),
     ],
 )
-def test_set_ranks_names_the_wrong_argument(features: Tensor, mask: Tensor, argument: str) -> None:
-    with pytest.raises(RuntimeError, match=rf"^gerank::set_ranks: {argument} .* got "):
-        ops.set_ranks(features, mask)
+def test_set_features_names_the_wrong_argument(argument: str, wrong: Tensor) -> None:
+    good = {
+        "values": torch.zeros(2, 3, 1),
+        "mask": torch.ones(2, 3, dtype=torch.bool),
+        "mean": torch.zeros(1),
+        "deviation": torch.ones(1),
+    }
+    with pytest.raises(RuntimeError, match=rf"^gerank::set_features: {argument} .* got "):
+        ops.set_features(**(good | {argument: wrong}))
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,10 @@ class Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_opcheck_set_ranks(seed: int) -> None:
-    features = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(seed))
-    torch.library.opcheck(gerank_ops.set_ranks.default, (features, features[:, :, 0] > 0))
+def test_opcheck_set_features(seed: int) -> None:
+    values = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(seed))
+    arguments = (values, values[:, :, 0] > 0, torch.zeros(2), torch.ones(2))
+    torch.library.opcheck(gerank_ops.set_features.default, arguments)
 
 
 def test_opcheck_pointer_step(seed: int) -> None:

@@ -33,7 +33,17 @@ def test_a_request_survives_the_wire(document: Document) -> None:
         assert torch.equal(sent, received), field
     assert arrived.id == str(request.id)
     assert arrived.candidate_ids == tuple(map(str, request.candidate_ids))
-    for name in ("preset", "slots", "pins", "spacing", "quotas", "weights", "seed", "greedy", "temperature"):
+    for name in (
+        "preset",
+        "slots",
+        "pins",
+        "spacing",
+        "quotas",
+        "weights",
+        "seed",
+        "greedy",
+        "temperature",
+    ):
         assert getattr(arrived, name) == getattr(request, name), name
 
 

@@ -152,11 +152,13 @@ struct StepGradientParams {
 };
 
 template <typename scalar_t>
-struct RanksParams {
+struct SetParams {
   int batch, num_candidates, num_features;
-  const scalar_t* features;  // [B, M, F]
-  const bool* mask;          // [B, M]
-  scalar_t* ranks;           // [B, M, F]
+  const scalar_t* values;     // [B, M, F]
+  const bool* mask;           // [B, M]
+  const scalar_t* mean;       // [F]
+  const scalar_t* deviation;  // [F]
+  scalar_t* out;              // [B, M, 3F]
 };
 
 // Each queues one kernel on `stream` and returns what the launch said; float and double. An empty
@@ -174,6 +176,6 @@ template <typename scalar_t>
 cudaError_t launch_pointer_step_backward(const StepGradientParams<scalar_t>& params,
                                          cudaStream_t stream);
 template <typename scalar_t>
-cudaError_t launch_set_ranks(const RanksParams<scalar_t>& params, cudaStream_t stream);
+cudaError_t launch_set_features(const SetParams<scalar_t>& params, cudaStream_t stream);
 
 }  // namespace gerank::cuda

@@ -210,16 +210,18 @@ int pointer_step_backward(const int64_t* sizes, void* const* pointers, const int
 
 // sizes: B, M, F.
 template <typename scalar_t>
-int set_ranks(const int64_t* sizes, void* const* pointers, const int64_t*) {
+int set_features(const int64_t* sizes, void* const* pointers, const int64_t*) {
   Tensors tensors = {pointers};
-  RanksParams<scalar_t> params = {};
+  SetParams<scalar_t> params = {};
   params.batch = static_cast<int>(sizes[0]);
   params.num_candidates = static_cast<int>(sizes[1]);
   params.num_features = static_cast<int>(sizes[2]);
-  params.features = tensors.take<scalar_t>();
+  params.values = tensors.take<scalar_t>();
   params.mask = tensors.take<bool>();
-  params.ranks = tensors.take<scalar_t>();
-  return launch_set_ranks(params, nullptr);
+  params.mean = tensors.take<scalar_t>();
+  params.deviation = tensors.take<scalar_t>();
+  params.out = tensors.take<scalar_t>();
+  return launch_set_features(params, nullptr);
 }
 
 }  // namespace
@@ -238,7 +240,7 @@ GERANK_EXPOSE(slate_log_prob)
 GERANK_EXPOSE(slate_log_prob_backward)
 GERANK_EXPOSE(pointer_step)
 GERANK_EXPOSE(pointer_step_backward)
-GERANK_EXPOSE(set_ranks)
+GERANK_EXPOSE(set_features)
 
 // The plan for sizes [8] on a device, in the order of DecoderPlan.
 extern "C" void shim_plan(const int64_t* sizes, const int64_t* device, int64_t* plan) {

@@ -5,7 +5,7 @@
 
 #include "kernels.h"
 #include "pointer_stepper.h"
-#include "set_ranker.h"
+#include "set_standing.h"
 #include "slate_decoder.h"
 #include "slate_gradient.h"
 #include "teacher.h"
@@ -76,11 +76,11 @@ void step_gradient(const StepGradientTask<typename S::scalar_t>& task, int64_t f
 }
 
 template <typename S>
-void ranks(const RanksTask<typename S::scalar_t>& task, int64_t first, int64_t end,
-           std::byte* memory) {
+void set_features(const SetTask<typename S::scalar_t>& task, int64_t first, int64_t end,
+                  std::byte* memory) {
   Arena arena(memory);
-  SetRanker<S> ranker(task, arena);
-  for (; first < end; ++first) ranker.rank(first);
+  SetStanding<S> standing(task, arena);
+  for (; first < end; ++first) standing.describe(first);
 }
 
 template <typename S>
@@ -96,8 +96,8 @@ constexpr Kernels<typename S::scalar_t> kernel_table() {
           &step_memory_of<PointerStepGradient<S>, StepGradientTask<scalar_t>>,
           &step<S>,
           &step_gradient<S>,
-          &step_memory_of<SetRanker<S>, RanksTask<scalar_t>>,
-          &ranks<S>};
+          &step_memory_of<SetStanding<S>, SetTask<scalar_t>>,
+          &set_features<S>};
 }
 
 }  // namespace

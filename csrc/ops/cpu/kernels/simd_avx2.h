@@ -28,6 +28,7 @@ struct Avx2 {
   static vec add(vec a, vec b) { return _mm256_add_ps(a, b); }
   static vec sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
   static vec mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
+  static vec sqrt(vec a) { return _mm256_sqrt_ps(a); }
   static vec div(vec a, vec b) { return _mm256_div_ps(a, b); }
   static vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }
   static vec fnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }

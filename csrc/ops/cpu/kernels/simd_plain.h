@@ -43,6 +43,10 @@ struct Plain {
   static vec add(vec a, vec b) { return a + b; }
   static vec sub(vec a, vec b) { return a - b; }
   static vec mul(vec a, vec b) { return a * b; }
+  static vec sqrt(vec a) {
+    for (int i = 0; i < kLanes; ++i) a[i] = std::sqrt(a[i]);
+    return a;
+  }
   static vec div(vec a, vec b) { return a / b; }
   static vec fma(vec a, vec b, vec c) { return a * b + c; }
   static vec fnma(vec a, vec b, vec c) { return c - a * b; }

@@ -1,4 +1,4 @@
-// What the kernels of pointer_step and set_ranks work on: their tensors as contiguous arrays.
+// What the kernels of pointer_step and set_features work on: their tensors as contiguous arrays.
 #pragma once
 
 #include <cstdint>
@@ -49,11 +49,13 @@ struct StepGradientTask {
 };
 
 template <typename scalar_t>
-struct RanksTask {
+struct SetTask {
   int64_t num_candidates, num_features;
-  const scalar_t* features;  // [B, M, F]
-  const bool* mask;          // [B, M]
-  scalar_t* ranks;           // [B, M, F]
+  const scalar_t* values;     // [B, M, F]
+  const bool* mask;           // [B, M]
+  const scalar_t* mean;       // [F]
+  const scalar_t* deviation;  // [F]
+  scalar_t* out;              // [B, M, 3F]
 };
 
 }  // namespace gerank::cpu
