@@ -3,18 +3,20 @@
 Simulated pages of 12 candidates and 6 slots; a generator is trained on calibrated click scores.
 Then the score is distorted in logs and requests alike: the reward of the same artifact before and
 after its map is refitted to 4,000 distorted pages, relative to the undistorted; the same for a
-generator without maps. Clicks by the truth on pages of other people, means over five seeds
-with bootstrap intervals.
+generator without maps. Once with all features for clicks alone, and once where the score is all
+that is known of an item's appeal and is weighed against its margin. Clicks by the truth on pages
+of other people, means over five seeds with bootstrap intervals.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import score_and_margin
 import torch
 from harness import Row, options, progress, publish
 from numpy.typing import NDArray
@@ -24,6 +26,7 @@ from simulated import (
     Pages,
     mean_utilities,
     simulated,
+    statistics,
     summary,
     train_and_test,
     train_generator,
@@ -33,7 +36,6 @@ from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.simulator import SimulatorConfig
 from gerank.export.artifact import Artifact, write_artifact
 from gerank.export.recalibrate import recalibrate
-from gerank.nn.generator import Generator
 from gerank.train.config import Baseline, GeneratorConfig, UtilityConfig
 from gerank.train.pages import as_requests
 
@@ -55,11 +57,38 @@ DISTORTIONS: dict[str, Callable[[Scores], Scores]] = {
     "overconfident: logit times 2 plus 3": lambda p: _odds(2 * np.log(p / (1 - p)) + 3),
     "heavy tail: odds to the power of 4": lambda p: (p / (1 - p)) ** 4,
     "another unit: 1000 p": lambda p: 1000 * p,
+    "underconfident: logit times 0.3": lambda p: _odds(0.3 * np.log(p / (1 - p))),
 }
 
 
 def _odds(logit: Scores) -> Scores:
     return 1 / (1 + np.exp(-logit))
+
+
+@dataclass(frozen=True)
+class Case:
+    """Pages and what they are ranked for.
+
+    Attributes:
+        name: In rows.
+        reward: Utilities with fixed weights; two or more are normalised as in training.
+        prepare: What becomes of simulated pages, with a seed of its own for each set of pages.
+    """
+
+    name: str
+    reward: Mapping[str, UtilityConfig]
+    prepare: Callable[[Pages, int], Pages]
+
+    @property
+    def weights(self) -> list[float]:
+        """[U]."""
+        return [utility.default for utility in self.reward.values()]
+
+
+CASES = (
+    Case("every feature, clicks alone", CLICKS, lambda pages, seed: pages),
+    Case("score and margin", score_and_margin.REWARD, score_and_margin.with_margin),
+)
 
 
 def distorted(pages: Pages, distort: Callable[[Scores], Scores]) -> Pages:
@@ -69,47 +98,69 @@ def distorted(pages: Pages, distort: Callable[[Scores], Scores]) -> Pages:
     return Pages(log, pages.truth)
 
 
-def clicks(artifact: Artifact, pages: Pages) -> float:
-    """True clicks per page of the artifact's greedy slates."""
-    exposures = pages.log.batch(pages.rows)
-    weights = torch.ones(len(pages.log), 1)
-    batch = as_requests(exposures, weights, pages.log.schema, slots=SLOTS)
-    return mean_utilities(pages, CLICKS, artifact.rerank(batch).slates)[0]
+class Trial:
+    """One case on one seed: what it learns from, is tested on and is refitted to."""
+
+    def __init__(self, case: Case, seed: int, sizes: tuple[int, int, int]) -> None:
+        pages, tests, fresh = sizes
+        config = SimulatorConfig(pages, 12, SLOTS, seed=seed)
+        train, test = train_and_test(config, tests)
+        later = simulated(replace(config, pages=fresh, seed=seed + 2 * TEST_SEED_SHIFT))
+        self.case, self.seed = case, seed
+        self.train = case.prepare(train, seed)
+        self.test = case.prepare(test, seed + TEST_SEED_SHIFT)
+        self.later = case.prepare(later, seed + 2 * TEST_SEED_SHIFT)
+        scale = statistics(self.train, case.reward, SLOTS, seed).scale
+        self.scales = scale if len(case.reward) > 1 else torch.ones(1)
+
+    def reward(self, artifact: Artifact, pages: Pages) -> float:
+        """R_w of the artifact's greedy slates, clicks by the truth: a mean per page."""
+        exposures = pages.log.batch(pages.rows)
+        weights = torch.tensor(self.case.weights).expand(len(pages.log), -1)
+        batch = as_requests(exposures, weights, pages.log.schema, slots=SLOTS)
+        reached = mean_utilities(pages, self.case.reward, artifact.rerank(batch).slates)
+        terms = zip(self.case.weights, reached, self.scales.tolist(), strict=True)
+        return sum(weight * utility / scale for weight, utility, scale in terms)
+
+    def trained(self, calibrated: tuple[str, ...], epochs: int, path: Path) -> Artifact:
+        """An artifact with maps for the scores `calibrated`."""
+        reward, log = self.case.reward, self.train.log
+        config = replace(GENERATOR, epochs=epochs)
+        generator = train_generator(
+            self.train, reward, config, SLOTS, self.seed, scales=self.scales, calibrated=calibrated
+        )
+        ranges = {name: WeightRange(u.min, u.max, u.default) for name, u in reward.items()}
+        contract = RequestContract(log.schema, 512, SLOTS, ranges)
+        return write_artifact(generator, contract, path, name="benchmark", training={})
 
 
-def written(generator: Generator, pages: Pages, path: Path) -> Artifact:
-    contract = RequestContract(pages.log.schema, 512, SLOTS, {"clicks": WeightRange(1, 1, 1)})
-    return write_artifact(generator, contract, path, name="benchmark", training={})
-
-
-def experiment(seed: int, quick: bool) -> dict[tuple[str, str], float]:
-    """(distortion, figure) -> value of one seed."""
-    pages, tests, fresh, epochs = (1024, 300, 500, 2) if quick else (PAGES, TESTS, FRESH, EPOCHS)
-    config = SimulatorConfig(pages, 12, SLOTS, seed=seed)
-    train, test = train_and_test(config, tests)
-    later = simulated(replace(config, pages=fresh, seed=seed + 2 * TEST_SEED_SHIFT))
-    settings = replace(GENERATOR, epochs=epochs)
-    found: dict[tuple[str, str], float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        artifacts = {}
-        for kind, scores in (("without maps", ()), ("calibrated", (SCORE,))):
-            generator = train_generator(train, CLICKS, settings, SLOTS, seed, calibrated=scores)
-            artifacts[kind] = written(generator, train, Path(folder) / kind)
-        whole = {kind: clicks(artifact, test) for kind, artifact in artifacts.items()}
+def experiment(case: Case, seed: int, quick: bool) -> dict[tuple[str, str, str], float]:
+    """(distortion, pages, figure) -> value of one seed."""
+    sizes, epochs = ((1024, 300, 500), 2) if quick else ((PAGES, TESTS, FRESH), EPOCHS)
+    trial = Trial(case, seed, sizes)
+    found: dict[tuple[str, str, str], float] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        artifacts = {
+            kind: trial.trained(scores, epochs, folder / kind)
+            for kind, scores in (("without maps", ()), ("calibrated", (SCORE,)))
+        }
+        whole = {kind: trial.reward(artifact, trial.test) for kind, artifact in artifacts.items()}
         for kind, value in whole.items():
-            found["undistorted", f"clicks per page, {kind}"] = value
+            found["undistorted", case.name, f"reward per page, {kind}"] = value
         for name, distort in DISTORTIONS.items():
-            bent = distorted(test, distort)
-            for kind, artifact in artifacts.items():
-                found[name, f"{kind}: reward kept, %"] = 100 * clicks(artifact, bent) / whole[kind]
-            log = distorted(later, distort).log
-            refitted, (report,) = recalibrate(
-                Path(folder) / "calibrated", log, Path(folder) / "refitted"
-            )
-            kept = 100 * clicks(refitted, bent) / whole["calibrated"]
-            found[name, "refitted by gerank calibrate: reward kept, %"] = kept
-            found[name, "calibration error before"] = report.error_before
-            found[name, "calibration error after"] = report.error_after
+            bent = distorted(trial.test, distort)
+            figures = {
+                f"{kind}: reward kept, %": 100 * trial.reward(artifact, bent) / whole[kind]
+                for kind, artifact in artifacts.items()
+            }
+            log = distorted(trial.later, distort).log
+            refitted, (report,) = recalibrate(folder / "calibrated", log, folder / "refitted")
+            kept = 100 * trial.reward(refitted, bent) / whole["calibrated"]
+            figures["refitted by gerank calibrate: reward kept, %"] = kept
+            figures["calibration error before"] = report.error_before
+            figures["calibration error after"] = report.error_after
+            found |= {(name, case.name, figure): value for figure, value in figures.items()}
     return found
 
 
@@ -119,15 +170,16 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
-    found: dict[tuple[str, str], list[float]] = {}
-    with progress(len(seeds), "calibration") as advance:
-        for seed in seeds:
-            for key, value in experiment(seed, arguments.quick).items():
-                found.setdefault(key, []).append(value)
-            advance()
+    found: dict[tuple[str, str, str], list[float]] = {}
+    with progress(len(seeds) * len(CASES), "calibration") as advance:
+        for case in CASES:
+            for seed in seeds:
+                for key, value in experiment(case, seed, arguments.quick).items():
+                    found.setdefault(key, []).append(value)
+                advance()
     rows: list[Row] = [
-        {"experiment": name, "figure": figure} | summary(values)
-        for (name, figure), values in found.items()
+        {"experiment": name, "pages": pages, "figure": figure} | summary(values)
+        for (name, pages, figure), values in found.items()
     ]
     publish("calibration", rows, arguments, commit=tuple(seeds) == REPORTED_SEEDS)
 

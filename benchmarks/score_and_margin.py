@@ -47,5 +47,5 @@ def with_margin(pages: Pages, seed: int) -> Pages:
         groups=("seller", "category"),
         flags=(),
     )
-    candidate = {name: log.candidate[name] for name in _KEPT} | {"margin": drawn.astype(np.float32)}
+    candidate = {name: log.candidate[name] for name in _KEPT} | {"margin": margin}
     return Pages(replace(log, schema=schema, candidate=candidate).with_ranges(), pages.truth)

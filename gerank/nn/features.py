@@ -89,7 +89,7 @@ class FeatureEncoder(nn.Module):
     def candidates(self, dense: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Values [B, M, F], ids [B, M, I] -> x_i [B, M, candidate_width], padding 0."""
         scale = self.candidate_scale
-        vectors = torch.ops.gerank.set_features(
+        vectors: Tensor = torch.ops.gerank.set_features(
             self.calibration(dense), mask, scale.mean, scale.deviation
         )
         if self.candidate_embedding.width == 0:
