@@ -25,7 +25,7 @@ namespace gerank {
 namespace {
 
 constexpr std::int64_t kFormatVersion = 1;
-constexpr std::array kOps = {"decode_slates", "set_features"};
+constexpr std::array kOps = {"decode_slates", "encode_set", "set_features"};
 constexpr std::string_view kManifest = "extra/gerank.json", kGolden = "extra/golden.pt",
                            kChecksums = "extra/checksums.json",
                            kSerialization = ".data/serialization_id";

@@ -12,6 +12,7 @@
 
 #include "../decode/limits.h"
 #include "../decode/weights.h"
+#include "../encode/layout.h"
 
 namespace gerank {
 
@@ -116,6 +117,21 @@ inline void check_set_features(const at::Tensor& values, const at::Tensor& mask,
   check.tensor(mask, "mask", "[B, M]", at::kBool, {B, M});
   check.tensor(mean, "mean", "[F]", dtype, {F});
   check.tensor(deviation, "deviation", "[F]", dtype, {F});
+}
+
+inline void check_encode_set(const at::Tensor& candidates, const at::Tensor& users,
+                             const at::Tensor& mask, const at::Tensor& weights,
+                             const c10::SymInt& width) {
+  const ArgumentChecker check("encode_set", candidates, "candidates");
+  check.rank(candidates, "candidates", "[B, M, X]", 3);
+  check.rank(users, "users", "[B, U]", 2);
+  const auto dtype = check.float_dtype();
+  const c10::SymInt B = candidates.sym_size(0), M = candidates.sym_size(1);
+  check.tensor(users, "users", "[B, U]", dtype, {B, users.sym_size(1)});
+  check.tensor(mask, "mask", "[B, M]", at::kBool, {B, M});
+  TORCH_CHECK(width >= 1, "gerank::encode_set: width must be at least 1, got ", width);
+  const BasicEncoderLayout<c10::SymInt> layout{candidates.sym_size(2), users.sym_size(1), width};
+  check.tensor(weights, "weights", "[P]", dtype, {layout.size()});
 }
 
 struct PointerStepArguments {

@@ -77,7 +77,7 @@ def write_artifact(
     """Freezes, scripts and writes a generator; whole or not at all.
 
     Args:
-        generator: A trained generator; its decoder weights are packed for good.
+        generator: A trained generator; its weights are packed for good.
         contract: What requests must satisfy.
         path: The file.
         name: First part of the model version.
@@ -95,7 +95,7 @@ def write_artifact(
     """
     version = model_version(name, generator)
     generator = generator.eval()
-    generator.decoder.freeze()
+    generator.freeze()
     calibration = generator.features.calibration
     dense = contract.schema.candidate_dense
     scores = [dense[column].name for column in calibration.columns.tolist()]

@@ -172,6 +172,12 @@ class Generator(nn.Module):
         return Slates(slates.squeeze(1), log_prob.squeeze(1), relaxed.squeeze(1))
 
     @torch.jit.unused
+    def freeze(self) -> None:
+        """Packs the weights for serving: later changes of parameters have no effect."""
+        self.encoder.freeze()
+        self.decoder.freeze()
+
+    @torch.jit.unused
     def encode_batch(self, batch: RerankBatch) -> Encoded:
         """`encode` of a batch's request tensors."""
         encoded: Encoded = self.encode(*batch[:6])

@@ -1,6 +1,8 @@
-"""The flat tensor in which the decoder's shared weights travel to the decode ops."""
+"""The flat tensors in which the weights of encoder and decoder travel to the ops."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -41,4 +43,20 @@ def pack_decoder_weights(
         w_candidate.t().reshape(-1),
         w_shared.t().reshape(-1),
     ]
+    return torch.cat(parts)
+
+
+def pack_encoder_weights(layers: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Packs in the order of csrc/encode/layout.h.
+
+    Args:
+        layers: Weight [outputs, inputs] and bias [outputs] of the linear layers of
+            `DeepSetEncoder`: candidate side, user side, two of the items' MLP, two of the set's.
+
+    Returns:
+        [P], P = (X + 1)D + (U + 1)D + (X + U + D + 1)2D + (2D + 1)D + 2(D + 1)D.
+    """
+    parts: list[Tensor] = []
+    for weight, bias in layers:
+        parts += [weight.t().reshape(-1), bias]
     return torch.cat(parts)

@@ -8,8 +8,9 @@ autograd. Tests and benchmarks compare the kernels with it; nothing in productio
 from __future__ import annotations
 
 from gerank.reference.decode_slates import decode_slates
+from gerank.reference.encode_set import encode_set
 from gerank.reference.pointer_step import pointer_step
 from gerank.reference.set_features import set_features
 from gerank.reference.slate_log_prob import slate_log_prob
 
-__all__ = ["decode_slates", "pointer_step", "set_features", "slate_log_prob"]
+__all__ = ["decode_slates", "encode_set", "pointer_step", "set_features", "slate_log_prob"]

@@ -41,11 +41,12 @@ def test_utilities_keep_the_order_of_their_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("requests", [1, 40])
-def test_an_artifact_answers_as_the_eager_generator_to_the_bit(
+def test_an_artifact_answers_as_the_frozen_eager_generator_to_the_bit(
     written: Written, generator: Generator, seed: int, requests: int
 ) -> None:
     artifact = load_artifact(written[0])
     batch = random_batch(seed, requests)
+    generator.freeze()
     for asked in (batch, padded(batch, candidates=3, slots=0)):
         with torch.inference_mode():
             eager = generator(*asked)
@@ -104,7 +105,7 @@ def test_the_model_version_changes_if_and_only_if_a_number_changes(seed: int) ->
 def test_the_model_version_does_not_change_by_freezing(seed: int) -> None:
     generator = random_generator(seed)
     version = model_version("run", generator)
-    generator.decoder.freeze()
+    generator.freeze()
     assert model_version("run", generator) == version
 
 

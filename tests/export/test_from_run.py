@@ -27,8 +27,10 @@ def test_an_exported_run_answers_as_its_best_generator(run: RunFolder, tmp_path:
     log, _ = tiny_log(30, seed=1)
     weights = torch.rand(30, 2, generator=torch.Generator().manual_seed(1))
     batch = as_requests(log.batch(np.arange(30)), weights, log.schema, slots=SLOTS)
+    generator = run.load_generator().eval()
+    generator.freeze()
     with torch.inference_mode():
-        eager = run.load_generator()(*batch)
+        eager = generator(*batch)
     assert all(map(torch.equal, load_artifact(tmp_path / "model.gerank").rerank(batch), eager))
     assert artifact.contract == run.contract
 

@@ -50,6 +50,19 @@ def test_the_user_changes_every_vector(seed: int) -> None:
     assert (whole != other_whole).any(-1).all()
 
 
+def test_frozen_it_is_the_same_and_forgets_later_changes(seed: int) -> None:
+    encoder, candidates, users = encoder_and_set(seed)
+    mask = torch.arange(9) < torch.tensor([[0], [4], [8], [9]])
+    before = encoder(candidates, users, mask)
+    encoder.freeze()
+    with torch.no_grad():
+        encoder.set_mlp[0].weight.add_(1.0)
+        after = encoder(candidates, users, mask)
+        torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
+        encoder.frozen = False
+        assert not torch.allclose(encoder(candidates, users, mask)[1], after[1])
+
+
 def test_an_empty_set_gives_finite_vectors() -> None:
     encoder, candidates, users = encoder_and_set(0)
     items, whole = encoder(candidates, users, torch.zeros(4, 9, dtype=torch.bool))

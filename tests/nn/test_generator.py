@@ -78,10 +78,14 @@ def test_a_frozen_generator_answers_as_before_and_forgets_later_changes(
 ) -> None:
     generator, batch = random_generator(seed, controllable=controllable), random_batch(seed)
     before = answer(generator, batch)
-    generator.decoder.freeze()
+    generator.freeze()
+    after = answer(generator, batch)
+    assert torch.equal(before.slates, after.slates) and torch.equal(before.relaxed, after.relaxed)
+    torch.testing.assert_close(before.log_prob, after.log_prob, rtol=1e-5, atol=1e-5)
     with torch.no_grad():
         generator.decoder.w_candidate.add_(1.0)
-    assert all(map(torch.equal, before, answer(generator, batch)))
+        generator.encoder.user_side.weight.add_(1.0)
+    assert all(map(torch.equal, after, answer(generator, batch)))
     generator.decoder.frozen = False
     assert not torch.equal(before.log_prob, answer(generator, batch).log_prob)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gerank import ops
 from tests.ops.cases import DecodeCase, Sizes, make_case
+from tests.ops.encoder_cases import random_set
 from tests.ops.step_cases import StepCase, make_step
 
 Change = Callable[[Tensor], Tensor]
@@ -149,6 +150,26 @@ def test_decode_slates_names_the_wrong_argument(argument: str, value: Tensor | i
 def test_slate_log_prob_names_wrong_slates(slates: Tensor) -> None:
     with pytest.raises(RuntimeError, match=r"^gerank::slate_log_prob: slates .* got "):
         ops.slate_log_prob(*make_case(0).along(slates))
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong"),
+    [
+        ("candidates", torch.zeros(2, 3)),
+        ("candidates", torch.zeros(2, 3, 4, dtype=torch.int64)),
+        ("users", torch.zeros(3, 5)),
+        ("users", torch.zeros(2, 5, dtype=torch.float64)),
+        ("mask", torch.ones(2, 4, dtype=torch.bool)),
+        ("weights", torch.zeros(7)),
+        ("width", 0),
+    ],
+)
+def test_encode_set_names_the_wrong_argument(argument: str, wrong: object) -> None:
+    names = ("candidates", "users", "mask", "weights", "width")
+    good = dict(zip(names, random_set(0, (2, 3, 4, 5), 6), strict=True))
+    ops.encode_set(**good)
+    with pytest.raises(RuntimeError, match=rf"^gerank::encode_set: {argument} .* got "):
+        ops.encode_set(**(good | {argument: wrong}))
 
 
 @pytest.mark.parametrize(

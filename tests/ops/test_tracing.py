@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gerank import ops
 from tests.ops.cases import DecodeCase, Sizes, make_case
+from tests.ops.encoder_cases import random_set
 from tests.ops.step_cases import make_step, without_impossible
 from tests.ops.test_slate_log_prob import leaves_of
 
@@ -40,6 +41,10 @@ def test_opcheck_set_features(seed: int) -> None:
     values = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(seed))
     arguments = (values, values[:, :, 0] > 0, torch.zeros(2), torch.ones(2))
     torch.library.opcheck(gerank_ops.set_features.default, arguments)
+
+
+def test_opcheck_encode_set(seed: int) -> None:
+    torch.library.opcheck(gerank_ops.encode_set.default, tuple(random_set(seed, (3, 7, 5, 2), 8)))
 
 
 def test_opcheck_pointer_step(seed: int) -> None:

@@ -5,6 +5,7 @@
 
 #include "kernels.h"
 #include "pointer_stepper.h"
+#include "set_encoder.h"
 #include "set_standing.h"
 #include "slate_decoder.h"
 #include "slate_gradient.h"
@@ -84,6 +85,14 @@ void set_features(const SetTask<typename S::scalar_t>& task, int64_t first, int6
 }
 
 template <typename S>
+void encode_set(const EncodeTask<typename S::scalar_t>& task, int64_t first, int64_t end,
+                std::byte* memory) {
+  Arena arena(memory);
+  SetEncoder<S> encoder(task, arena);
+  for (; first < end; ++first) encoder.encode(first);
+}
+
+template <typename S>
 constexpr Kernels<typename S::scalar_t> kernel_table() {
   using scalar_t = typename S::scalar_t;
   return {&memory_of<SlateDecoder<S>, DecodeTask<scalar_t>>,
@@ -97,7 +106,9 @@ constexpr Kernels<typename S::scalar_t> kernel_table() {
           &step<S>,
           &step_gradient<S>,
           &step_memory_of<SetStanding<S>, SetTask<scalar_t>>,
-          &set_features<S>};
+          &set_features<S>,
+          &step_memory_of<SetEncoder<S>, EncodeTask<scalar_t>>,
+          &encode_set<S>};
 }
 
 }  // namespace

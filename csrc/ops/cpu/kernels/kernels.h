@@ -27,7 +27,8 @@ struct Kernels {
   void (*gradient)(const GradientTask<scalar_t>& task, int64_t block, int64_t first, int64_t end,
                    std::byte* memory, scalar_t* grad_weights, scalar_t* grad_attention);
 
-  // pointer_step, its backward and set_features, for the requests [first, end); memory as above.
+  // pointer_step, its backward, set_features and encode_set, for the requests [first, end); memory
+  // as above.
   int64_t (*step_memory)(const StepTask<scalar_t>& task);
   int64_t (*step_gradient_memory)(const StepGradientTask<scalar_t>& task);
   void (*step)(const StepTask<scalar_t>& task, int64_t first, int64_t end, std::byte* memory);
@@ -36,6 +37,9 @@ struct Kernels {
   int64_t (*set_memory)(const SetTask<scalar_t>& task);
   void (*set_features)(const SetTask<scalar_t>& task, int64_t first, int64_t end,
                        std::byte* memory);
+  int64_t (*encode_memory)(const EncodeTask<scalar_t>& task);
+  void (*encode_set)(const EncodeTask<scalar_t>& task, int64_t first, int64_t end,
+                     std::byte* memory);
 };
 
 // One table per instruction set, in kernels_*.cpp.

@@ -21,6 +21,13 @@ class Product {
     product.run(rows);
   }
 
+  // out[r, j] += sum_k x[r, k] * w[k, j].
+  static void accumulate(const T* x, int64_t ldx, int64_t rows, int64_t depth, const T* w,
+                         int64_t ldw, int64_t columns, T* out, int64_t ldo) {
+    Product product{x, ldx, depth, 1, w, ldw, columns, nullptr, out, ldo, true};
+    product.run(rows);
+  }
+
   // out[r, j] += sum_k x[k, r] * w[k, j]: the gradient of a weight from two factors.
   static void accumulate_transposed(const T* x, int64_t ldx, int64_t rows, int64_t depth,
                                     const T* w, int64_t ldw, int64_t columns, T* out, int64_t ldo) {

@@ -1,7 +1,10 @@
-// What the kernels of pointer_step and set_features work on: their tensors as contiguous arrays.
+// What the kernels of pointer_step, set_features and encode_set work on: their tensors as
+// contiguous arrays.
 #pragma once
 
 #include <cstdint>
+
+#include "../../../encode/layout.h"
 
 namespace gerank::cpu {
 
@@ -56,6 +59,18 @@ struct SetTask {
   const scalar_t* mean;       // [F]
   const scalar_t* deviation;  // [F]
   scalar_t* out;              // [B, M, 3F]
+};
+
+template <typename scalar_t>
+struct EncodeTask {
+  int64_t num_candidates;
+  EncoderLayout layout;
+  const scalar_t* candidates;  // [B, M, X]
+  const scalar_t* users;       // [B, U]
+  const bool* mask;            // [B, M]
+  const scalar_t* weights;     // [P]
+  scalar_t* encoded;           // [B, M, D]
+  scalar_t* set_vector;        // [B, D]
 };
 
 }  // namespace gerank::cpu
