@@ -99,11 +99,18 @@ Status Engine::State::enter(Call* call) {
   if (call->deadline <= call->arrival_) {
     return Status(Code::kDeadlineExceeded, "the deadline had passed when the call came");
   }
+  const auto full_batches = static_cast<std::int64_t>(queue.size() / options.max_batch);
+  const Microseconds wait = run_time * full_batches / options.workers;
   if (!queue.has_room(count)) {
-    const auto batches = static_cast<std::int64_t>(queue.size() / options.max_batch) + 1;
     return Status::exhausted("the queue is full: " + std::to_string(queue.size()) + " of " +
                                  std::to_string(options.max_queue) + " queries are waiting",
-                             std::max(kShortestRetry, run_time * batches / options.workers));
+                             std::max(kShortestRetry, wait + run_time / options.workers));
+  }
+  // Better now than after a wait for nothing: it would expire before its turn.
+  if (call->deadline - call->arrival_ < wait) {
+    return Status::exhausted("the deadline is nearer than the end of the " +
+                                 std::to_string(queue.size()) + " queries that are waiting",
+                             std::max(kShortestRetry, wait));
   }
   stats.accepted += count;
   ++calls;

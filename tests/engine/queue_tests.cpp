@@ -47,6 +47,41 @@ TEST(queue_refuses_one_query_beyond_its_bound_and_says_when_to_come_again) {
   EXPECT_EQUAL(engine->stats().refused, 1u);
 }
 
+TEST(a_call_that_would_expire_before_its_turn_is_refused_at_once) {
+  ManualClock clock;
+  Witness witness;
+  auto engine = serving(by_hand(clock, Microseconds(0)), witness);
+  witness.close();
+  Asked measured({1});
+  measured.submit(*engine);
+  witness.await_forwards(1);
+  clock.advance(Microseconds(1000));  // so long takes a forward pass
+  witness.open();
+  EXPECT_OK(measured.await());
+  witness.close();
+  Asked running({2}), three({3, 4, 5}), soon({6}), late({7}), patient({8});
+  running.submit(*engine);
+  witness.await_forwards(2);
+  three.submit(*engine);
+  soon.call.deadline = clock.now() + Microseconds(1);
+  soon.submit(*engine);  // no full batch is before it
+  late.call.deadline = clock.now() + Microseconds(999);
+  late.submit(*engine);  // four queries are
+  patient.call.deadline = clock.now() + Microseconds(1000);
+  patient.submit(*engine);
+  EXPECT(late.over());
+  const gerank::Status refused = late.await();
+  EXPECT_EQUAL(static_cast<int>(refused.code()), static_cast<int>(Code::kResourceExhausted));
+  EXPECT_EQUAL(refused.retry_after().count(), 1000);
+  EXPECT(refused.message().find("the 4 queries") != std::string::npos);
+  EXPECT_EQUAL(engine->stats().queued, 5u);
+  witness.open();
+  EXPECT_OK(running.await());
+  EXPECT_OK(three.await());
+  EXPECT_OK(soon.await());
+  EXPECT_OK(patient.await());
+}
+
 TEST(a_lone_query_waits_for_the_delay_and_no_longer) {
   ManualClock clock;
   Witness witness;

@@ -47,7 +47,8 @@ struct EngineOptions {
   // whose deadline is near does not wait.
   Microseconds max_delay{0};
 
-  // Most queries waiting. One more call is refused with kResourceExhausted. At least max_queries.
+  // Most queries waiting. One more call is refused with kResourceExhausted, as is one whose
+  // deadline is nearer than the expected end of the full batches before it. At least max_queries.
   std::size_t max_queue = 1024;
 
   // Most queries in one call.
