@@ -122,7 +122,7 @@ bench: build ## The benchmarks; results in benchmarks/results/. RankLens needs G
 	@for name in decode training_step serving simulator_quality ranklens_quality; do \
 	  echo "== $$name"; $(PY) benchmarks/$$name.py || exit 1; done
 
-bench-control: build ## Control, flow, exploration, calibration: about half an hour on one core.
+bench-control: build ## Control, flow, exploration, calibration: about three quarters of an hour on one core.
 	@for name in control flow_control exploration calibration; do \
 	  echo "== $$name"; OMP_NUM_THREADS=1 $(PY) benchmarks/$$name.py || exit 1; done
 

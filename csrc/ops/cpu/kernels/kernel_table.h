@@ -60,55 +60,32 @@ int64_t step_memory_of(const Task& task) {
   return arena.used();
 }
 
-template <typename S>
-void step(const StepTask<typename S::scalar_t>& task, int64_t first, int64_t end,
-          std::byte* memory) {
+// Of ops whose requests have nothing in common.
+template <typename Worker, auto kMethod, typename Task>
+void one_by_one(const Task& task, int64_t first, int64_t end, std::byte* memory) {
   Arena arena(memory);
-  PointerStepper<S> stepper(task, arena);
-  for (; first < end; ++first) stepper.step(first);
-}
-
-template <typename S>
-void step_gradient(const StepGradientTask<typename S::scalar_t>& task, int64_t first, int64_t end,
-                   std::byte* memory) {
-  Arena arena(memory);
-  PointerStepGradient<S> gradient(task, arena);
-  for (; first < end; ++first) gradient.add(first);
-}
-
-template <typename S>
-void set_features(const SetTask<typename S::scalar_t>& task, int64_t first, int64_t end,
-                  std::byte* memory) {
-  Arena arena(memory);
-  SetStanding<S> standing(task, arena);
-  for (; first < end; ++first) standing.describe(first);
-}
-
-template <typename S>
-void encode_set(const EncodeTask<typename S::scalar_t>& task, int64_t first, int64_t end,
-                std::byte* memory) {
-  Arena arena(memory);
-  SetEncoder<S> encoder(task, arena);
-  for (; first < end; ++first) encoder.encode(first);
+  Worker worker(task, arena);
+  for (; first < end; ++first) (worker.*kMethod)(first);
 }
 
 template <typename S>
 constexpr Kernels<typename S::scalar_t> kernel_table() {
   using scalar_t = typename S::scalar_t;
-  return {&memory_of<SlateDecoder<S>, DecodeTask<scalar_t>>,
-          &memory_of<Teacher<S>, TeacherTask<scalar_t>>,
-          &memory_of<SlateGradient<S>, GradientTask<scalar_t>>,
-          &decode<S>,
-          &walk<S>,
-          &gradient<S>,
-          &step_memory_of<PointerStepper<S>, StepTask<scalar_t>>,
-          &step_memory_of<PointerStepGradient<S>, StepGradientTask<scalar_t>>,
-          &step<S>,
-          &step_gradient<S>,
-          &step_memory_of<SetStanding<S>, SetTask<scalar_t>>,
-          &set_features<S>,
-          &step_memory_of<SetEncoder<S>, EncodeTask<scalar_t>>,
-          &encode_set<S>};
+  return {
+      &memory_of<SlateDecoder<S>, DecodeTask<scalar_t>>,
+      &memory_of<Teacher<S>, TeacherTask<scalar_t>>,
+      &memory_of<SlateGradient<S>, GradientTask<scalar_t>>,
+      &decode<S>,
+      &walk<S>,
+      &gradient<S>,
+      &step_memory_of<PointerStepper<S>, StepTask<scalar_t>>,
+      &step_memory_of<PointerStepGradient<S>, StepGradientTask<scalar_t>>,
+      &one_by_one<PointerStepper<S>, &PointerStepper<S>::step, StepTask<scalar_t>>,
+      &one_by_one<PointerStepGradient<S>, &PointerStepGradient<S>::add, StepGradientTask<scalar_t>>,
+      &step_memory_of<SetStanding<S>, SetTask<scalar_t>>,
+      &one_by_one<SetStanding<S>, &SetStanding<S>::describe, SetTask<scalar_t>>,
+      &step_memory_of<SetEncoder<S>, EncodeTask<scalar_t>>,
+      &one_by_one<SetEncoder<S>, &SetEncoder<S>::encode, EncodeTask<scalar_t>>};
 }
 
 }  // namespace
