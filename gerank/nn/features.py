@@ -34,7 +34,7 @@ class DenseScale(nn.Module):
 class IdEmbedding(nn.Module):
     """All id columns of one side, looked up in one table: [..., I] int64 -> [..., I * width]."""
 
-    __constants__ = ("width",)
+    __constants__ = ("any_hashed", "width")
     offsets: Tensor
     sizes: Tensor
     hashed: Tensor
@@ -45,16 +45,19 @@ class IdEmbedding(nn.Module):
         self.register_buffer("sizes", sizes)
         self.register_buffer("offsets", sizes.cumsum(0) - sizes)
         self.register_buffer("hashed", torch.tensor([f.hashed for f in features], dtype=torch.bool))
+        self.any_hashed = any(feature.hashed for feature in features)
         self.table = nn.Embedding(max(1, int(sizes.sum())), width)
         nn.init.normal_(self.table.weight, std=0.1)
         self.width = width * len(features)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Hashed ids fall into buckets; fixed ones are rows themselves."""
-        mix = -7046029254386353131  # 2^64 / golden ratio: spreads ids that share low bits
-        spread = ((ids * mix) >> 33) & 0x7FFFFFFF
-        rows = torch.where(self.hashed, spread % self.sizes, ids) + self.offsets
-        embedded: Tensor = self.table(rows)
+        rows = ids
+        if self.any_hashed:
+            mix = -7046029254386353131  # 2^64 / golden ratio: spreads ids that share low bits
+            spread = ((ids * mix) >> 33) & 0x7FFFFFFF
+            rows = torch.where(self.hashed, spread % self.sizes, ids)
+        embedded: Tensor = self.table(rows + self.offsets)
         return embedded.flatten(-2)
 
 
