@@ -51,9 +51,12 @@ class Tried(Generic[Setting]):
     def __init__(
         self, task: Task, slates: Callable[[Pages, Setting], Tensor], settings: list[Setting]
     ) -> None:
-        self._task, self._slates = task, slates
+        self._task = task
+        self._slates: Callable[[Pages, Setting], Tensor] = slates
         self._reached: dict[Setting, list[float]] = {}
-        self.known = {setting: self._means(task.tuning, setting) for setting in settings}
+        self.known: dict[Setting, list[float]] = {
+            setting: self._means(task.tuning, setting) for setting in settings
+        }
 
     def reached(self, setting: Setting) -> list[float]:
         """[U] means on the test pages."""

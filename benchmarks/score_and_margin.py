@@ -35,9 +35,8 @@ def earned(judged: JudgedSlates, feature: str) -> Tensor:
 def with_margin(pages: Pages, seed: int) -> Pages:
     """The same pages, their candidates known by score, seller, category and a margin drawn here."""
     log = pages.log
-    drawn = np.exp(
-        SPREAD * np.random.default_rng([seed, 3]).standard_normal(len(log.candidate_names))
-    )
+    normal = np.random.default_rng([seed, 3]).standard_normal(len(log.candidate_names))
+    margin = np.exp(SPREAD * normal).astype(np.float32)
     schema = replace(
         log.schema,
         candidate=(
