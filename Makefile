@@ -93,10 +93,10 @@ test-asan: build ## The op tests and those of the native server under AddressSan
 	@for set in avx512 avx2 plain; do echo "== $$set"; \
 	  (cd build/asan && ASAN_OPTIONS=detect_leaks=0 GERANK_CPU=$$set OMP_NUM_THREADS=2 \
 	   LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
-	   $(abspath $(PY)) -m pytest -q -p no:cacheprovider $(ASAN_TESTS)) || exit 1; done
+	   $(abspath $(PY)) -m pytest -q --capture=sys -p no:cacheprovider $(ASAN_TESTS)) || exit 1; done
 	@echo "== native server"; cd build/asan && ASAN_OPTIONS=detect_leaks=0 OMP_NUM_THREADS=1 \
 	   LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
-	   $(abspath $(PY)) -m pytest -q -p no:cacheprovider tests/server -k native --deselect tests/server/test_same_slate.py
+	   $(abspath $(PY)) -m pytest -q --capture=sys -p no:cacheprovider tests/server -k native --deselect tests/server/test_same_slate.py
 
 # The engine and its tests alone are instrumented; of torch, which is not, they meet the operators.
 test-tsan: build ## The engine's tests under ThreadSanitizer.

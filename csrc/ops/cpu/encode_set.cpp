@@ -20,6 +20,7 @@ std::tuple<at::Tensor, at::Tensor> encode_set_cpu(const at::Tensor& candidates,
   const int64_t B = candidates.size(0), M = candidates.size(1);
   at::Tensor encoded = at::empty({B, M, width}, candidates.options());
   at::Tensor set_vector = at::empty({B, width}, candidates.options());
+  if (B == 0) return {encoded, set_vector};
   AT_DISPATCH_FLOATING_TYPES(candidates.scalar_type(), "encode_set", [&] {
     const Packed<scalar_t> x(candidates), u(users), packed(weights);
     const Packed<bool> real(mask);

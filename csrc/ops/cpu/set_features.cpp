@@ -16,6 +16,7 @@ at::Tensor set_features_cpu(const at::Tensor& values, const at::Tensor& mask,
   check_set_features(values, mask, mean, deviation);
   const int64_t B = values.size(0), M = values.size(1), F = values.size(2);
   at::Tensor out = at::empty({B, M, 3 * F}, values.options());
+  if (out.numel() == 0) return out;
   AT_DISPATCH_FLOATING_TYPES(values.scalar_type(), "set_features", [&] {
     const Packed<scalar_t> numbers(values), middle(mean), unit(deviation);
     const Packed<bool> real(mask);
