@@ -91,7 +91,25 @@ Status Engine::State::refuse(Call* call, Status status) {
   return status;
 }
 
-// Whether there is room for a call that was admitted. Counts it as taken if there is.
+// Whether the queue takes a call of so many queries.
+Status Engine::State::room(std::size_t queries, TimePoint now, TimePoint deadline) const {
+  const auto full_batches = static_cast<std::int64_t>(queue.size() / options.max_batch);
+  const Microseconds wait = run_time * full_batches / options.workers;
+  if (!queue.has_room(queries)) {
+    return Status::exhausted("the queue is full: " + std::to_string(queue.size()) + " of " +
+                                 std::to_string(options.max_queue) + " queries are waiting",
+                             std::max(kShortestRetry, wait + run_time / options.workers));
+  }
+  // Better now than after a wait for nothing: it would expire before its turn.
+  if (deadline - now < wait) {
+    return Status::exhausted("the deadline is nearer than the end of the " +
+                                 std::to_string(queue.size()) + " queries that are waiting",
+                             std::max(kShortestRetry, wait));
+  }
+  return {};
+}
+
+// Whether a call that was admitted comes in. Counts it as taken if it does.
 Status Engine::State::enter(Call* call) {
   const std::size_t count = call->queries.size();
   if (draining) return Status(Code::kUnavailable, kDraining);
@@ -99,19 +117,7 @@ Status Engine::State::enter(Call* call) {
   if (call->deadline <= call->arrival_) {
     return Status(Code::kDeadlineExceeded, "the deadline had passed when the call came");
   }
-  const auto full_batches = static_cast<std::int64_t>(queue.size() / options.max_batch);
-  const Microseconds wait = run_time * full_batches / options.workers;
-  if (!queue.has_room(count)) {
-    return Status::exhausted("the queue is full: " + std::to_string(queue.size()) + " of " +
-                                 std::to_string(options.max_queue) + " queries are waiting",
-                             std::max(kShortestRetry, wait + run_time / options.workers));
-  }
-  // Better now than after a wait for nothing: it would expire before its turn.
-  if (call->deadline - call->arrival_ < wait) {
-    return Status::exhausted("the deadline is nearer than the end of the " +
-                                 std::to_string(queue.size()) + " queries that are waiting",
-                             std::max(kShortestRetry, wait));
-  }
+  if (Status status = room(count, call->arrival_, call->deadline); !status) return status;
   stats.accepted += count;
   ++calls;
   return {};

@@ -51,6 +51,15 @@ Status Engine::start(const EngineOptions& options, std::unique_ptr<Engine>* engi
 
 void Engine::submit(Call* call, Done done) noexcept { state_->submit(call, std::move(done)); }
 
+Status Engine::expect(std::size_t queries, TimePoint deadline) noexcept try {
+  const std::lock_guard lock(state_->mutex);
+  Status status = state_->room(queries, state_->clock.now(), deadline);
+  if (!status) state_->stats.refused += queries;
+  return status;
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, error.what());
+}
+
 Status Engine::rank(Call* call) noexcept { return state_->rank(call); }
 
 bool Engine::cancel(Call* call) noexcept { return state_->cancel(call); }

@@ -50,8 +50,9 @@ struct Engine::State {
   void submit(Call* call, Done done);
   Status rank(Call* call);
   bool cancel(Call* call);
-  Status admit(Call* call);                   // everything but its place in the queue
-  Status enter(Call* call);                   // under the lock
+  Status admit(Call* call);  // everything but its place in the queue
+  Status enter(Call* call);  // under the lock
+  Status room(std::size_t queries, TimePoint now, TimePoint deadline) const;  // under the lock
   Status refuse(Call* call, Status status);   // of admit() or enter()
   void enqueue(Call* call, Done done);        // under the lock
   bool can_run_here(const Call& call) const;  // under the lock

@@ -1,9 +1,13 @@
 #include "rerank_call.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <grpcpp/impl/codegen/proto_buffer_reader.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
 
@@ -34,6 +38,22 @@ TimePoint to_steady(std::chrono::system_clock::time_point deadline) {
   const auto left = deadline - std::chrono::system_clock::now();
   if (left > std::chrono::hours(24 * 365)) return kNever;
   return std::chrono::steady_clock::now() + left;
+}
+
+// How many queries the message holds, without reading them: a full queue refuses thousands of calls
+// a second, and must not spend the workers' time on what they say. 0 where it is no message.
+std::size_t count_queries(grpc::ByteBuffer* bytes) {
+  using google::protobuf::internal::WireFormatLite;
+  grpc::ProtoBufferReader reader(bytes);
+  if (!reader.status().ok()) return 0;
+  google::protobuf::io::CodedInputStream in(&reader);
+  std::size_t count = 0;
+  while (const std::uint32_t tag = in.ReadTag()) {
+    constexpr int kField = v1::RerankRequest::kQueriesFieldNumber;
+    count += WireFormatLite::GetTagFieldNumber(tag) == kField;
+    if (!WireFormatLite::SkipField(&in, tag)) return 0;
+  }
+  return count;
 }
 
 bool parse(grpc::ByteBuffer* bytes, v1::RerankRequest* request) {
@@ -73,7 +93,10 @@ void RerankCall::arrived(bool ok) {
   service_.arrived.fetch_add(1, std::memory_order_relaxed);
   service_.open.fetch_add(1, std::memory_order_relaxed);
   pool_.await_another();
-  outcome_ = read();
+  call_.deadline = to_steady(context_->deadline());
+  const std::size_t most = service_.engine.options().max_queries;  // more than that is malformed
+  outcome_ = service_.engine.expect(std::min(count_queries(&bytes_), most), call_.deadline);
+  if (outcome_.ok()) outcome_ = read();
   if (outcome_.ok()) {
     submit();
   } else {
@@ -90,7 +113,6 @@ Status RerankCall::read() {
   }
   call_.model = request_->model();
   call_.version = request_->version();
-  call_.deadline = to_steady(context_->deadline());
   const int max_queries = int(service_.engine.options().max_queries);
   return read_queries(*request_, max_queries, arena_, &call_.queries);
 }

@@ -32,6 +32,8 @@ TEST(queue_refuses_one_query_beyond_its_bound_and_says_when_to_come_again) {
   witness.await_forwards(1);
   filling.submit(*engine);
   EXPECT_EQUAL(engine->stats().queued, 8u);
+  EXPECT_EQUAL(static_cast<int>(engine->expect(1, gerank::kNever).code()),
+               static_cast<int>(Code::kResourceExhausted));
   beyond.submit(*engine);
   EXPECT(beyond.over());
   const gerank::Status refused = beyond.await();
@@ -44,7 +46,8 @@ TEST(queue_refuses_one_query_beyond_its_bound_and_says_when_to_come_again) {
   Asked again({10});
   again.submit(*engine);
   EXPECT_OK(again.await());
-  EXPECT_EQUAL(engine->stats().refused, 1u);
+  EXPECT_OK(engine->expect(8, gerank::kNever));
+  EXPECT_EQUAL(engine->stats().refused, 2u);
 }
 
 TEST(a_call_that_would_expire_before_its_turn_is_refused_at_once) {
@@ -66,6 +69,8 @@ TEST(a_call_that_would_expire_before_its_turn_is_refused_at_once) {
   soon.call.deadline = clock.now() + Microseconds(1);
   soon.submit(*engine);  // no full batch is before it
   late.call.deadline = clock.now() + Microseconds(999);
+  EXPECT_EQUAL(static_cast<int>(engine->expect(1, late.call.deadline).code()),
+               static_cast<int>(Code::kResourceExhausted));
   late.submit(*engine);  // four queries are
   patient.call.deadline = clock.now() + Microseconds(1000);
   patient.submit(*engine);

@@ -168,6 +168,11 @@ class GERANK_EXPORT Engine {
   // A call that is refused ends before this returns, on this thread.
   void submit(Call* call, Done done) noexcept;
 
+  // Whether the queue would take a call of so many queries with this deadline now. A front asks
+  // before it spends time on reading a call that submit() would refuse. OK, or kResourceExhausted
+  // as above, counted as a refusal. No promise: a call that comes in between may take the room.
+  Status expect(std::size_t queries, TimePoint deadline) noexcept;
+
   // The blocking form: submits and waits. Where a worker is idle and max_delay is 0, the forward
   // pass runs on this thread, in that worker's place, which saves two changes of threads.
   Status rank(Call* call) noexcept;
