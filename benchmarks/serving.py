@@ -4,8 +4,10 @@
 
 throughput: 32 calls in flight; server CPU from /proc; the model's share is that of the engine's
 worker thread, less its padding. latency: an open loop at half of the most that each front can,
-from the intended start of a call. overload: twice the capacity, calls of eight queries with
-deadlines. swaps: a new artifact again and again under full load, then a damaged one.
+from the intended start of a call. overload: twice the capacity, every call with a deadline; of
+calls whose model costs far more than their transport (one page of 100 candidates and 50 slots),
+and of calls that cost the load generator nearly as much as the server (eight small pages). swaps:
+a new artifact again and again under full load, then a damaged one.
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from harness import RESULTS, Row, options, publish
-from serving.load import RESOURCE_EXHAUSTED, Load, Outcome, apply, build_tools, finish
+from serving.load import (
+    DEADLINE_EXCEEDED,
+    RESOURCE_EXHAUSTED,
+    Load,
+    Outcome,
+    apply,
+    build_tools,
+    finish,
+)
 from serving.plot import plot_latency
 from serving.processes import (
     Server,
@@ -30,7 +40,7 @@ from serving.processes import (
     plain_command,
     running,
 )
-from serving.workload import make_artifact, write_payloads
+from serving.workload import LARGE, SMALL, PageSize, make_artifact, write_payloads
 
 IN_FLIGHT = 32
 NATIVE, GRPCIO, PLAIN, ECHO = "native front", "grpcio front", "grpcio + torch.jit", "grpc++ echo"
@@ -63,21 +73,15 @@ def measure(folder: Path, arguments: argparse.Namespace) -> list[Row]:
     quick, only = arguments.quick, arguments.only
     rows: list[Row] = []
     with running(commands) as servers:
-        seconds, rounds = (2.0, 1) if quick else (6.0, 5)
+        seconds, rounds = (1.5, 1) if quick else (6.0, 5)
         found = throughput(servers, payloads, seconds, rounds)
         rows += found
         most = {str(row["server"]): float(row["calls_per_s"]) for row in found}
         if only in ("", "latency"):
-            rows += latency(servers, payloads, most, 3.0 if quick else 20.0, quick)
+            rows += latency(servers, payloads, most, 1.0 if quick else 20.0, quick)
     if only in ("", "overload"):
-        # A full queue is worth a quarter of the deadline.
-        queue = max(MAX_QUERIES, int(most[NATIVE] * DEADLINE_MS / 1e3 / 4))
-        command = native_command(model, max_queue=queue, max_queries=MAX_QUERIES)
-        with running({NATIVE: command}) as servers:
-            seconds = 4.0 if quick else 60.0
-            full = folder / "full_payloads"
-            write_payloads(full, 64, queries=MAX_QUERIES)
-            rows += overload(servers[NATIVE], full, seconds)
+        for size, queries in ((LARGE, 1), (SMALL, MAX_QUERIES))[: 1 if quick else 2]:
+            rows.append(overload(folder, size, queries, 1.5 if quick else 60.0))
     if only in ("", "swaps"):
         with running({NATIVE: native_command(model)}) as servers:
             rows += swaps(servers[NATIVE], model, payloads, 5 if quick else 50)
@@ -174,7 +178,7 @@ def latency(
         rate = most[whose] / 2
         for name in (NATIVE, GRPCIO, ECHO):
             keeps_up = rate < most[name]
-            load = Load(payloads, seconds if keeps_up else 5.0, rate=rate, warmup=1.0)
+            load = Load(payloads, seconds if keeps_up else min(seconds, 5.0), rate=rate, warmup=1.0)
             outcome = apply(load, servers[name])
             label = f"half of the {whose}'s maximum"
             rows.append(
@@ -188,14 +192,30 @@ def latency(
     return rows
 
 
-def overload(server: Server, payloads: Path, seconds: float) -> list[Row]:
-    """Twice the capacity, every call with a deadline.
+def overload(folder: Path, size: PageSize, queries: int, seconds: float) -> Row:
+    """Twice the capacity, every call with a deadline; a full queue is worth a quarter of it."""
+    model, payloads = folder / "overload.gerank", folder / "overload_payloads"
+    make_artifact(model, size=size)
+    write_payloads(payloads, 64, queries=queries, size=size)
+    in_flight = IN_FLIGHT // queries
+    with running({NATIVE: native_command(model)}) as servers:
+        found = apply(Load(payloads, min(3.0, seconds), in_flight=in_flight), servers[NATIVE])
+    capacity = found["calls_per_s"]
+    queue = max(MAX_QUERIES, int(capacity * queries * DEADLINE_MS / 1e3 / 4))
+    command = native_command(model, max_queue=queue, max_queries=MAX_QUERIES)
+    row: Row = {"experiment": "overload", "server": NATIVE}
+    row |= {"candidates": size.candidates, "slots": size.slots, "pages per call": queries}
+    with running({NATIVE: command}) as servers:
+        server = servers[NATIVE]
+        apply(Load(payloads, 1.0, in_flight=in_flight), server)
+        load = Load(payloads, seconds, rate=2 * capacity, deadline_ms=DEADLINE_MS, warmup=1.0)
+        row |= _under(load, server)
+        after = apply(Load(payloads, 1.0, in_flight=in_flight), server)
+    return row | {"capacity_per_s": capacity, "failed_afterwards": after["calls"] - after["ok"]}
 
-    Calls of many pages: with calls of one the load generator, on the same cores, is what is
-    overloaded first.
-    """
-    capacity = apply(Load(payloads, 3.0, in_flight=IN_FLIGHT // MAX_QUERIES), server)["calls_per_s"]
-    load = Load(payloads, seconds, rate=2 * capacity, deadline_ms=DEADLINE_MS, warmup=1.0)
+
+def _under(load: Load, server: Server) -> Row:
+    """What became of the calls, and the server's memory meanwhile."""
     before, most_memory = server.resident_mb(), 0.0
     generator = load.start(server)
     while generator.poll() is None:
@@ -203,28 +223,22 @@ def overload(server: Server, payloads: Path, seconds: float) -> list[Row]:
         time.sleep(0.05)
     client = finish(generator)
     codes = client["codes"]
-    refused = codes.get(RESOURCE_EXHAUSTED, 0)
-    after = apply(Load(payloads, 1.0, in_flight=IN_FLIGHT // MAX_QUERIES), server)
-    return [
-        {
-            "experiment": "overload",
-            "server": NATIVE,
-            "per_s": 2 * capacity,
-            "seconds": seconds,
-            "ok_per_s": client["calls_per_s"],
-            "p50_ms": client["p50_us"] / 1e3,
-            "p99_ms": client["p99_us"] / 1e3,
-            "deadline_ms": DEADLINE_MS,
-            "ok": client["ok"],
-            "refused": refused,
-            "with_retry_info": client["retry_info"],
-            "expired": codes.get("4", 0),
-            "other": client["calls"] - client["ok"] - refused - codes.get("4", 0),
-            "memory_before_mb": before,
-            "memory_most_mb": most_memory,
-            "failed_afterwards": after["calls"] - after["ok"],
-        }
-    ]
+    refused, expired = codes.get(RESOURCE_EXHAUSTED, 0), codes.get(DEADLINE_EXCEEDED, 0)
+    return {
+        "per_s": load.rate,
+        "seconds": load.seconds,
+        "ok_per_s": client["calls_per_s"],
+        "p50_ms": client["p50_us"] / 1e3,
+        "p99_ms": client["p99_us"] / 1e3,
+        "deadline_ms": load.deadline_ms,
+        "ok": client["ok"],
+        "refused": refused,
+        "with_retry_info": client["retry_info"],
+        "expired": expired,
+        "other": client["calls"] - client["ok"] - refused - expired,
+        "memory_before_mb": before,
+        "memory_most_mb": most_memory,
+    }
 
 
 def swaps(server: Server, model: Path, payloads: Path, count: int) -> list[Row]:
