@@ -4,10 +4,10 @@
 
 throughput: 32 calls in flight; server CPU from /proc; the model's share is that of the engine's
 worker thread, less its padding. latency: an open loop at half of the most that each front can,
-from the intended start of a call. overload: twice the capacity, every call with a deadline; of
-calls whose model costs far more than their transport (one page of 100 candidates and 50 slots),
-and of calls that cost the load generator nearly as much as the server (eight small pages). swaps:
-a new artifact again and again under full load, then a damaged one.
+from the intended start of a call. overload: twice the capacity, every call with a deadline; of a
+model that costs far more than transport (256 wide), of large pages, and of calls of eight pages,
+which cost the load generator nearly as much as the server. swaps: a new artifact again and
+again under full load, then a damaged one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import signal
 import statistics
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from serving.processes import (
     plain_command,
     running,
 )
-from serving.workload import LARGE, SMALL, PageSize, make_artifact, write_payloads
+from serving.workload import LARGE, USUAL, WIDE, Size, make_artifact, write_payloads
 
 IN_FLIGHT = 32
 NATIVE, GRPCIO, PLAIN, ECHO = "native front", "grpcio front", "grpcio + torch.jit", "grpc++ echo"
@@ -80,7 +81,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> list[Row]:
         if only in ("", "latency"):
             rows += latency(servers, payloads, most, 1.0 if quick else 20.0, quick)
     if only in ("", "overload"):
-        for size, queries in ((LARGE, 1), (SMALL, MAX_QUERIES))[: 1 if quick else 2]:
+        for size, queries in ((WIDE, 1), (LARGE, 1), (USUAL, MAX_QUERIES))[: 1 if quick else 3]:
             rows.append(overload(folder, size, queries, 1.5 if quick else 60.0))
     if only in ("", "swaps"):
         with running({NATIVE: native_command(model)}) as servers:
@@ -192,7 +193,7 @@ def latency(
     return rows
 
 
-def overload(folder: Path, size: PageSize, queries: int, seconds: float) -> Row:
+def overload(folder: Path, size: Size, queries: int, seconds: float) -> Row:
     """Twice the capacity, every call with a deadline; a full queue is worth a quarter of it."""
     model, payloads = folder / "overload.gerank", folder / "overload_payloads"
     make_artifact(model, size=size)
@@ -204,7 +205,7 @@ def overload(folder: Path, size: PageSize, queries: int, seconds: float) -> Row:
     queue = max(MAX_QUERIES, int(capacity * queries * DEADLINE_MS / 1e3 / 4))
     command = native_command(model, max_queue=queue, max_queries=MAX_QUERIES)
     row: Row = {"experiment": "overload", "server": NATIVE}
-    row |= {"candidates": size.candidates, "slots": size.slots, "pages per call": queries}
+    row |= asdict(size) | {"pages per call": queries}
     with running({NATIVE: command}) as servers:
         server = servers[NATIVE]
         apply(Load(payloads, 1.0, in_flight=in_flight), server)

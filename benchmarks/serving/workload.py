@@ -1,4 +1,4 @@
-"""What the serving benchmark serves and asks: candidates of 64 floats, small pages and large."""
+"""What the serving benchmark serves and asks: candidates of 64 floats, and how large a model."""
 
 from __future__ import annotations
 
@@ -21,18 +21,20 @@ FLOATS = 64
 
 
 @dataclass(frozen=True)
-class PageSize:
-    """Of a request."""
+class Size:
+    """Of a request, and of the model: D = H = width."""
 
     candidates: int = 20
     slots: int = 10
+    width: int = 64
 
 
-SMALL = PageSize()
-LARGE = PageSize(candidates=100, slots=50)
+USUAL = Size()
+WIDE = Size(width=256)
+LARGE = Size(candidates=100, slots=50)
 
 
-def contract(size: PageSize) -> RequestContract:
+def contract(size: Size) -> RequestContract:
     """Dense features alone, and one utility."""
     user = tuple(Feature(f"user_{index}", FeatureKind.DENSE) for index in range(4))
     candidate = tuple(Feature(f"feature_{index:02d}", FeatureKind.DENSE) for index in range(FLOATS))
@@ -40,16 +42,18 @@ def contract(size: PageSize) -> RequestContract:
     return RequestContract(schema, 128, size.slots, {"clicks": WeightRange(0.0, 2.0, 1.0)})
 
 
-def make_artifact(path: Path, seed: int = 0, size: PageSize = SMALL) -> Artifact:
+def make_artifact(path: Path, seed: int = 0, size: Size = USUAL) -> Artifact:
     """An untrained generator of the usual size; two seeds, two models."""
     torch.manual_seed(seed)
     wanted = contract(size)
-    generator = Generator(wanted.schema, GeneratorShape())
+    generator = Generator(
+        wanted.schema, GeneratorShape(width=size.width, attention_width=size.width)
+    )
     return write_artifact(generator, wanted, path, name=f"bench-{seed}", training={})
 
 
 def write_payloads(
-    path: Path, count: int, queries: int = 1, seed: int = 0, size: PageSize = SMALL
+    path: Path, count: int, queries: int = 1, seed: int = 0, size: Size = USUAL
 ) -> int:
     """`count` requests of some queries as load_generator reads them; the bytes of the last one."""
     rng = np.random.default_rng(seed)
@@ -63,7 +67,7 @@ def write_payloads(
     return length
 
 
-def _query(rng: np.random.Generator, index: int, size: PageSize) -> pb.Query:
+def _query(rng: np.random.Generator, index: int, size: Size) -> pb.Query:
     schema = contract(size).schema
     request = Request(
         id=f"page-{index}",
