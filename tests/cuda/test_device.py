@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, library
 
 from gerank import ops
 from tests.cuda.agreement import expect_agreement, expect_close_gradients, expect_equal
@@ -207,6 +207,6 @@ def test_a_captured_graph_replays_for_new_inputs(seed: int) -> None:
 
 def test_opcheck_passes_on_the_device(seed: int) -> None:
     case = moved(make_case(seed))
-    torch.library.opcheck(torch.ops.gerank.decode_slates.default, case.arguments())
+    library.opcheck(torch.ops.gerank.decode_slates.default, case.arguments())
     slates = ops.decode_slates(*case.arguments())[0]
-    torch.library.opcheck(torch.ops.gerank.slate_log_prob.default, case.along(slates))
+    library.opcheck(torch.ops.gerank.slate_log_prob.default, case.along(slates))

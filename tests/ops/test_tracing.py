@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, library, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gerank import ops
@@ -40,33 +40,33 @@ class Recorder(TorchDispatchMode):
 def test_opcheck_set_features(seed: int) -> None:
     values = torch.randn(3, 5, 2, generator=torch.Generator().manual_seed(seed))
     arguments = (values, values[:, :, 0] > 0, torch.zeros(2), torch.ones(2))
-    torch.library.opcheck(gerank_ops.set_features.default, arguments)
+    library.opcheck(gerank_ops.set_features.default, arguments)
 
 
 def test_opcheck_encode_set(seed: int) -> None:
-    torch.library.opcheck(gerank_ops.encode_set.default, tuple(random_set(seed, (3, 7, 5, 2), 8)))
+    library.opcheck(gerank_ops.encode_set.default, tuple(random_set(seed, (3, 7, 5, 2), 8)))
 
 
 def test_opcheck_pointer_step(seed: int) -> None:
     case = without_impossible(make_step(seed))
-    torch.library.opcheck(gerank_ops.pointer_step.default, tuple(case))
+    library.opcheck(gerank_ops.pointer_step.default, tuple(case))
     # opcheck's sum over the outputs fails on an integer one that comes first, so its comparison of
     # gradients under AOTAutograd is made by test_gradients_flow_through_compile instead.
     checks = ("test_schema", "test_autograd_registration", "test_faketensor")
     leaves = tuple(case.requiring_grad())
-    torch.library.opcheck(gerank_ops.pointer_step.default, leaves, test_utils=checks)
+    library.opcheck(gerank_ops.pointer_step.default, leaves, test_utils=checks)
 
 
 def test_opcheck_decode_slates(seed: int) -> None:
-    torch.library.opcheck(gerank_ops.decode_slates.default, small_case(seed).arguments())
+    library.opcheck(gerank_ops.decode_slates.default, small_case(seed).arguments())
 
 
 def test_opcheck_slate_log_prob(seed: int) -> None:
     case = small_case(seed)
     slates = ops.decode_slates(*case.arguments())[0]
-    torch.library.opcheck(gerank_ops.slate_log_prob.default, case.along(slates))
+    library.opcheck(gerank_ops.slate_log_prob.default, case.along(slates))
     leaves, _ = leaves_of(case)
-    torch.library.opcheck(gerank_ops.slate_log_prob.default, leaves.along(slates))
+    library.opcheck(gerank_ops.slate_log_prob.default, leaves.along(slates))
 
 
 def test_opcheck_backward_ops(seed: int) -> None:
@@ -83,7 +83,7 @@ def test_opcheck_backward_ops(seed: int) -> None:
     for name, args in recorder.calls.items():
         op = getattr(gerank_ops, name.removeprefix("gerank::")).default
         detached = tuple(a.detach().clone() if isinstance(a, Tensor) else a for a in args)
-        torch.library.opcheck(op, detached, test_utils=("test_schema", "test_faketensor"))
+        library.opcheck(op, detached, test_utils=("test_schema", "test_faketensor"))
 
 
 class Decoder(nn.Module):
