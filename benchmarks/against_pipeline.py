@@ -2,8 +2,9 @@
 
 Two readings of "tuned by grid". Every setting of the pipeline that no other beats is an opponent;
 or the one setting that a weighting's reward likes best is. An absolute rule pass takes a utility to
-the largest value that a page allows (a final sort has every pair in order), and nothing passes
-that, so settings at such a maximum are told apart from the rest.
+the largest value that a page allows (a final sort has every pair in order, an unbounded penalty
+repeats no category that it need not): nothing passes that, so there a tie is all there is to win.
+The model has absolute rules too: a spacing rule while it decodes, the same final sort behind it.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from classical_pipeline import Pipeline, final_sort, grid, pareto, rank
@@ -24,13 +25,30 @@ from gerank.train.config import UtilityConfig
 CLICKS, DIVERSITY, ORDERING = range(3)
 RULES = (DIVERSITY, ORDERING)
 NAMES = ("clicks", "diversity", "ordering")
+DIVERSE_GROUP = "category"
 MAXIMUM = 1e-6
 """Nearer than this to the best of the grid a utility stands at its maximum."""
 NEAR = 0.001
-"""A diversity at its maximum can be met, but not on every page: so much less counts as equal."""
+"""Weights alone meet a diversity at its maximum, but not on every page: so much less is equal."""
 
 Weights = tuple[float, ...]
-Setting = TypeVar("Setting", Pipeline, Weights)
+
+
+class Asked(NamedTuple):
+    """What requests ask the model for.
+
+    Attributes:
+        weights: Of the utilities.
+        spaced: A spacing rule: no category twice on a page, while others are left.
+        sorted: A final sort by priority behind the model.
+    """
+
+    weights: Weights
+    spaced: bool = False
+    sorted: bool = False
+
+
+Setting = TypeVar("Setting", Pipeline, Asked)
 Found = dict[str, float]
 
 
@@ -67,36 +85,31 @@ class Tried(Generic[Setting]):
     def _means(self, pages: Pages, setting: Setting) -> list[float]:
         return mean_utilities(pages, self._task.reward, self._slates(pages, setting))
 
-    def best(
-        self,
-        at_least: int,
-        goal: list[float],
-        score: Callable[[list[float]], float],
-        slack: float = 0.0,
-    ) -> Setting | None:
-        """Of the settings that reach the goal's utility `at_least`, the one of the best score."""
-        fit = [s for s, own in self.known.items() if own[at_least] >= goal[at_least] - slack]
-        return max(fit, key=lambda s: score(self.known[s])) if fit else None
-
 
 class Contest:
-    """A model's weights, the same with a final sort, and the grid of the pipeline."""
+    """A model asked by weights alone, the same with its rules, and the grid of the pipeline."""
 
-    def __init__(self, generator: Generator, task: Task, settings: list[Weights]) -> None:
-        def by_model(pages: Pages, weights: Weights) -> Tensor:
-            return slates_of(generator, pages, task.slots, list(weights))
-
-        def sorted_last(pages: Pages, weights: Weights) -> Tensor:
-            return final_sort(pages, by_model(pages, weights), task.priority)
+    def __init__(self, generator: Generator, task: Task, weightings: list[Weights]) -> None:
+        def by_model(pages: Pages, asked: Asked) -> Tensor:
+            once = DIVERSE_GROUP if asked.spaced else None
+            slates = slates_of(generator, pages, task.slots, asked.weights, once)
+            return final_sort(pages, slates, task.priority) if asked.sorted else slates
 
         def by_pipeline(pages: Pages, setting: Pipeline) -> Tensor:
             return rank(pages, setting, task.priority, task.slots)
 
-        self.model = Tried(task, by_model, settings)
-        self.model_sorted = Tried(task, sorted_last, settings)
+        no_or_yes = (False, True)
+        asked = [Asked(w, a, b) for w in weightings for a in no_or_yes for b in no_or_yes]
+        self.model = Tried(task, by_model, asked)
         self.pipelines = Tried(task, by_pipeline, grid(task.slots))
-        known = self.pipelines.known.values()
-        self.maxima = [max(own[index] for own in known) for index in range(len(NAMES))]
+        self.ways = {
+            "by weights": [one for one in asked if not (one.spaced or one.sorted)],
+            "by weights and rules": asked,
+        }
+        known = self.pipelines.known
+        best = [max(known, key=lambda s, i=i: known[s][i]) for i in range(len(NAMES))]
+        self.maxima = [known[setting][i] for i, setting in enumerate(best)]
+        self.test_maxima = [self.pipelines.reached(setting)[i] for i, setting in enumerate(best)]
 
     def pareto(self) -> Found:
         """Figures over all settings that no other beats: all, those at a maximum, the others."""
@@ -104,13 +117,13 @@ class Contest:
         top = [s for s in kept if self._at_maximum(s)]
         rest = [s for s in kept if s not in top]
         found: Found = {}
-        for name, some in (("", kept), (" at a maximum", top), (" below the maxima", rest)):
-            figures = self._equal_clicks(some) | self._equal_diversity(some)
-            found |= {f"pipelines{name}: {figure}": value for figure, value in figures.items()}
-        corner = self.model.reached((0.0, 1.0, 0.0))[DIVERSITY]
-        most = max(self.pipelines.reached(s)[DIVERSITY] for s in kept)
+        for way in self.ways:
+            for name, some in (("all", kept), ("at a maximum", top), ("below the maxima", rest)):
+                figures = self._equal_clicks(way, some) | self._equal_diversity(way, some)
+                found |= {f"{way}, {name}: {figure}": value for figure, value in figures.items()}
+        corner = self.model.reached(Asked((0.0, 1.0, 0.0)))[DIVERSITY]
         found["diversity of weights (0, 1, 0), % of the most diverse pipeline"] = (
-            100 * corner / most
+            100 * corner / self.test_maxima[DIVERSITY]
         )
         return {name: value for name, value in found.items() if math.isfinite(value)}
 
@@ -123,16 +136,19 @@ class Contest:
         found |= {
             f"pipeline, {NAMES[i]} below the maximum": self.maxima[i] - goal[i] for i in RULES
         }
-        ways = {"model": self.model, "model and final sort": self.model_sorted}
-        for way, tried in ways.items():
-            same = reward(weights, tried.reached(weights)) / reward(weights, theirs) - 1
-            found[f"{way}, the same weights: reward gained, %"] = 100 * same
+        for way, asked in self.ways.items():
+            same = max(
+                (one for one in asked if one.weights == weights),
+                key=lambda one: reward(weights, self.model.known[one]),
+            )
+            gained = reward(weights, self.model.reached(same)) / reward(weights, theirs) - 1
+            found[f"{way}, the same weights: reward gained, %"] = 100 * gained
             for case, chosen in (
-                ("equal clicks", _equal_clicks(tried, goal)),
-                ("equal diversity", _equal_diversity(tried, goal, NEAR)),
+                ("equal clicks", self._best_at_clicks(way, goal)),
+                ("equal diversity", self._best_at_diversity(way, goal, NEAR)),
             ):
                 if chosen is not None:
-                    gains = _gains(tried.reached(chosen), theirs)
+                    gains = _gains(self.model.reached(chosen), theirs)
                     named = zip(NAMES, gains, strict=True)
                     found |= {f"{way}, {case}: {name} gained": gain for name, gain in named}
         return found
@@ -141,58 +157,78 @@ class Contest:
         own = self.pipelines.known[setting]
         return any(own[index] >= self.maxima[index] - MAXIMUM for index in RULES)
 
-    def _equal_clicks(self, some: list[Pipeline]) -> Found:
-        """One that no weights came up to in tuning counts as not beaten."""
-        gains = []
+    def _best_at_clicks(self, way: str, goal: list[float]) -> Asked | None:
+        """Of at least the goal's clicks, the one whose worse rule utility is furthest above.
+
+        Where that is a tie, as it is at a maximum, the other rule utility decides, then clicks.
+        """
+
+        def gain(asked: Asked) -> tuple[float, ...]:
+            rules = [round(self.model.known[asked][i] - goal[i], 6) for i in RULES]
+            return min(rules), max(rules), self.model.known[asked][CLICKS]
+
+        fit = [one for one in self.ways[way] if self.model.known[one][CLICKS] >= goal[CLICKS]]
+        return max(fit, key=gain, default=None)
+
+    def _best_at_diversity(self, way: str, goal: list[float], slack: float) -> Asked | None:
+        """Of at least the goal's diversity but for `slack`, the one of the most clicks."""
+        least = goal[DIVERSITY] - slack - MAXIMUM
+        fit = [one for one in self.ways[way] if self.model.known[one][DIVERSITY] >= least]
+        return max(fit, key=lambda one: self.model.known[one][CLICKS], default=None)
+
+    def _equal_clicks(self, way: str, some: list[Pipeline]) -> Found:
+        """A setting whose clicks no weights came up to in tuning counts as not beaten."""
+        gains, won, won_or_tied = [], [], []
         for setting in some:
-            chosen = _equal_clicks(self.model, self.pipelines.known[setting])
-            if chosen is not None:
-                gains.append(_gains(self.model.reached(chosen), self.pipelines.reached(setting)))
+            chosen = self._best_at_clicks(way, self.pipelines.known[setting])
+            if chosen is None:
+                continue
+            theirs = self.pipelines.reached(setting)
+            gain = _gains(self.model.reached(chosen), theirs)
+            gains.append(gain)
+            won.append(all(gain[i] > 0 for i in RULES))
+            won_or_tied.append(
+                all(
+                    gain[i] > 0
+                    or (abs(gain[i]) < MAXIMUM and theirs[i] >= self.test_maxima[i] - MAXIMUM)
+                    for i in RULES
+                )
+            )
         less = [min(gain[i] for i in RULES) for gain in gains]
         more = [max(gain[i] for i in RULES) for gain in gains]
-        near = [a >= -0.002 and b > 0 for a, b in zip(less, more, strict=True)]
         return {
             "compared": float(len(some)),
-            "better on both rule utilities at equal clicks, %": _percent(
-                [gain > 0 for gain in less], some
-            ),
-            "neither rule utility worse by 0.002 and one better at equal clicks, %": _percent(
-                near, some
+            "better on both rule utilities at equal clicks, %": _percent(won, some),
+            "the same, or equal where the pipeline is at the maximum, %": _percent(
+                won_or_tied, some
             ),
             "gain in the less improved rule utility at equal clicks": _mean(less),
             "smallest gain in the less improved rule utility at equal clicks": min(
                 less, default=math.nan
             ),
+            "gain in the more improved rule utility at equal clicks": _mean(more),
             "difference in clicks at equal clicks": _mean([gain[CLICKS] for gain in gains]),
+            "smallest difference in clicks at equal clicks": min(
+                (gain[CLICKS] for gain in gains), default=math.nan
+            ),
         }
 
-    def _equal_diversity(self, some: list[Pipeline]) -> Found:
+    def _equal_diversity(self, way: str, some: list[Pipeline]) -> Found:
         found: Found = {}
         for case, slack in (("equal diversity", 0.0), (f"diversity down by {NEAR}", NEAR)):
             gains, relative = [], []
             for setting in some:
-                goal, theirs = self.pipelines.known[setting], self.pipelines.reached(setting)
-                chosen = _equal_diversity(self.model, goal, slack)
+                chosen = self._best_at_diversity(way, self.pipelines.known[setting], slack)
                 if chosen is not None:
+                    theirs = self.pipelines.reached(setting)
                     gains.append(_gains(self.model.reached(chosen), theirs))
                     relative.append(100 * gains[-1][CLICKS] / theirs[CLICKS])
-            diversity = [gain[DIVERSITY] for gain in gains]
             found |= {
                 f"more clicks at {case}, %": _percent([r > 0 for r in relative], some),
                 f"clicks gained at {case}, %": _mean(relative),
-                f"difference in diversity at {case}": _mean(diversity),
+                f"difference in diversity at {case}": _mean([g[DIVERSITY] for g in gains]),
             }
         return found
-
-
-def _equal_clicks(tried: Tried[Weights], goal: list[float]) -> Weights | None:
-    """Weights that give at least the goal's clicks, its worse rule utility furthest above."""
-    return tried.best(CLICKS, goal, lambda own: min(own[i] - goal[i] for i in RULES))
-
-
-def _equal_diversity(tried: Tried[Weights], goal: list[float], slack: float) -> Weights | None:
-    """Weights of the most clicks among those that give the goal's diversity."""
-    return tried.best(DIVERSITY, goal, lambda own: own[CLICKS], slack)
 
 
 def _gains(ours: list[float], theirs: list[float]) -> list[float]:

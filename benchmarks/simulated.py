@@ -5,7 +5,7 @@ With the truth in the evaluator's seat a figure speaks of control and exploratio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from gerank.train.config import DataConfig, GeneratorConfig, TrainConfig, Utilit
 from gerank.train.feedback import TrueFeedback
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.orders import generated_slates
+from gerank.train.pages import as_requests
 from gerank.train.reward import Reward, RewardStatistics, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunFolder
 from gerank.train.train import fit_features
@@ -109,9 +110,26 @@ def train_generator(
     return generator.eval()
 
 
-def slates_of(generator: Generator, pages: Pages, slots: int, weights: list[float]) -> Tensor:
-    """[E, N] greedy slates of all pages, with the same weights everywhere."""
-    return generated_slates(generator, pages.log, slots, torch.tensor(weights))
+def slates_of(
+    generator: Generator,
+    pages: Pages,
+    slots: int,
+    weights: Sequence[float],
+    once: str | None = None,
+) -> Tensor:
+    """[E, N] greedy slates of all pages, with the same weights everywhere.
+
+    `once`: a group key that every request puts a spacing rule on: no group twice on a page.
+    """
+    if once is None:
+        return generated_slates(generator, pages.log, slots, torch.tensor(weights))
+    log = pages.log
+    every = torch.tensor(weights).expand(len(log), -1)
+    batch = as_requests(log.batch(pages.rows), every, log.schema, slots=slots)
+    spacing = batch.spacing.clone()
+    spacing[:, log.schema.groups.index(once)] = torch.tensor([slots, 1])
+    with torch.inference_mode():
+        return generator(*batch._replace(spacing=spacing)).slates
 
 
 def utilities_of(pages: Pages, reward: Mapping[str, UtilityConfig], slates: Tensor) -> Tensor:
