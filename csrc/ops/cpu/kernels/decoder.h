@@ -96,8 +96,8 @@ class Decoder {
   ScoredSlot score(int64_t i, int slot) {
     Lane& lane = lanes_[i];
     open_slot(lane.request, lane.attributes, slot, lane.rules);
-    const AllowedList allowed = list_allowed(lane.request, lane.attributes, lane.rules, slot,
-                                             lane.open, obstacles_, allowed_);
+    const AllowedList allowed = list_allowed(lane.request, lane.attributes, lane.chains, lane.rules,
+                                             slot, lane.open, obstacles_, allowed_);
     if (allowed.size > 0) {
       const OpenSlot open = {lane.request, lane.attributes,       lane.prefix, lane.codes,
                              slot,         inputs_.context_window};

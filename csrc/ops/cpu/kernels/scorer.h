@@ -112,7 +112,7 @@ class Scorer {
       for (; i + 4 * L <= width; i += 4 * L) {
 #pragma GCC unroll 4
         for (int j = 0; j < kAtOnce; ++j) {
-          total[j] = S::add(total[j], quad<kSets>(factors[j], inverse_v, i));
+          total[j] = add_quad<kSets>(factors[j], inverse_v, i, total[j]);
         }
       }
     }
@@ -121,14 +121,14 @@ class Scorer {
       for (int j = 0; j < kAtOnce; ++j) {
         const vec x0 = denominator<kSets>(factors[j], inverse_v, i);
         const vec x1 = denominator<kSets>(factors[j], inverse_v, i + L);
-        total[j] = S::add(total[j], VectorMaths<S>::quotient(S::add(x0, x1), S::mul(x0, x1)));
+        total[j] = S::fma(S::add(x0, x1), S::reciprocal(S::mul(x0, x1)), total[j]);
       }
     }
     for (; i + L <= width; i += L) {
 #pragma GCC unroll 4
       for (int j = 0; j < kAtOnce; ++j) {
         const vec x = denominator<kSets>(factors[j], inverse_v, i);
-        total[j] = S::add(total[j], VectorMaths<S>::quotient(S::set(1), x));
+        total[j] = S::add(total[j], S::reciprocal(x));
       }
     }
     S::sum4(total, sums);
@@ -138,9 +138,9 @@ class Scorer {
     }
   }
 
-  // 1/x0 + 1/x1 + 1/x2 + 1/x3 with one reciprocal.
+  // total + 1/x0 + 1/x1 + 1/x2 + 1/x3 with one reciprocal.
   template <int kSets>
-  static vec quad(const Factors& factors, const T* inverse_v, int64_t i) {
+  static vec add_quad(const Factors& factors, const T* inverse_v, int64_t i, vec total) {
     constexpr int L = S::kLanes;
     const vec x0 = denominator<kSets>(factors, inverse_v, i);
     const vec x1 = denominator<kSets>(factors, inverse_v, i + L);
@@ -148,7 +148,7 @@ class Scorer {
     const vec x3 = denominator<kSets>(factors, inverse_v, i + 3 * L);
     const vec first = S::mul(x0, x1), second = S::mul(x2, x3);
     const vec numerator = S::fma(S::add(x0, x1), second, S::mul(S::add(x2, x3), first));
-    return VectorMaths<S>::quotient(numerator, S::mul(first, second));
+    return S::fma(numerator, S::reciprocal(S::mul(first, second)), total);
   }
 
   template <int kSets>

@@ -40,9 +40,9 @@ struct Avx512 {
   }
   static uint32_t equal(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 
-  static vec estimate(vec x) { return _mm512_rcp14_ps(x); }
-  static vec refine(vec estimate, vec x, vec numerator) {
-    return mul(mul(numerator, estimate), fnma(x, estimate, set(2)));
+  static vec reciprocal(vec x) {
+    const vec estimate = _mm512_rcp14_ps(x);
+    return mul(estimate, fnma(x, estimate, set(2)));
   }
   static vec exp(vec x) { return polynomial_exp<Avx512>(x); }
   static vec round(vec x) { return _mm512_roundscale_ps(x, 0x08); }

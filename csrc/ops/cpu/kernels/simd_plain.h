@@ -64,9 +64,8 @@ struct Plain {
     return bits;
   }
 
-  // numerator / x, in two steps: `estimate` may be a coarse 1 / x that `refine` makes exact.
-  static vec estimate(vec x) { return 1 / x; }
-  static vec refine(vec estimate, vec, vec numerator) { return numerator * estimate; }
+  // 1 / x: an estimate and a Newton step where there is no fast division.
+  static vec reciprocal(vec x) { return 1 / x; }
 
   static vec exp(vec x) {
     if constexpr (std::is_same_v<T, float>) return polynomial_exp<Plain>(x);
