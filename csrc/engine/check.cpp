@@ -90,17 +90,9 @@ class QueryCheck {
   }
 
   Status features() {
-    thread_local ResolvedFeatures resolved;
-    const Side user{
-        "user", "user_features", contract_.user, contract_.user_by_name, query_.user_features, 1};
-    if (Status status = check_side(user, &resolved); !status) return status;
-    const Side candidates{"candidates",
-                          "candidate_features",
-                          contract_.candidate,
-                          contract_.candidate_by_name,
-                          query_.candidate_features,
-                          count_};
-    return check_side(candidates, &resolved);
+    thread_local ResolvedFeatures user, candidates;
+    if (Status status = check_side(user_side(contract_, query_), &user); !status) return status;
+    return check_side(candidate_side(contract_, query_), &candidates);
   }
 
   Status preset() {

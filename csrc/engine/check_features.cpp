@@ -97,8 +97,7 @@ Status check_values(const Side& side, std::span<const Column> columns) {
 }  // namespace
 
 Status check_side(const Side& side, ResolvedFeatures* resolved) {
-  Status status =
-      resolved->resolve(side.name, side.field, side.features, side.by_name, side.blocks, side.rows);
+  Status status = resolved->resolve(side);
   return status ? check_values(side, resolved->columns()) : status;
 }
 

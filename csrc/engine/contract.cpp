@@ -1,6 +1,7 @@
 #include <gerank/contract.h>
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <numeric>
 #include <set>
@@ -101,7 +102,9 @@ std::vector<std::uint32_t> by_name(const std::vector<Feature>& features) {
 }
 
 Contract read_contract(const Json& document) {
+  static std::atomic<std::uint64_t> last_id{0};
   Contract contract;
+  contract.id = last_id.fetch_add(1, std::memory_order_relaxed) + 1;
   const Json& features = member(document, "features", Json::Type::kObject);
   contract.user = read_side(features, "user", &contract.user_dense, &contract.user_ids);
   contract.candidate =

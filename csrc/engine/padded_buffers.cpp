@@ -145,16 +145,14 @@ void PaddedBuffers::fill_features(const Contract& contract, const Query& query, 
   const auto count = static_cast<std::size_t>(query.candidate_count);
   const auto M = static_cast<std::size_t>(batch_.M);
   // The queries were checked: the names resolve.
-  static_cast<void>(resolved_.resolve("user", "user_features", contract.user, contract.user_by_name,
-                                      query.user_features, 1));
-  fill_side(contract.user, resolved_.columns(), 1, user_dense_.data() + b * user_F, user_F,
+  static_cast<void>(user_.resolve(user_side(contract, query)));
+  fill_side(contract.user, user_.columns(), 1, user_dense_.data() + b * user_F, user_F,
             user_ids_.data() + b * user_I, user_I);
-  static_cast<void>(resolved_.resolve("candidates", "candidate_features", contract.candidate,
-                                      contract.candidate_by_name, query.candidate_features, count));
+  static_cast<void>(candidates_.resolve(candidate_side(contract, query)));
   float* dense = candidate_dense_.data() + b * M * F;     // [M, F]
   std::int64_t* ids = candidate_ids_.data() + b * M * I;  // [M, I]
   unsigned char* mask = mask_.data() + b * M;             // [M]
-  fill_side(contract.candidate, resolved_.columns(), count, dense, F, ids, I);
+  fill_side(contract.candidate, candidates_.columns(), count, dense, F, ids, I);
   std::fill(dense + count * F, dense + M * F, 0.0f);
   std::fill(ids + count * I, ids + M * I, 0);
   std::fill(mask, mask + count, 1);

@@ -39,7 +39,7 @@ class PaddedBuffers {
 
   PaddedBatch batch_;
   PaddedAnswer answer_;
-  ResolvedFeatures resolved_;
+  ResolvedFeatures user_, candidates_;
   std::vector<float> user_dense_, candidate_dense_, weights_, temperature_, log_prob_;
   std::vector<std::int64_t> user_ids_, candidate_ids_, pins_, dedup_keys_, spacing_, quotas_;
   std::vector<std::int64_t> slots_, seeds_, slates_, relaxed_;

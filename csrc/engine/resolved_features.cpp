@@ -1,6 +1,7 @@
 #include "resolved_features.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <string_view>
 
@@ -78,28 +79,86 @@ Status unknown_feature(std::string_view side, std::string_view name, const Colum
 
 }  // namespace
 
-Status ResolvedFeatures::resolve(std::string_view side, std::string_view field,
-                                 const std::vector<Feature>& features,
-                                 std::span<const std::uint32_t> by_name,
-                                 std::span<const FeatureBlock> blocks, std::size_t rows) {
+std::uint64_t new_names_id() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+Side user_side(const Contract& contract, const Query& query) {
+  return {"user",
+          "user_features",
+          contract.id,
+          contract.user,
+          contract.user_by_name,
+          query.user_features,
+          1};
+}
+
+Side candidate_side(const Contract& contract, const Query& query) {
+  return {"candidates",
+          "candidate_features",
+          contract.id,
+          contract.candidate,
+          contract.candidate_by_name,
+          query.candidate_features,
+          static_cast<std::size_t>(query.candidate_count)};
+}
+
+Status ResolvedFeatures::resolve(const Side& side) {
+  if (knows(side)) return place_known(side);
+  names_ids_.clear();
+  found_.clear();
+  Status status = find(side);
+  if (!status) return status;
+  contract_id_ = side.contract_id;
+  for (const FeatureBlock& block : side.blocks) names_ids_.push_back(block.names_id);
+  return status;
+}
+
+bool ResolvedFeatures::knows(const Side& side) const {
+  if (side.contract_id == 0 || side.contract_id != contract_id_) return false;
+  if (side.blocks.size() != names_ids_.size()) return false;
+  for (std::size_t b = 0; b < side.blocks.size(); ++b) {
+    if (side.blocks[b].names_id == 0 || side.blocks[b].names_id != names_ids_[b]) return false;
+  }
+  return !side.blocks.empty();
+}
+
+Status ResolvedFeatures::place_known(const Side& side) {
+  const std::uint32_t* feature = found_.data();
+  for (std::size_t b = 0; b < side.blocks.size(); ++b) {
+    const FeatureBlock& block = side.blocks[b];
+    if (Status status = check_block(side.field, b, block, side.rows); !status) return status;
+    const std::size_t width = value_bytes(block.type), stride = width * block.names.size();
+    const auto* first = static_cast<const std::byte*>(block.values);
+    for (std::size_t j = 0; j < block.names.size(); ++j) {
+      columns_[*feature++] = Column{first + j * width, stride, block.type};
+    }
+  }
+  return {};
+}
+
+Status ResolvedFeatures::find(const Side& side) {
+  const std::vector<Feature>& features = side.features;
   columns_.assign(features.size(), Column{});
   Status unknown;  // told only if every block is sound
   std::size_t guess = 0;
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    const FeatureBlock& block = blocks[b];
-    if (Status status = check_block(field, b, block, rows); !status) return status;
+  for (std::size_t b = 0; b < side.blocks.size(); ++b) {
+    const FeatureBlock& block = side.blocks[b];
+    if (Status status = check_block(side.field, b, block, side.rows); !status) return status;
     const std::size_t width = value_bytes(block.type);
     Column column{static_cast<const std::byte*>(block.values), width * block.names.size(),
                   block.type};
     for (const std::string_view name : block.names) {
-      const std::size_t feature = find_feature(features, by_name, name, guess);
+      const std::size_t feature = find_feature(features, side.by_name, name, guess);
       if (feature == kNone) {
-        if (unknown) unknown = unknown_feature(side, name, column, rows, features);
+        if (unknown) unknown = unknown_feature(side.name, name, column, side.rows, features);
       } else if (columns_[feature].first != nullptr) {
-        return Status::invalid(place(field, b) + ".names", repr(name),
+        return Status::invalid(place(side.field, b) + ".names", repr(name),
                                "the feature is given twice");
       } else {
         columns_[feature] = column;
+        found_.push_back(static_cast<std::uint32_t>(feature));
         guess = feature + 1;
       }
       column.first += width;
@@ -108,8 +167,8 @@ Status ResolvedFeatures::resolve(std::string_view side, std::string_view field,
   if (!unknown) return unknown;
   for (std::size_t f = 0; f < features.size(); ++f) {
     if (columns_[f].first == nullptr) {
-      return Status::invalid(std::string(side) + "." + features[f].name, repr(sorted_names(blocks)),
-                             "the feature is missing");
+      return Status::invalid(std::string(side.name) + "." + features[f].name,
+                             repr(sorted_names(side.blocks)), "the feature is missing");
     }
   }
   return {};

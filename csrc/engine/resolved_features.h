@@ -35,22 +35,43 @@ struct Column {
   }
 };
 
-// The features of one side of one query. Reuses its memory.
+// The features of the user or of the candidates, and what a query gives for them.
+struct Side {
+  const char* name;   // `user` or `candidates`
+  const char* field;  // `user_features` or `candidate_features`
+  std::uint64_t contract_id;
+  const std::vector<Feature>& features;
+  const std::vector<std::uint32_t>& by_name;
+  std::span<const FeatureBlock> blocks;
+  std::size_t rows;
+};
+
+Side user_side(const Contract& contract, const Query& query);
+Side candidate_side(const Contract& contract, const Query& query);
+
+// The features of one side of one query after the other. Reuses its memory, and what it learned
+// about names that have an id.
 class ResolvedFeatures {
  public:
-  // Finds every feature of the schema in `blocks`.
-  //
-  //   side   `user` or `candidates`; `field` is `user_features` or `candidate_features`: for
-  //   messages rows   1 for the user, M for candidates
-  Status resolve(std::string_view side, std::string_view field,
-                 const std::vector<Feature>& features, std::span<const std::uint32_t> by_name,
-                 std::span<const FeatureBlock> blocks, std::size_t rows);
+  // Finds every feature of the schema in the side's blocks.
+  Status resolve(const Side& side);
 
   // Per feature of the schema.
   std::span<const Column> columns() const { return columns_; }
 
  private:
+  // Whether the blocks have the names that were found last.
+  bool knows(const Side& side) const;
+
+  // From the features that were found last.
+  Status place_known(const Side& side);
+
+  Status find(const Side& side);
+
   std::vector<Column> columns_;
+  std::uint64_t contract_id_ = 0;
+  std::vector<std::uint64_t> names_ids_;  // of the blocks whose names were found last
+  std::vector<std::uint32_t> found_;      // the feature of each of those names
 };
 
 }  // namespace gerank

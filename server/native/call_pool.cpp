@@ -16,7 +16,7 @@ void CallPool::open() {
 
 void CallPool::await_another() {
   if (at_rest_.empty()) {
-    calls_.push_back(std::make_unique<RerankCall>(service_, queue_, *this, relay_));
+    calls_.push_back(std::make_unique<RerankCall>(service_, queue_, *this, relay_, memo_));
     at_rest_.push_back(calls_.back().get());
   }
   RerankCall* call = at_rest_.back();

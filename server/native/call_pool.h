@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "name_memo.h"
 #include "rerank_call.h"
 #include "service.h"
 
@@ -29,6 +30,7 @@ class CallPool {
   Service& service_;
   grpc::ServerCompletionQueue& queue_;
   AnswerRelay& relay_;
+  NameMemo memo_;
   std::vector<std::unique_ptr<RerankCall>> calls_;
   std::vector<RerankCall*> at_rest_;
 };

@@ -7,7 +7,8 @@
 
 #include <span>
 
-#include "gerank/v1/rerank.pb.h"
+#include "block_reader.h"
+#include "gerank/server/wire.pb.h"
 
 namespace gerank::server {
 
@@ -18,8 +19,10 @@ namespace gerank::server {
 //   message      what the queries are views of: changed by nobody while they are used
 //   max_queries  the limit of their number
 //   arena        holds the views: they live until it is reset
+//   blocks       reads the blocks of the call
 //   queries      [number of queries] filled if the status is OK
-Status read_queries(const v1::RerankRequest& message, int max_queries,
-                    google::protobuf::Arena& arena, std::span<const Query>* queries);
+Status read_queries(const wire::RerankRequest& message, int max_queries,
+                    google::protobuf::Arena& arena, BlockReader& blocks,
+                    std::span<const Query>* queries);
 
 }  // namespace gerank::server

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "answer_relay.h"
+#include "block_reader.h"
 #include "call_pool.h"
 #include "query_reader.h"
 #include "response_writer.h"
@@ -49,14 +50,14 @@ std::size_t count_queries(grpc::ByteBuffer* bytes) {
   google::protobuf::io::CodedInputStream in(&reader);
   std::size_t count = 0;
   while (const std::uint32_t tag = in.ReadTag()) {
-    constexpr int kField = v1::RerankRequest::kQueriesFieldNumber;
+    constexpr int kField = wire::RerankRequest::kQueriesFieldNumber;
     count += WireFormatLite::GetTagFieldNumber(tag) == kField;
     if (!WireFormatLite::SkipField(&in, tag)) return 0;
   }
   return count;
 }
 
-bool parse(grpc::ByteBuffer* bytes, v1::RerankRequest* request) {
+bool parse(grpc::ByteBuffer* bytes, wire::RerankRequest* request) {
   grpc::ProtoBufferReader reader(bytes);
   return reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
 }
@@ -70,11 +71,12 @@ void write_timing(const Timing& timing, v1::Timing* message) {
 }  // namespace
 
 RerankCall::RerankCall(Service& service, grpc::ServerCompletionQueue& queue, CallPool& pool,
-                       AnswerRelay& relay)
+                       AnswerRelay& relay, NameMemo& memo)
     : service_(service),
       queue_(queue),
       pool_(pool),
       relay_(relay),
+      memo_(memo),
       memory_(new char[kFirstBlock]),
       arena_(over(memory_.get())) {}
 
@@ -107,14 +109,17 @@ void RerankCall::arrived(bool ok) {
 Status RerankCall::read() {
   if (!request_) request_.emplace();
   const std::size_t size = bytes_.Length();
-  if (!parse(&bytes_, &*request_)) {
+  const auto malformed = [size] {
     return Status::invalid("request", "'" + std::to_string(size) + " other bytes'",
                            "must be a gerank.v1.RerankRequest");
-  }
+  };
+  if (!parse(&bytes_, &*request_)) return malformed();
   call_.model = request_->model();
   call_.version = request_->version();
   const int max_queries = int(service_.engine.options().max_queries);
-  return read_queries(*request_, max_queries, arena_, &call_.queries);
+  BlockReader blocks(memo_, arena_, names_);
+  Status status = read_queries(*request_, max_queries, arena_, blocks, &call_.queries);
+  return blocks.malformed() ? malformed() : status;
 }
 
 void RerankCall::submit() {
@@ -159,6 +164,7 @@ void RerankCall::end_one_of_two() {
   }
   bytes_.Clear();
   arena_.Reset();
+  names_.clear();
   pool_.give_back(*this);
 }
 

@@ -24,7 +24,7 @@ void write_relaxed(const Slate& slate, v1::Slate* message) {
 
 }  // namespace
 
-void write_slate(const v1::Query& query, const Slate& slate, const std::string& model_version,
+void write_slate(const wire::Query& query, const Slate& slate, const std::string& model_version,
                  v1::RerankResponse* response) {
   v1::Slate* message = response->add_slates();
   message->set_id(query.id());

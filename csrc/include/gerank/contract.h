@@ -54,6 +54,9 @@ struct GERANK_EXPORT Contract {
   // Indices of the features, by name.
   std::vector<std::uint32_t> user_by_name, candidate_by_name;
 
+  // Another one for every contract that is read; copies share it.
+  std::uint64_t id = 0;
+
   // Reads the contract in `json`: an artifact's manifest, or what DescribeResponse.contract_json
   // holds. kFailedPrecondition if it is malformed.
   static Status parse(std::string_view json, Contract* contract) noexcept;

@@ -8,6 +8,8 @@
 // Letters: M candidates, N slots, F features of one block.
 #pragma once
 
+#include <gerank/export.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -33,7 +35,13 @@ struct FeatureBlock {
   const void* values =
       nullptr;            // [rows, F], at any alignment; rows: 1 for the user, M for candidates
   std::size_t bytes = 0;  // rows * F * 4 (kFloat32) or * 8
+  // From new_names_id(): the caller's word that every block of this id has these names in this
+  // order. Such names are looked up when they first come, and not again. 0: no such word.
+  std::uint64_t names_id = 0;
 };
+
+// An id that no list of names in this process has yet. Thread-safe.
+GERANK_EXPORT std::uint64_t new_names_id() noexcept;
 
 // Puts a candidate into a slot, with log_prob 0. At most one pin per slot, per candidate and per
 // dedup key.
