@@ -11,23 +11,21 @@ of other people, means over five seeds with bootstrap intervals.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import score_and_margin
 import torch
-from harness import Row, options, progress, publish
 from numpy.typing import NDArray
+from over_seeds import Figures, run_over_seeds
 from simulated import (
-    REPORTED_SEEDS,
     TEST_SEED_SHIFT,
     Pages,
     mean_utilities,
     simulated,
     statistics,
-    summary,
     train_and_test,
     train_generator,
 )
@@ -134,8 +132,8 @@ class Trial:
         return write_artifact(generator, contract, path, name="benchmark", training={})
 
 
-def experiment(case: Case, seed: int, quick: bool) -> dict[tuple[str, str, str], float]:
-    """(distortion, pages, figure) -> value of one seed."""
+def tried(case: Case, seed: int, quick: bool) -> Figures:
+    """By (distortion, pages, figure)."""
     sizes, epochs = ((1024, 300, 500), 2) if quick else ((PAGES, TESTS, FRESH), EPOCHS)
     trial = Trial(case, seed, sizes)
     found: dict[tuple[str, str, str], float] = {}
@@ -164,25 +162,11 @@ def experiment(case: Case, seed: int, quick: bool) -> dict[tuple[str, str, str],
     return found
 
 
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(REPORTED_SEEDS))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
-    found: dict[tuple[str, str, str], list[float]] = {}
-    with progress(len(seeds) * len(CASES), "calibration") as advance:
-        for case in CASES:
-            for seed in seeds:
-                for key, value in experiment(case, seed, arguments.quick).items():
-                    found.setdefault(key, []).append(value)
-                advance()
-    rows: list[Row] = [
-        {"experiment": name, "pages": pages, "figure": figure} | summary(values)
-        for (name, pages, figure), values in found.items()
-    ]
-    publish("calibration", rows, arguments, commit=tuple(seeds) == REPORTED_SEEDS)
+def experiment(seed: int, quick: bool) -> Iterator[Figures]:
+    """Of one seed, case by case."""
+    for case in CASES:
+        yield tried(case, seed, quick)
 
 
 if __name__ == "__main__":
-    main()
+    run_over_seeds("calibration", __doc__ or "", "pages", len(CASES), experiment)

@@ -14,18 +14,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 from against_pipeline import Contest, Found, Task, Weights
-from harness import Row, options, progress, publish
+from over_seeds import Figures, run_over_seeds
 from simulated import (
-    REPORTED_SEEDS,
     TEST_SEED_SHIFT,
     mean_utilities,
     random_slates,
     simulated,
     slates_of,
     statistics,
-    summary,
     train_and_test,
     train_generator,
 )
@@ -154,60 +151,48 @@ def settings_to_try(each: int) -> list[Weights]:
     return [tuple(weights) for weights in [*WEIGHTINGS, *drawn.tolist()]]
 
 
-def against_pipeline(
-    world: World, generator: Generator, each: int
-) -> Iterator[tuple[str, str, Found]]:
-    """Rows against all Pareto-best settings of the pipeline, and against the tuned ones."""
+def against_pipeline(world: World, generator: Generator, each: int) -> Iterator[tuple[str, Found]]:
+    """Figures against all Pareto-best settings of the pipeline, and against the tuned ones."""
     task = Task(world.tuning, world.test, REWARD, PRIORITY, SLOTS)
     contest = Contest(generator, task, settings_to_try(each))
-    yield "against the classical pipeline, every Pareto-best setting", LONGER, contest.pareto()
+    yield "against the classical pipeline, every Pareto-best setting", contest.pareto()
     for weights in WEIGHTINGS:
         if min(weights) > 0:
             title = f"against the classical pipeline tuned for weights {weights}"
-            yield title, LONGER, contest.tuned(tuple(weights), world.reward)
+            yield title, contest.tuned(tuple(weights), world.reward)
 
 
-def experiment(seed: int, quick: bool) -> Iterator[tuple[str, str, Found]]:
-    """(experiment, variant, figures) of one seed, and the plan's steps as they are done."""
+def experiment(seed: int, quick: bool) -> Iterator[Figures]:
+    """Of one seed, model by model."""
     pages, tests, epochs = (1024, 300, 2) if quick else (PAGES, TESTS, EPOCHS)
     longer, settings = (1, 20) if quick else (LONGER_BY, SETTINGS)
     world = World(seed, pages, tests)
     fixed = []
     for weights in WEIGHTINGS:
         fixed.append(world.reached(fixed_generator(world, weights, epochs), weights))
-        yield "step", "", {}
+        yield {}
     for control in Control:
         generator = controlled_generator(world, control, epochs)
-        yield "step", "", {}
-        yield "sweep of each weight, Spearman", control, sweeps(world, generator)
-        yield "against nine fixed", control, against_fixed(world, generator, fixed)[0]
+        found = {
+            "sweep of each weight, Spearman": sweeps(world, generator),
+            "against nine fixed": against_fixed(world, generator, fixed)[0],
+        }
         if control is Control.HYPERNETWORK:
-            yield "trigger slot", control, trigger_slot(generator, world.test, REWARD, SLOTS, seed)
+            found["trigger slot"] = trigger_slot(generator, world.test, REWARD, SLOTS, seed)
+        yield _named(str(control), found)
     generator = controlled_generator(world, Control.HYPERNETWORK, longer * epochs)
-    yield "step", "", {}
-    yield from against_pipeline(world, generator, settings)
+    yield _named(LONGER, dict(against_pipeline(world, generator, settings)))
 
 
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(REPORTED_SEEDS))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
-    found: dict[tuple[str, str, str], list[float]] = {}
-    with progress(len(seeds) * (len(WEIGHTINGS) + len(Control) + 1), "control") as advance:
-        for seed in seeds:
-            for title, variant, figures in experiment(seed, arguments.quick):
-                if title == "step":
-                    advance()
-                for name, value in figures.items():
-                    found.setdefault((title, str(variant), name), []).append(value)
-    rows: list[Row] = [
-        {"experiment": title, "control": variant, "figure": name} | summary(values)
-        for (title, variant, name), values in found.items()
-    ]
-    publish("control", rows, arguments, commit=tuple(seeds) == REPORTED_SEEDS)
+def _named(variant: str, found: dict[str, Found]) -> Figures:
+    return {
+        (title, variant, name): value
+        for title, figures in found.items()
+        for name, value in figures.items()
+    }
 
+
+STEPS = len(WEIGHTINGS) + len(Control) + 1
 
 if __name__ == "__main__":
-    main()
+    run_over_seeds("control", __doc__ or "", "control", STEPS, experiment)

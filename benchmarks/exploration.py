@@ -10,17 +10,16 @@ over five seeds with bootstrap intervals.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
-from harness import Row, options, progress, publish
+from over_seeds import Figures, run_over_seeds
 from simulated import (
-    REPORTED_SEEDS,
     Pages,
     mean_utilities,
     slates_of,
-    summary,
     train_and_test,
     train_generator,
 )
@@ -127,27 +126,17 @@ def learned(seed: int, quick: bool) -> dict[str, dict[str, float]]:
     return found
 
 
-def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(REPORTED_SEEDS))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
-    found: dict[tuple[str, str, str], list[float]] = {}
-    parts = {"deceptive pages": explored, "policy losses": learned}
-    with progress(len(seeds) * len(parts), "exploration") as advance:
-        for seed in seeds:
-            for title, part in parts.items():
-                for name, figures in part(seed, arguments.quick).items():
-                    for figure, value in figures.items():
-                        found.setdefault((title, name, figure), []).append(value)
-                advance()
-    rows: list[Row] = [
-        {"experiment": title, "what": name, "figure": figure} | summary(values)
-        for (title, name, figure), values in found.items()
-    ]
-    publish("exploration", rows, arguments, commit=tuple(seeds) == REPORTED_SEEDS)
+def experiment(seed: int, quick: bool) -> Iterator[Figures]:
+    """Of one seed, part by part."""
+    for title, part in PARTS.items():
+        yield {
+            (title, name, figure): value
+            for name, figures in part(seed, quick).items()
+            for figure, value in figures.items()
+        }
 
+
+PARTS = {"deceptive pages": explored, "policy losses": learned}
 
 if __name__ == "__main__":
-    main()
+    run_over_seeds("exploration", __doc__ or "", "what", len(PARTS), experiment)

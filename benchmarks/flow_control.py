@@ -12,13 +12,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from harness import Row, options, progress, publish
+from harness import Row, progress
+from over_seeds import publish_seeds, seed_options, summary
 from simulated import (
-    REPORTED_SEEDS,
     Pages,
     mean_utilities,
     slates_of,
-    summary,
     train_and_test,
     train_generator,
 )
@@ -87,12 +86,8 @@ def reached(
 
 
 def main() -> None:
-    parser = options(__doc__ or "")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(REPORTED_SEEDS))
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    arguments, seeds = seed_options(__doc__ or "")
     pages, tests, epochs = (1024, 300, 2) if arguments.quick else (PAGES, TESTS, EPOCHS)
-    seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
     plan: list[tuple[float | None, str]] = [(None, "none")]
     plan += [(target, gate) for target in TARGETS for gate in ("batch", "page")]
     found: dict[tuple[float | None, str], list[dict[str, float]]] = {step: [] for step in plan}
@@ -102,7 +97,7 @@ def main() -> None:
             for target, gate in plan:
                 found[target, gate].append(reached(train, test, target, gate, seed, epochs))
                 advance()
-    publish("flow_control", rows_of(found), arguments, commit=tuple(seeds) == REPORTED_SEEDS)
+    publish_seeds("flow_control", rows_of(found), arguments)
 
 
 def rows_of(found: dict[tuple[float | None, str], list[dict[str, float]]]) -> list[Row]:

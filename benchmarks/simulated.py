@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorConfig, SimulatorTruth, simulate
-from gerank.metrics.intervals import Interval, mean_interval
 from gerank.nn.generator import Generator
 from gerank.train.config import DataConfig, GeneratorConfig, TrainConfig, UtilityConfig
 from gerank.train.feedback import TrueFeedback
@@ -26,9 +24,6 @@ from gerank.train.pages import as_requests
 from gerank.train.reward import Reward, RewardStatistics, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunFolder
 from gerank.train.train import fit_features
-
-REPORTED_SEEDS = (0, 1, 2, 3, 4)
-"""Of the committed rows. Settings were chosen on seeds from 100 on alone."""
 
 TEST_SEED_SHIFT = 5000
 _PAGES_AT_ONCE = 512
@@ -156,21 +151,3 @@ def random_slates(pages: Pages, slots: int, seed: int) -> Tensor:
     candidates = int(np.diff(pages.log.candidate_offsets)[0])
     noise = rng.random((len(pages.log), candidates))
     return torch.from_numpy(noise.argsort(axis=1)[:, :slots].copy())
-
-
-def over_seeds(values: list[float]) -> Interval:
-    """Mean and 95 % bootstrap interval over the seeds."""
-    return mean_interval(values, list(range(len(values))), seed=0)
-
-
-def summary(values: list[float]) -> dict[str, Any]:
-    """Mean, interval and every seed's value, as rows hold them."""
-    if len(values) == 1:
-        return {"mean": values[0], "low": None, "high": None, "seeds": values}
-    interval = over_seeds(values)
-    return {
-        "mean": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
-        "seeds": values,
-    }
