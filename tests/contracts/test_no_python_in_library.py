@@ -64,7 +64,7 @@ def test_the_engine_shows_its_interface_and_nothing_else() -> None:
     lines = run("nm", "-D", "--defined-only", "-C", ENGINE).splitlines()
     shown = {line.split(maxsplit=2)[2] for line in lines}
     ours = {name for name in shown if "gerank::" in name and not name.startswith("std::")}
-    classes = r"(Call|Clock|Contract|Engine|Model|Ranker|Status)\b|code_name\("
+    classes = r"(Call|Clock|Contract|Engine|Model|Ranker|Status)\b|(code_name|new_names_id)\("
     assert {name for name in ours if not re.search(rf"gerank::{classes}", name)} == set()
     assert any(name.startswith("gerank::Engine::submit(") for name in ours)
 
