@@ -118,10 +118,12 @@ Status ResolvedFeatures::resolve(const Side& side) {
 bool ResolvedFeatures::knows(const Side& side) const {
   if (side.contract_id == 0 || side.contract_id != contract_id_) return false;
   if (side.blocks.size() != names_ids_.size()) return false;
+  std::size_t names = 0;
   for (std::size_t b = 0; b < side.blocks.size(); ++b) {
     if (side.blocks[b].names_id == 0 || side.blocks[b].names_id != names_ids_[b]) return false;
+    names += side.blocks[b].names.size();
   }
-  return !side.blocks.empty();
+  return names > 0 && names == found_.size();  // a caller may break its word
 }
 
 Status ResolvedFeatures::place_known(const Side& side) {

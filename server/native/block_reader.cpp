@@ -67,7 +67,7 @@ Status BlockReader::read_any(std::string_view field, int index, const std::strin
                              FeatureBlock* block) {
   auto* message = Arena::CreateMessage<v1::FeatureBlock>(&arena_);
   if (!message->ParseFromString(bytes)) {
-    malformed_ = true;
+    malformed_ = true;  // told of the whole message, as where one parser reads it all
     return Status::invalid(path_at(field, index), "'" + std::to_string(bytes.size()) + " bytes'",
                            "must be a gerank.v1.FeatureBlock");
   }

@@ -61,11 +61,10 @@ class RerankCall {
   std::optional<grpc::ServerContext> context_;
   std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> writer_;
   grpc::ByteBuffer bytes_;
-  std::unique_ptr<char[]> memory_;  // the arena's first block, which it keeps
-  google::protobuf::Arena arena_;   // of the views
-  std::vector<std::shared_ptr<const NameList>> names_;
-  // Parsing into a message that is used again takes half the time of one on an arena: 2 us less for
-  // 64 names and 20 ids.
+  std::unique_ptr<char[]> memory_;                      // the arena's first block, which it keeps
+  google::protobuf::Arena arena_;                       // of the views
+  std::vector<std::shared_ptr<const NameList>> names_;  // that blocks refer to
+  // Parsing into a message that is used again takes half the time of one on an arena.
   std::optional<wire::RerankRequest> request_;
   v1::RerankResponse response_;
   Call call_;

@@ -69,6 +69,20 @@ TEST(names_that_one_contract_knows_are_looked_up_for_another) {
   }
 }
 
+TEST(an_id_whose_names_became_more_or_fewer_is_looked_up) {
+  const auto both = contract(std::string(kPrice) + "," + kColour);
+  Priced page({gerank::new_names_id(), gerank::new_names_id()});
+  EXPECT_OK(both.check(page.query));
+  std::vector<std::string_view> twice{"colour", "price"};
+  page.blocks[1].names = twice;
+  page.blocks[1].bytes = 0;
+  EXPECT_EQUAL(both.check(page.query).field(), "candidate_features[1] (colour, price)");
+  std::array<std::int64_t, 4> numbers{0, 1, 3, 2};
+  page.blocks[1].values = numbers.data();
+  page.blocks[1].bytes = sizeof numbers;
+  EXPECT_EQUAL(both.check(page.query).field(), "candidate_features[1].names");
+}
+
 TEST(blocks_of_which_one_has_no_id_are_looked_up) {
   const auto both = contract(std::string(kPrice) + "," + kColour);
   Priced known({gerank::new_names_id(), gerank::new_names_id()});
