@@ -31,6 +31,8 @@ class AttentionTables {
     const int keys = static_cast<int>(layout.num_groups);
     factors_ = arena.take<T>(layout.v() * width);
     largest_ = arena.take<T>(layout.v());
+    kept_shares_ = arena.take<T>(layout.num_flags * kKeptShares);
+    kept_factors_ = arena.take<T>(layout.num_flags * kKeptShares * width);
     inverse_v_ = arena.take<T>(width);
     most_ = arena.take<T>(width);
     for (int set = 0; set < code_sets(keys); ++set) {
@@ -41,6 +43,7 @@ class AttentionTables {
   void load(const T* attention) {
     attention_ = attention;
     invert_v();
+    for (int64_t i = 0; i < layout_.num_flags * kKeptShares; ++i) kept_shares_[i] = 0;
     const int64_t first = layout_.seen(0), features = layout_.v();
     for (int64_t f = 0; f < features; ++f) {
       largest_[f] = VectorMaths<S>::largest_magnitude(attention + f * width_, width_);
@@ -77,7 +80,7 @@ class AttentionTables {
       for_each_vector<S>(width_, [&](auto load, auto store) {
         vec power = load(rows);
         for (uint32_t left = flags; left != 0; left &= left - 1) {
-          power = S::mul(power, load(factors_ + layout_.share(__builtin_ctz(left)) * width_));
+          power = S::mul(power, load(share_row_[__builtin_ctz(left)]));
         }
         most = S::max(S::abs(S::mul(load(largest_keys), power)), most);
         store(row, power);
@@ -98,6 +101,8 @@ class AttentionTables {
  private:
   using vec = typename S::vec;
 
+  static constexpr int kKeptShares = 4;  // of a flag
+
   int64_t codes_of(int set) const {
     const int64_t keys = layout_.num_groups - set * kKeysPerCode;
     int64_t codes = 1;
@@ -111,14 +116,13 @@ class AttentionTables {
     const T* v = attention_ + layout_.v() * width_;
     scale_ = VectorMaths<S>::largest_magnitude(v, width_);
     sum_ = 0;
-    largest_inverse_ = 0;
     for (int64_t i = 0; i < width_; ++i) {
       const T share = scale_ > 0 ? v[i] / scale_ : T(0);
       const T kept = std::fabs(share) > kLeast ? share : kLeast;
       sum_ += kept;
       inverse_v_[i] = 1 / kept;
-      largest_inverse_ = std::fmax(largest_inverse_, std::fabs(inverse_v_[i]));
     }
+    largest_inverse_ = VectorMaths<S>::largest_magnitude(inverse_v_, width_);
   }
 
   // Every product of e^2W_c that the digits of a code stand for, one from another.
@@ -148,15 +152,20 @@ class AttentionTables {
     }
   }
 
-  // A share of the prefix changes from slot to slot. Returns the |x| of these factors together.
+  // A share of the prefix changes from slot to slot, but the requests of a block have few different
+  // ones at a time: the last ones are kept. Returns the |x| of these factors together.
   T share_factors(const Prefix& prefix) {
     T range = 0;
     for (uint32_t left = prefix.present; left != 0; left &= left - 1) {
       const int q = __builtin_ctz(left);
       const T share = flag_share<T>(prefix, q);
+      const int64_t at = q * kKeptShares + prefix.flag_count[q] % kKeptShares;
+      T* factor = kept_factors_ + at * width_;
       range += share * largest_[layout_.share(q)];
+      share_row_[q] = factor;
+      if (kept_shares_[at] == share) continue;
+      kept_shares_[at] = share;
       const T* row = attention_ + layout_.share(q) * width_;
-      T* factor = factors_ + layout_.share(q) * width_;
       for_each_vector<S>(width_, [&](auto load, auto store) {
         store(factor, S::exp(S::mul(load(row), S::set(2 * share))));
       });
@@ -166,12 +175,15 @@ class AttentionTables {
 
   AttentionLayout layout_{};
   int64_t width_ = 0;
-  const T* attention_ = nullptr;  // [C + 3, H]
-  T* factors_ = nullptr;          // [C, H] e^2x of the features' rows
-  T* largest_ = nullptr;          // [C] |x|
-  T* inverse_v_ = nullptr;        // [H]
-  T* most_ = nullptr;             // [H]
-  T* rows_[kMostCodeSets] = {};   // [codes, H] by code
+  const T* attention_ = nullptr;   // [C + 3, H]
+  T* factors_ = nullptr;           // [C, H] e^2x of the group features' rows
+  T* kept_shares_ = nullptr;       // [Q, kKeptShares] shares above 0; 0: nothing is kept there
+  T* kept_factors_ = nullptr;      // [Q, kKeptShares, H] their e^2x
+  const T* share_row_[kMaxFlags];  // [H] in kept_factors_, of the flags that are present
+  T* largest_ = nullptr;           // [C] |x|
+  T* inverse_v_ = nullptr;         // [H]
+  T* most_ = nullptr;              // [H]
+  T* rows_[kMostCodeSets] = {};    // [codes, H] by code
   T largest_of_groups_ = 0;
   T largest_inverse_ = 0;
   T scale_ = 0;

@@ -33,18 +33,15 @@ void slot_query(const QueryParameters<typename S::scalar_t>& parameters, const R
   using T = typename S::scalar_t;
   const T* bias = parameters.row(parameters.attention_layout.bias());
   const T* scale = parameters.row(parameters.attention_layout.scale());
-  const T* w_g[kMaxFlags + 1];
   T terms[kMaxFlags + 1];
-  int count = 0;
   for (int s = 0; s <= request.num_flags; ++s) {
-    const T term = shared_term<T>(prefix, request.num_flags, slot, request.slots, s);
-    if (term == 0) continue;
-    w_g[count] = parameters.w_g(s);
-    terms[count++] = term;
+    terms[s] = shared_term<T>(prefix, request.num_flags, slot, request.slots, s);
   }
   for_each_vector<S>(parameters.width(), [&](auto load, auto store) {
     auto sum = S::fma(load(scale), load(projection), load(bias));
-    for (int i = 0; i < count; ++i) sum = S::fma(S::set(terms[i]), load(w_g[i]), sum);
+    const T* row = parameters.w_g(0);
+    for (int s = 0; s <= request.num_flags; ++s, row += parameters.width())
+      sum = S::fma(S::set(terms[s]), load(row), sum);
     store(query, sum);
   });
 }
