@@ -22,10 +22,11 @@ TOLERANCE = 1e-5
 
 
 def tolerance_at(scale: float) -> float:
-    """The bound for what enters the tanh being `scale` times as large as in a trained model.
+    """The bound of kernels that compute in float32 throughout: `pointer_step`, and those of CUDA.
 
-    A float32 sum of numbers of size 100 is off by 4e-6 wherever the parts cancel; plain PyTorch in
-    float32 crosses 1e-5 there just as often.
+    What enters the tanh is `scale` times as large as in a trained model. A float32 sum of numbers
+    of size 100 is off by 4e-6 wherever the parts cancel; plain PyTorch in float32 crosses 1e-5
+    there just as often.
     """
     return TOLERANCE * max(1.0, scale / 10)
 

@@ -75,6 +75,7 @@ class Decoder {
       begin_list(lane.request, lane.attributes, lane.rules, lane.open);
       lane.codes.begin(lane.request);
       lane.last_placed = -1;
+      scorer_.begin(i);
     }
     __builtin_memcpy(hidden_, inputs_.set_vector + first_ * width(),
                      count_ * width() * sizeof(scalar_t));
@@ -99,8 +100,9 @@ class Decoder {
     const AllowedList allowed = list_allowed(lane.request, lane.attributes, lane.chains, lane.rules,
                                              slot, lane.open, obstacles_, allowed_);
     if (allowed.size > 0) {
-      const OpenSlot open = {lane.request, lane.attributes,       lane.prefix, lane.codes,
-                             slot,         inputs_.context_window};
+      const OpenSlot open = {
+          lane.request, lane.attributes,       lane.prefix, lane.codes, lane.rules.occupant,
+          slot,         inputs_.context_window};
       scorer_.score(i, open, projection(i), allowed.candidates, allowed.size, memory_.logits);
     }
     return {allowed.candidates, allowed.size, allowed.relaxed};

@@ -46,20 +46,16 @@ class Scorer {
     }
   }
 
-  // The same from the numbers themselves, for any range: `rows` [count, H] is what is added to each
-  // candidate's key.
-  static void directly(const T* keys, const T* rows, const T* v, int64_t width,
-                       const int16_t* candidates, int count, T* logits) {
+  // logits[i] = v . tanh(x[i]) for any x [count, H].
+  static void directly(const T* x, const T* v, int64_t width, int count, T* logits) {
     vec sum_of_v = S::set(0);
     for_each_vector<S>(width, [&](auto load, auto) { sum_of_v = S::add(sum_of_v, load(v)); });
     const T sum = S::sum(sum_of_v);
     for (int i = 0; i < count; ++i) {
-      const T* key = keys + candidates[i] * width;
-      const T* row = rows + i * width;
+      const T* row = x + i * width;
       vec total = S::set(0);
       for_each_vector<S>(width, [&](auto load, auto) {
-        const vec x = S::add(load(key), load(row));
-        total = S::fma(load(v), VectorMaths<S>::half_complement(x), total);
+        total = S::fma(load(v), VectorMaths<S>::half_complement(load(row)), total);
       });
       logits[i] = sum - 2 * S::sum(total);
     }

@@ -1,28 +1,20 @@
-// Scores the candidates of a slot, by tables of powers where these hold the numbers, else directly.
+// Scores the candidates of a slot, by tables of powers where these hold the numbers, else in
+// double.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
 #include "attention_tables.h"
-#include "context_codes.h"
+#include "open_slot.h"
 #include "query.h"
 #include "scorer.h"
 #include "tasks.h"
 #include "vector_maths.h"
+#include "wide_scorer.h"
 
 namespace gerank::cpu {
 namespace {
-
-// One slot of one request while its candidates are scored.
-struct OpenSlot {
-  const RequestView& request;
-  const Attributes& attributes;
-  const Prefix& prefix;
-  const ContextCodes& codes;
-  int slot;
-  int64_t window;
-};
 
 // For blocks of at most `block` requests, each in a lane.
 template <typename S>
@@ -31,7 +23,7 @@ class SlotScorer {
   using T = typename S::scalar_t;
 
   SlotScorer(const DecoderView<T>& inputs, int64_t block, Arena& arena)
-      : inputs_(inputs), weights_(inputs.weight_layout()), attention_(inputs.attention_layout()) {
+      : inputs_(inputs), weights_(inputs.weight_layout()), wide_(inputs, block, arena) {
     lay_out(block, arena);
     if (tables_ != nullptr && inputs.attention_stride == 0) tables_[0].load(inputs.attention);
   }
@@ -39,45 +31,38 @@ class SlotScorer {
   // keys = W_e e of every candidate of the block.
   void load(Block block) {
     first_ = block.first;
-    multiply_keys(0, block.count);
+    multiply_keys(block.count);
     for (int64_t i = 0; i < block.count; ++i) {
-      if (inputs_.attention_stride != 0) tables_[i].load(attention(i));
+      if (inputs_.attention_stride != 0) tables_[i].load(inputs_.attention_of(first_ + i));
       tabulate_keys(i);
     }
+  }
+
+  // Before the first slot of a slate.
+  void begin(int64_t i) {
+    if (!lanes_[i].tabulated) wide_.begin(i);
   }
 
   // logits[j] of candidates[j], j < size; `projection` [H] is W_s h.
   void score(int64_t i, const OpenSlot& open, const T* projection, const int16_t* candidates,
              int size, T* logits) {
-    const QueryParameters<T> parameters = {weights_, attention_, inputs_.weights, attention(i)};
-    slot_query<S>(parameters, open.request, open.prefix, open.slot, projection, query_);
-    if (lanes_[i].tabulated && score_by_powers(i, open, candidates, size, logits)) return;
-    if (lanes_[i].tabulated) {  // the lane gets its keys back and keeps them
-      multiply_keys(i, 1);
-      lanes_[i].tabulated = false;
+    if (lanes_[i].tabulated && score_by_powers(i, open, projection, candidates, size, logits)) {
+      return;
     }
-    for (int j = 0; j < size; ++j) {
-      const uint32_t bits = context_class(open.attributes, open.prefix, open.request.num_groups,
-                                          open.slot, open.window, candidates[j]);
-      class_rows<S>(parameters, &bits, 1, open.prefix, query_, rows_ + j * H());
-    }
-    Scorer<S>::directly(keys(i), rows_, parameters.row(attention_.v()), H(), candidates, size,
-                        logits);
+    if (lanes_[i].tabulated) leave_tables(i);
+    wide_.score(i, open, candidates, size, logits);
   }
 
  private:
   using vec = typename S::vec;
 
   struct Lane {
-    bool tabulated;  // keys are e^2key
+    bool tabulated;  // scored by powers
     T* largest;      // [H] of the real candidates' e^2key, times any product of group factors
   };
 
   int64_t H() const { return weights_.attention_width; }
   T* keys(int64_t i) { return keys_ + i * inputs_.num_candidates * H(); }
-  const T* attention(int64_t i) const {
-    return inputs_.attention + (first_ + i) * inputs_.attention_stride;
-  }
   AttentionTables<S>& tables(int64_t i) { return tables_[inputs_.attention_stride != 0 ? i : 0]; }
 
   void lay_out(int64_t block, Arena& arena) {
@@ -95,15 +80,15 @@ class SlotScorer {
     tables_ = arena.take<AttentionTables<S>>(tables);
     for (int64_t i = 0; i < tables; ++i) {
       AttentionTables<S> table;
-      table.lay_out(attention_, H(), arena);
+      table.lay_out(inputs_.attention_layout(), H(), arena);
       if (tables_ != nullptr) tables_[i] = table;
     }
   }
 
-  void multiply_keys(int64_t lane, int64_t count) {
+  void multiply_keys(int64_t count) {
     const int64_t D = weights_.width, M = inputs_.num_candidates;
-    Product<S>::multiply(inputs_.candidates + (first_ + lane) * M * D, D, count * M, D,
-                         inputs_.weights + weights_.w_e_t(), H(), H(), nullptr, keys(lane), H());
+    Product<S>::multiply(inputs_.candidates + first_ * M * D, D, count * M, D,
+                         inputs_.weights + weights_.w_e_t(), H(), H(), nullptr, keys_, H());
   }
 
   // e^2key in place of key, unless that leaves the range. Padding may hold anything.
@@ -128,13 +113,22 @@ class SlotScorer {
       store(lane.largest, S::mul(load(lane.largest), load(groups)));
     });
     const T range = S::largest(most) + tables(i).largest_of_groups();
-    lane.tabulated = range <= AttentionTables<S>::kFactorRange;
-    if (!lane.tabulated) multiply_keys(i, 1);
+    lane.tabulated = true;
+    if (!(range <= AttentionTables<S>::kFactorRange)) leave_tables(i);
+  }
+
+  // For the rest of the request.
+  void leave_tables(int64_t i) {
+    wide_.load(i, first_ + i);
+    lanes_[i].tabulated = false;
   }
 
   // False where the powers' range is left, and nothing is scored.
-  bool score_by_powers(int64_t i, const OpenSlot& open, const int16_t* candidates, int size,
-                       T* logits) {
+  bool score_by_powers(int64_t i, const OpenSlot& open, const T* projection,
+                       const int16_t* candidates, int size, T* logits) {
+    const QueryParameters<T> parameters = {weights_, inputs_.attention_layout(), inputs_.weights,
+                                           inputs_.attention_of(first_ + i)};
+    slot_query<S>(parameters, open.request, open.prefix, open.slot, projection, query_);
     const T largest =
         tables(i).combine(open.codes, open.prefix, lanes_[i].largest, query_, rows_, row_of_);
     if (!(largest <= Scorer<S>::kPairRange)) return false;
@@ -145,11 +139,11 @@ class SlotScorer {
 
   const DecoderView<T>& inputs_;
   const WeightLayout weights_;
-  const AttentionLayout attention_;
+  WideScorer<S> wide_;
   int64_t first_ = 0;
   Lane* lanes_;                 // [block]
-  T* keys_;                     // [block, M, H] keys, or their powers
-  T* rows_;                     // [M + 1, H] of flag patterns, or of candidates
+  T* keys_;                     // [block, M, H] e^2key
+  T* rows_;                     // [M + 1, H] of flag patterns
   const T** row_of_;            // [patterns] in rows_
   T* query_;                    // [H]
   AttentionTables<S>* tables_;  // [block], or [1] where all requests share the attention

@@ -34,6 +34,9 @@ struct DecoderView {
     return {width, attention_width, num_flags};
   }
   GERANK_HOST_DEVICE AttentionLayout attention_layout() const { return {num_flags, num_groups}; }
+  GERANK_HOST_DEVICE const scalar_t* attention_of(int64_t b) const {
+    return attention + b * attention_stride;
+  }
 
   GERANK_HOST_DEVICE RequestView request(int64_t b) const {
     return {static_cast<int>(num_candidates),
