@@ -62,12 +62,6 @@ bool parse(grpc::ByteBuffer* bytes, wire::RerankRequest* request) {
   return reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
 }
 
-void write_timing(const Timing& timing, v1::Timing* message) {
-  message->set_queue_us(timing.queue_us);
-  message->set_batch_us(timing.batch_us);
-  message->set_model_us(timing.model_us);
-}
-
 }  // namespace
 
 RerankCall::RerankCall(Service& service, grpc::ServerCompletionQueue& queue, CallPool& pool,
@@ -135,13 +129,7 @@ void RerankCall::answer() {
     writer_->FinishWithError(to_grpc(outcome_), &finished_);
     return;
   }
-  response_.Clear();
-  for (int i = 0; i < request_->queries_size(); ++i) {
-    write_slate(request_->queries(i), call_.slates[std::size_t(i)], call_.model_version,
-                &response_);
-  }
-  write_timing(call_.timing, response_.mutable_timing());
-  writer_->Finish(to_bytes(response_), grpc::Status::OK, &finished_);
+  writer_->Finish(write_response(*request_, call_), grpc::Status::OK, &finished_);
 }
 
 void RerankCall::ended(bool) {
@@ -158,10 +146,7 @@ void RerankCall::finished(bool) {
 
 void RerankCall::end_one_of_two() {
   if (--open_ends_ > 0) return;
-  if (request_ && bytes_.Length() > kHugeMessage) {
-    request_.reset();
-    response_ = {};
-  }
+  if (request_ && bytes_.Length() > kHugeMessage) request_.reset();
   bytes_.Clear();
   arena_.Reset();
   names_.clear();

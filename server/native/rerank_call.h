@@ -66,7 +66,6 @@ class RerankCall {
   std::vector<std::shared_ptr<const NameList>> names_;  // that blocks refer to
   // Parsing into a message that is used again takes half the time of one on an arena.
   std::optional<wire::RerankRequest> request_;
-  v1::RerankResponse response_;
   Call call_;
   Status outcome_;
   bool submitted_ = false;

@@ -1,17 +1,14 @@
-// From the engine's slates to a RerankResponse message.
+// From the engine's slates to the bytes of a RerankResponse.
 #pragma once
 
-#include <gerank/query.h>
-
-#include <string>
+#include <gerank/engine.h>
+#include <grpcpp/grpcpp.h>
 
 #include "gerank/server/wire.pb.h"
-#include "gerank/v1/rerank.pb.h"
 
 namespace gerank::server {
 
-// Adds to `response` the slate that answers `query`.
-void write_slate(const wire::Query& query, const Slate& slate, const std::string& model_version,
-                 v1::RerankResponse* response);
+// The answer to `request`, which `call` ranked.
+grpc::ByteBuffer write_response(const wire::RerankRequest& request, const Call& call);
 
 }  // namespace gerank::server
