@@ -92,13 +92,9 @@ Status read_query(BlockReader& blocks, Arena& arena, const wire::Query& message,
 
 }  // namespace
 
-Status read_queries(const wire::RerankRequest& message, int max_queries, Arena& arena,
-                    BlockReader& blocks, std::span<const Query>* queries) {
+Status read_queries(const wire::RerankRequest& message, Arena& arena, BlockReader& blocks,
+                    std::span<const Query>* queries) {
   const int count = message.queries_size();
-  if (count < 1 || count > max_queries) {
-    return Status::invalid("queries", std::to_string(count),
-                           "must be 1 to " + std::to_string(max_queries));
-  }
   const auto array = make_array<Query>(arena, count);
   for (int i = 0; i < count; ++i) {
     Status status = read_query(blocks, arena, message.queries(i), &array[size_t(i)]);

@@ -16,13 +16,11 @@ namespace gerank::server {
 // one field of values per block, whole numbers in its bytes, a known mode. What it says is
 // checked by the engine.
 //
-//   message      what the queries are views of: changed by nobody while they are used
-//   max_queries  the limit of their number
-//   arena        holds the views: they live until it is reset
-//   blocks       reads the blocks of the call
-//   queries      [number of queries] filled if the status is OK
-Status read_queries(const wire::RerankRequest& message, int max_queries,
-                    google::protobuf::Arena& arena, BlockReader& blocks,
-                    std::span<const Query>* queries);
+//   message  what the queries are views of: changed by nobody while they are used
+//   arena    holds the views: they live until it is reset
+//   blocks   reads the blocks of the call
+//   queries  [number of queries] filled if the status is OK
+Status read_queries(const wire::RerankRequest& message, google::protobuf::Arena& arena,
+                    BlockReader& blocks, std::span<const Query>* queries);
 
 }  // namespace gerank::server

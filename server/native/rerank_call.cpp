@@ -50,8 +50,8 @@ std::size_t count_queries(grpc::ByteBuffer* bytes) {
   google::protobuf::io::CodedInputStream in(&reader);
   std::size_t count = 0;
   while (const std::uint32_t tag = in.ReadTag()) {
-    constexpr int kField = wire::RerankRequest::kQueriesFieldNumber;
-    count += WireFormatLite::GetTagFieldNumber(tag) == kField;
+    count += tag == WireFormatLite::MakeTag(wire::RerankRequest::kQueriesFieldNumber,
+                                            WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
     if (!WireFormatLite::SkipField(&in, tag)) return 0;
   }
   return count;
@@ -60,6 +60,11 @@ std::size_t count_queries(grpc::ByteBuffer* bytes) {
 bool parse(grpc::ByteBuffer* bytes, wire::RerankRequest* request) {
   grpc::ProtoBufferReader reader(bytes);
   return reader.status().ok() && request->ParseFromZeroCopyStream(&reader);
+}
+
+Status not_so_many(std::size_t queries, std::size_t most) {
+  return Status::invalid("queries", std::to_string(queries),
+                         "must be 1 to " + std::to_string(most));
 }
 
 }  // namespace
@@ -90,9 +95,11 @@ void RerankCall::arrived(bool ok) {
   service_.open.fetch_add(1, std::memory_order_relaxed);
   pool_.await_another();
   call_.deadline = to_steady(context_->deadline());
-  const std::size_t most = service_.engine.options().max_queries;  // more than that is malformed
-  outcome_ = service_.engine.expect(std::min(count_queries(&bytes_), most), call_.deadline);
-  if (outcome_.ok()) outcome_ = read();
+  const std::size_t queries = count_queries(&bytes_);
+  const std::size_t most = service_.engine.options().max_queries;
+  outcome_ = service_.engine.expect(std::min(queries, most), call_.deadline);
+  // Too many are not parsed: empty ones take two bytes on the way here, and hundreds afterwards.
+  if (outcome_.ok()) outcome_ = queries > most ? not_so_many(queries, most) : read();
   if (outcome_.ok()) {
     submit();
   } else {
@@ -108,11 +115,11 @@ Status RerankCall::read() {
                            "must be a gerank.v1.RerankRequest");
   };
   if (!parse(&bytes_, &*request_)) return malformed();
+  if (request_->queries_size() == 0) return not_so_many(0, service_.engine.options().max_queries);
   call_.model = request_->model();
   call_.version = request_->version();
-  const int max_queries = int(service_.engine.options().max_queries);
   BlockReader blocks(memo_, arena_, names_);
-  Status status = read_queries(*request_, max_queries, arena_, blocks, &call_.queries);
+  Status status = read_queries(*request_, arena_, blocks, &call_.queries);
   return blocks.malformed() ? malformed() : status;
 }
 
