@@ -87,6 +87,8 @@ Status Front::start(const FrontOptions& options, Engine& engine, std::unique_ptr
   builder.RegisterService(&state->health.methods);
   builder.SetMaxReceiveMessageSize(options.max_message_bytes);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two servers share one port
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);  // nobody here can ask for its counts
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);  // of answers
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_calls_per_connection);
   for (int i = 0; i < options.threads; ++i) {
     state->lanes.push_back(

@@ -1,10 +1,8 @@
 // gerank-server: the native front in a process without Python.
 //
-//   gerank-server --model model.gerank [--address 127.0.0.1:50051] [--OPTION NUMBER]...
-//
-// OPTION is any of the numbers in GerankServerOptions, with hyphens: --max-delay-us 200. Prints
-// "serving VERSION on HOST:PORT". SIGTERM and SIGINT drain it; SIGHUP loads the file again and
-// swaps it in while the old one answers: a file that does not pass its checks is refused, and told.
+// Prints "serving VERSION on HOST:PORT". SIGTERM and SIGINT drain it; SIGHUP loads the file again
+// and swaps it in while the old one answers: a file that does not pass its checks is refused, and
+// told.
 
 #include <signal.h>
 
@@ -36,21 +34,37 @@ std::int64_t to_number(const std::string& option, const std::string& text) {
   return value;
 }
 
+std::map<std::string, std::int64_t*> number_options(GerankServerOptions& numbers) {
+  return {{"--threads", &numbers.threads},
+          {"--max-message-bytes", &numbers.max_message_bytes},
+          {"--max-calls-per-connection", &numbers.max_calls_per_connection},
+          {"--workers", &numbers.workers},
+          {"--intra-op-threads", &numbers.intra_op_threads},
+          {"--max-batch", &numbers.max_batch},
+          {"--max-batch-candidates", &numbers.max_batch_candidates},
+          {"--max-delay-us", &numbers.max_delay_us},
+          {"--max-queue", &numbers.max_queue},
+          {"--max-queries", &numbers.max_queries}};
+}
+
+void print_help() {
+  GerankServerOptions numbers{};
+  gerank_server_defaults(&numbers);
+  std::printf(
+      "usage: gerank-server --model FILE [--address HOST:PORT] [OPTION NUMBER]...\n\n"
+      "Serves an artifact over gRPC. SIGTERM drains it, SIGHUP loads the file again.\n\n"
+      "  --model FILE                 the artifact\n"
+      "  --address HOST:PORT          where to listen [127.0.0.1:50051]; port 0: any\n");
+  for (const auto& [option, number] : number_options(numbers)) {
+    std::printf("  %-28s [%lld]\n", option.c_str(), static_cast<long long>(*number));
+  }
+}
+
 Arguments read_arguments(int argc, char** argv) {
   Arguments arguments;
   GerankServerOptions& numbers = arguments.numbers;
   gerank_server_defaults(&numbers);
-  const std::map<std::string, std::int64_t*> known = {
-      {"--threads", &numbers.threads},
-      {"--max-message-bytes", &numbers.max_message_bytes},
-      {"--max-calls-per-connection", &numbers.max_calls_per_connection},
-      {"--workers", &numbers.workers},
-      {"--intra-op-threads", &numbers.intra_op_threads},
-      {"--max-batch", &numbers.max_batch},
-      {"--max-batch-candidates", &numbers.max_batch_candidates},
-      {"--max-delay-us", &numbers.max_delay_us},
-      {"--max-queue", &numbers.max_queue},
-      {"--max-queries", &numbers.max_queries}};
+  const auto known = number_options(numbers);
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
     if (i + 1 == argc) throw std::invalid_argument(option + ": its value is missing");
@@ -62,7 +76,7 @@ Arguments read_arguments(int argc, char** argv) {
     } else if (const auto found = known.find(option); found != known.end()) {
       *found->second = to_number(option, value);
     } else {
-      throw std::invalid_argument("unknown option " + option);
+      throw std::invalid_argument("unknown option " + option + "; --help lists them");
     }
   }
   if (arguments.model.empty()) throw std::invalid_argument("--model: which artifact to serve");
@@ -127,6 +141,10 @@ class Program {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  if (argc == 2 && std::string(argv[1]) == "--help") {
+    print_help();
+    return 0;
+  }
   const Arguments arguments = read_arguments(argc, argv);
   const sigset_t signals = block_signals();
   Program program(arguments);

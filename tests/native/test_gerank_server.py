@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -125,3 +126,16 @@ def test_what_it_cannot_do_is_said(words: tuple[str, ...], message: str) -> None
     run = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert run.stderr.startswith("error: ") and message in run.stderr
+
+
+def test_help_names_every_option_and_its_default() -> None:
+    run = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0 and run.stderr == ""
+    shown = dict(re.findall(r"^  (--[a-z-]+) .*\[([^];]+)\]", run.stdout, flags=re.MULTILINE))
+    assert shown["--address"] == "127.0.0.1:50051"
+    numbers = {name: int(value) for name, value in shown.items() if name != "--address"}
+    assert numbers["--max-delay-us"] == 0 and min(numbers.values()) >= 0
+    for name, value in numbers.items():  # known, and checked: this one ends it
+        words = [PROGRAM, "--model", "no.gerank", name, f"{value}x"]
+        refused = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        assert f"{name}: must be an integer" in refused.stderr

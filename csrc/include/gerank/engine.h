@@ -161,9 +161,10 @@ class GERANK_EXPORT Engine {
   //   kInvalidArgument    a query is malformed; the field begins with `queries[i].`
   //   kNotFound           no such model or version
   //   kResourceExhausted  the queue is full; retry_after says when to come again
-  //   kDeadlineExceeded   the deadline passed before a worker took the call; also while it was
-  //   queued kCancelled          cancel() came first kUnavailable        nothing is published yet,
-  //   or the engine is draining kInternal           the model failed
+  //   kDeadlineExceeded   the deadline passed before a worker took the call
+  //   kCancelled          cancel() came first
+  //   kUnavailable        nothing is published yet, or the engine is draining
+  //   kInternal           the model failed
   //
   // A call that is refused ends before this returns, on this thread.
   void submit(Call* call, Done done) noexcept;
