@@ -83,6 +83,8 @@ def _processor() -> str:
 def _print(script: str, rows: list[Row]) -> None:
     """A table per `experiment` and `table` that rows name; one for all where they name none."""
     console = Console()
+    if not console.is_terminal:
+        console.width = 240  # a file has no width to which columns must be cut
     names = dict.fromkeys(_title(row) for row in rows)
     for name in names:
         some = [row for row in rows if _title(row) == name]
