@@ -23,7 +23,7 @@ class SlotScorer {
   using T = typename S::scalar_t;
 
   SlotScorer(const DecoderView<T>& inputs, int64_t block, Arena& arena)
-      : inputs_(inputs), weights_(inputs.weight_layout()), wide_(inputs, block, arena) {
+      : inputs_(inputs), weights_(inputs.weight_layout()), wide_(inputs) {
     lay_out(block, arena);
     if (tables_ != nullptr && inputs.attention_stride == 0) tables_[0].load(inputs.attention);
   }
@@ -49,8 +49,7 @@ class SlotScorer {
     if (lanes_[i].tabulated && score_by_powers(i, open, projection, candidates, size, logits)) {
       return;
     }
-    if (lanes_[i].tabulated) leave_tables(i);
-    wide_.score(i, open, candidates, size, logits);
+    score_in_double(i, open, candidates, size, logits);
   }
 
  private:
@@ -83,6 +82,7 @@ class SlotScorer {
       table.lay_out(inputs_.attention_layout(), H(), arena);
       if (tables_ != nullptr) tables_[i] = table;
     }
+    wide_.lay_out(block, arena);
   }
 
   void multiply_keys(int64_t count) {
@@ -117,10 +117,17 @@ class SlotScorer {
     if (!(range <= AttentionTables<S>::kFactorRange)) leave_tables(i);
   }
 
-  // For the rest of the request.
-  void leave_tables(int64_t i) {
+  // For the rest of the request. Cold: what is rare must not spread out the code of what is not.
+  [[gnu::cold, gnu::noinline]] void leave_tables(int64_t i) {
     wide_.load(i, first_ + i);
     lanes_[i].tabulated = false;
+  }
+
+  [[gnu::cold, gnu::noinline]] void score_in_double(int64_t i, const OpenSlot& open,
+                                                    const int16_t* candidates, int size,
+                                                    T* logits) {
+    if (lanes_[i].tabulated) leave_tables(i);
+    wide_.score(i, open, candidates, size, logits);
   }
 
   // False where the powers' range is left, and nothing is scored.

@@ -14,26 +14,29 @@
 namespace gerank::cpu {
 namespace {
 
-// For blocks of at most `block` requests, each in a lane.
+// For blocks of at most `block` requests, each in a lane. Called from cold code, and yet compiled
+// for speed.
 template <typename S>
 class WideScorer {
  public:
   using T = typename S::scalar_t;
 
-  WideScorer(const DecoderView<T>& inputs, int64_t block, Arena& arena)
-      : inputs_(inputs), weights_(inputs.weight_layout()) {
+  explicit WideScorer(const DecoderView<T>& inputs)
+      : inputs_(inputs), weights_(inputs.weight_layout()) {}
+
+  void lay_out(int64_t block, Arena& arena) {
     lanes_ = arena.take<Lane>(block);
-    keys_ = arena.take<double>(block * inputs.num_candidates * H());
+    keys_ = arena.take<double>(block * inputs_.num_candidates * H());
     hidden_ = arena.take<double>(block * D());
     input_gates_ = arena.take<double>(3 * D());
     state_gates_ = arena.take<double>(3 * D());
     query_ = arena.take<double>(H());
     sums_ = arena.take<double>(H());
-    x_ = arena.take<T>(inputs.num_candidates * H());
+    x_ = arena.take<T>(inputs_.num_candidates * H());
   }
 
   // Takes up a request.
-  void load(int64_t i, int64_t request) {
+  [[gnu::hot, gnu::noinline]] void load(int64_t i, int64_t request) {
     lanes_[i].request = request;
     for (int64_t m = 0; m < inputs_.num_candidates; ++m) {
       clear(H(), key(i, m));
@@ -43,7 +46,7 @@ class WideScorer {
   }
 
   // Before the first slot of a slate.
-  void begin(int64_t i) {
+  [[gnu::hot, gnu::noinline]] void begin(int64_t i) {
     lanes_[i].slots = 0;
     lanes_[i].last_placed = -1;
     const T* set_vector = inputs_.set_vector + lanes_[i].request * D();
@@ -51,7 +54,8 @@ class WideScorer {
   }
 
   // As SlotScorer::score.
-  void score(int64_t i, const OpenSlot& open, const int16_t* candidates, int size, T* logits) {
+  [[gnu::hot, gnu::noinline]] void score(int64_t i, const OpenSlot& open, const int16_t* candidates,
+                                         int size, T* logits) {
     catch_up(i, open);
     const QueryParameters<T> parameters = {weights_, inputs_.attention_layout(), inputs_.weights,
                                            inputs_.attention_of(lanes_[i].request)};
