@@ -172,3 +172,14 @@ def test_every_int64_can_be_a_dedup_key(channel: grpc.Channel) -> None:
     [slate] = _call(channel, query).slates
     assert len(slate.candidates) == 5  # of three pairs one each, and two without a key
     assert {6, 7} < set(slate.candidates)
+
+
+def test_a_compressed_request_gets_the_same_answer(channel: grpc.Channel) -> None:
+    query = query_from_request(parse_request(_document(0, seed=5), CONTRACT))
+    rerank = channel.unary_unary("/gerank.v1.RerankService/Rerank")
+    payload = pb.RerankRequest(queries=[query]).SerializeToString()
+    plain, compressed = (
+        pb.RerankResponse.FromString(rerank(payload, timeout=20, compression=how)).slates
+        for how in (grpc.Compression.NoCompression, grpc.Compression.Gzip)
+    )
+    assert list(plain) == list(compressed) != []
