@@ -1,6 +1,7 @@
 #include "front.h"
 
 #include <absl/synchronization/mutex.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 
@@ -45,6 +46,8 @@ void prepare_grpc() {
   static std::once_flag once;
   std::call_once(once, [] {
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // It would write a line for every malformed message: whoever sent it is told instead.
+    google::protobuf::SetLogHandler(nullptr);
     // Debian's abseil looks for deadlocks at every lock, on by default: 3 % of a call.
     absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   });
