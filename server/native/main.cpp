@@ -18,10 +18,11 @@
 namespace {
 
 constexpr const char* kName = "default";
+constexpr const char* kAddress = "127.0.0.1:50051";
 constexpr double kGraceSeconds = 10;
 
 struct Arguments {
-  std::string model, address = "127.0.0.1:50051";
+  std::string model, address = kAddress;
   GerankServerOptions numbers{};
 };
 
@@ -54,7 +55,8 @@ void print_help() {
       "usage: gerank-server --model FILE [--address HOST:PORT] [OPTION NUMBER]...\n\n"
       "Serves an artifact over gRPC. SIGTERM drains it, SIGHUP loads the file again.\n\n"
       "  --model FILE                 the artifact\n"
-      "  --address HOST:PORT          where to listen [127.0.0.1:50051]; port 0: any\n");
+      "  --address HOST:PORT          where to listen [%s]; port 0: any\n",
+      kAddress);
   for (const auto& [option, number] : number_options(numbers)) {
     std::printf("  %-28s [%lld]\n", option.c_str(), static_cast<long long>(*number));
   }

@@ -10,13 +10,21 @@
 namespace gerank::cpu {
 namespace {
 
-// Within 2 ulp for x in [-87, 88], and the value at the nearer bound beyond. Cody-Waite reduction
-// to |r| <= ln2 / 2, then a polynomial (Cephes).
+constexpr float kLog2OfE = 1.44269504088896341f;
+
+// x - n ln 2 with ln 2 in two parts, so that nothing of x is lost (Cody-Waite).
+template <typename S>
+typename S::vec without_powers_of_2(typename S::vec x, typename S::vec n) {
+  return S::fnma(n, S::set(-2.12194440e-4f), S::fnma(n, S::set(0.693359375f), x));
+}
+
+// Within 2 ulp for x in [-87, 88], and the value at the nearer bound beyond. Reduction to
+// |r| <= ln2 / 2, then a polynomial (Cephes).
 template <typename S>
 typename S::vec polynomial_exp(typename S::vec x) {
   x = S::min(S::max(x, S::set(-87.0f)), S::set(88.0f));
-  const auto n = S::round(S::mul(x, S::set(1.44269504088896341f)));
-  const auto r = S::fnma(n, S::set(-2.12194440e-4f), S::fnma(n, S::set(0.693359375f), x));
+  const auto n = S::round(S::mul(x, S::set(kLog2OfE)));
+  const auto r = without_powers_of_2<S>(x, n);
   auto y = S::set(1.9875691500e-4f);
   y = S::fma(y, r, S::set(1.3981999507e-3f));
   y = S::fma(y, r, S::set(8.3334519073e-3f));

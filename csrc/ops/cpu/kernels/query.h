@@ -40,8 +40,9 @@ void slot_query(const QueryParameters<typename S::scalar_t>& parameters, const R
   for_each_vector<S>(parameters.width(), [&](auto load, auto store) {
     auto sum = S::fma(load(scale), load(projection), load(bias));
     const T* row = parameters.w_g(0);
-    for (int s = 0; s <= request.num_flags; ++s, row += parameters.width())
+    for (int s = 0; s <= request.num_flags; ++s, row += parameters.width()) {
       sum = S::fma(S::set(terms[s]), load(row), sum);
+    }
     store(query, sum);
   });
 }

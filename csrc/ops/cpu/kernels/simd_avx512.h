@@ -51,8 +51,8 @@ struct Avx512 {
     x = min(max(x, set(-87)), set(88));
     // Adding it rounds to sixteenths; the last four bits of the sum count them.
     const vec shift = set(0x1.8p19f);
-    const vec shifted = fma(x, set(1.44269504088896341f), shift), n = sub(shifted, shift);
-    const vec r = fnma(n, set(-2.12194440e-4f), fnma(n, set(0.693359375f), x));
+    const vec shifted = fma(x, set(kLog2OfE), shift), n = sub(shifted, shift);
+    const vec r = without_powers_of_2<Avx512>(x, n);
     const vec sixteenth = _mm512_permutexvar_ps(_mm512_castps_si512(shifted), sixteenths());
     const vec rest = mul(fma(fma(r, set(1.0f / 6), set(0.5f)), r, set(1)), r);  // e^r - 1
     return scale(fma(sixteenth, rest, sixteenth), n);

@@ -2,7 +2,6 @@
 // double.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 #include "attention_tables.h"
