@@ -91,9 +91,9 @@ class AttentionTables {
     return range <= kFactorRange ? largest : std::numeric_limits<T>::infinity();
   }
 
-  const T* inverse_v() const { return inverse_v_; }  // [H] largest |v| / v
-  const T* row(int set, int code) const { return rows_[set] + code * width_; }  // [H]
-  const T* most() const { return most_; }  // [H] largest product of group factors
+  const T* inverse_v() const { return inverse_v_; }    // [H] largest |v| / v
+  const T* rows(int set) const { return rows_[set]; }  // [codes, H]
+  const T* most() const { return most_; }              // [H] largest product of group factors
   T largest_of_groups() const { return largest_of_groups_; }  // |x| of those factors together
   T scale() const { return scale_; }                          // largest |v|
   T sum() const { return sum_; }                              // of v / scale

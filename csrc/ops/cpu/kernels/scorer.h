@@ -10,6 +10,25 @@
 namespace gerank::cpu {
 namespace {
 
+// Vectors of an array that is read again and again: in registers where its size is known, if not 0.
+template <typename S, int kSize>
+struct KeptVectors {
+  explicit KeptVectors(const typename S::scalar_t* values) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kSize / S::kLanes; ++i) kept[i] = S::load(values + i * S::kLanes);
+  }
+  typename S::vec at(int64_t i) const { return kept[i / S::kLanes]; }
+
+  typename S::vec kept[kSize / S::kLanes];
+};
+template <typename S>
+struct KeptVectors<S, 0> {
+  explicit KeptVectors(const typename S::scalar_t* given) : values(given) {}
+  typename S::vec at(int64_t i) const { return S::load(values + i); }
+
+  const typename S::scalar_t* values;
+};
+
 template <typename S>
 class Scorer {
  public:
@@ -32,17 +51,13 @@ class Scorer {
   // logits[i] of candidates[i], i < count; there is room for whole vectors.
   static void by_powers(const Powers& powers, int sets, const int16_t* candidates, int count,
                         T* logits) {
-    const bool is_small = powers.largest <= kQuadRange;
     switch (sets) {
       case 0:
-        return is_small ? all<0, true>(powers, candidates, count, logits)
-                        : all<0, false>(powers, candidates, count, logits);
+        return by_sets<0>(powers, candidates, count, logits);
       case 1:
-        return is_small ? all<1, true>(powers, candidates, count, logits)
-                        : all<1, false>(powers, candidates, count, logits);
+        return by_sets<1>(powers, candidates, count, logits);
       default:
-        return is_small ? all<2, true>(powers, candidates, count, logits)
-                        : all<2, false>(powers, candidates, count, logits);
+        return by_sets<2>(powers, candidates, count, logits);
     }
   }
 
@@ -66,6 +81,7 @@ class Scorer {
 
  private:
   using vec = typename S::vec;
+  static constexpr int L = S::kLanes;
   static constexpr int kAtOnce = 4;
 
   // One candidate's powers.
@@ -75,92 +91,101 @@ class Scorer {
     const T* row;
   };
 
-  template <int kSets, bool kQuads>
+  // Common widths are known to the compiler: it unrolls the loops and keeps 1/v in registers.
+  template <int kSets>
+  static void by_sets(const Powers& powers, const int16_t* candidates, int count, T* logits) {
+    const bool shares_by_four = powers.largest <= kQuadRange;
+    if (!shares_by_four) return all<kSets, false, 0>(powers, candidates, count, logits);
+    if (powers.width == 64) return all<kSets, true, 64>(powers, candidates, count, logits);
+    if (powers.width == 128) return all<kSets, true, 128>(powers, candidates, count, logits);
+    return all<kSets, true, 0>(powers, candidates, count, logits);
+  }
+
+  // kWidth: the width, or 0 for any.
+  template <int kSets, bool kQuads, int kWidth>
   static void all(const Powers& powers, const int16_t* candidates, int count, T* logits) {
+    const int64_t width = kWidth > 0 ? kWidth : powers.width;
+    const KeptVectors<S, kWidth> inverse_v(powers.tables.inverse_v());
     for (int i = 0; i < count; i += kAtOnce) {
-      Factors factors[kAtOnce];
+      vec total[kAtOnce];
 #pragma GCC unroll 4
       for (int j = 0; j < kAtOnce; ++j) {
-        const int m = candidates[i + j < count ? i + j : count - 1];
-        factors[j].key = powers.keys + m * powers.width;
-        factors[j].row = powers.rows[powers.codes.pattern(m)];
-#pragma GCC unroll 2
-        for (int set = 0; set < kSets; ++set) {
-          factors[j].groups[set] = powers.tables.row(set, powers.codes.code(set, m));
-        }
+        total[j] = S::set(0);
+        if (i + j >= count) continue;
+        const Factors factors = factors_of<kSets>(powers, candidates[i + j], width);
+        total[j] = sum_of_inverses<kSets, kQuads>(factors, inverse_v, width);
       }
-      four<kSets, kQuads>(factors, powers.tables.inverse_v(), powers.width, logits + i);
+      S::sum4(total, logits + i);
     }
+    if (width % L != 0) add_last<kSets>(powers, candidates, count, logits);
     const vec sum = S::set(powers.tables.sum()), scale = S::set(powers.tables.scale());
-    for (int i = 0; i < count; i += S::kLanes) {
+    for (int i = 0; i < count; i += L) {
       const vec logit = S::mul(scale, S::fnma(S::set(2), S::load(logits + i), sum));
       S::store(logits + i, VectorMaths<S>::finite(logit));
     }
   }
 
-  // sums[j] = sum of 1 / (1/v + e^2x / v) over candidate j's elements, as many as share a division.
-  template <int kSets, bool kQuads>
-  static void four(const Factors* factors, const T* inverse_v, int64_t width, T* sums) {
-    constexpr int L = S::kLanes;
-    vec total[kAtOnce] = {S::set(0), S::set(0), S::set(0), S::set(0)};
+  template <int kSets>
+  static Factors factors_of(const Powers& powers, int m, int64_t width) {
+    Factors factors;
+    factors.key = powers.keys + m * width;
+    factors.row = powers.rows[powers.codes.pattern(m)];
+#pragma GCC unroll 2
+    for (int set = 0; set < kSets; ++set) {
+      factors.groups[set] = powers.tables.rows(set) + powers.codes.code(set, m) * width;
+    }
+    return factors;
+  }
+
+  // Lanes of the sum of 1 / (1/v + e^2x / v) over a candidate's whole vectors, as many as share a
+  // division.
+  template <int kSets, bool kQuads, typename Inverse>
+  static inline __attribute__((always_inline)) vec sum_of_inverses(const Factors& factors,
+                                                                   const Inverse& inverse_v,
+                                                                   int64_t width) {
+    const auto x = [&](int64_t i) { return denominator<kSets>(factors, inverse_v.at(i), i); };
+    vec total = S::set(0);
     int64_t i = 0;
     if constexpr (kQuads) {
       for (; i + 4 * L <= width; i += 4 * L) {
-#pragma GCC unroll 4
-        for (int j = 0; j < kAtOnce; ++j) {
-          total[j] = add_quad<kSets>(factors[j], inverse_v, i, total[j]);
-        }
+        total = add_quad(x(i), x(i + L), x(i + 2 * L), x(i + 3 * L), total);
       }
     }
     for (; i + 2 * L <= width; i += 2 * L) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kAtOnce; ++j) {
-        const vec x0 = denominator<kSets>(factors[j], inverse_v, i);
-        const vec x1 = denominator<kSets>(factors[j], inverse_v, i + L);
-        total[j] = S::fma(S::add(x0, x1), S::reciprocal(S::mul(x0, x1)), total[j]);
-      }
+      const vec x0 = x(i), x1 = x(i + L);
+      total = S::add(S::div(S::add(x0, x1), S::mul(x0, x1)), total);
     }
-    for (; i + L <= width; i += L) {
-#pragma GCC unroll 4
-      for (int j = 0; j < kAtOnce; ++j) {
-        const vec x = denominator<kSets>(factors[j], inverse_v, i);
-        total[j] = S::add(total[j], S::reciprocal(x));
-      }
-    }
-    S::sum4(total, sums);
-    for (; i < width; ++i) {
-      for (int j = 0; j < kAtOnce; ++j)
-        sums[j] += 1 / last_denominator<kSets>(factors[j], inverse_v, i);
-    }
+    for (; i + L <= width; i += L) total = S::add(S::div(S::set(1), x(i)), total);
+    return total;
   }
 
-  // total + 1/x0 + 1/x1 + 1/x2 + 1/x3 with one reciprocal.
-  template <int kSets>
-  static vec add_quad(const Factors& factors, const T* inverse_v, int64_t i, vec total) {
-    constexpr int L = S::kLanes;
-    const vec x0 = denominator<kSets>(factors, inverse_v, i);
-    const vec x1 = denominator<kSets>(factors, inverse_v, i + L);
-    const vec x2 = denominator<kSets>(factors, inverse_v, i + 2 * L);
-    const vec x3 = denominator<kSets>(factors, inverse_v, i + 3 * L);
+  // total + 1/x0 + 1/x1 + 1/x2 + 1/x3 with one division.
+  static vec add_quad(vec x0, vec x1, vec x2, vec x3, vec total) {
     const vec first = S::mul(x0, x1), second = S::mul(x2, x3);
     const vec numerator = S::fma(S::add(x0, x1), second, S::mul(S::add(x2, x3), first));
-    return S::fma(numerator, S::reciprocal(S::mul(first, second)), total);
+    return S::add(S::div(numerator, S::mul(first, second)), total);
   }
 
   template <int kSets>
-  static vec denominator(const Factors& factors, const T* inverse_v, int64_t i) {
+  static vec denominator(const Factors& factors, vec inverse_v, int64_t i) {
     vec power = S::load(factors.key + i);
 #pragma GCC unroll 2
     for (int set = 0; set < kSets; ++set) power = S::mul(power, S::load(factors.groups[set] + i));
-    return S::fma(power, S::load(factors.row + i), S::load(inverse_v + i));
+    return S::fma(power, S::load(factors.row + i), inverse_v);
   }
 
-  // Of one element.
+  // To sums[i] what is left behind the whole vectors of candidates[i].
   template <int kSets>
-  static T last_denominator(const Factors& factors, const T* inverse_v, int64_t i) {
-    T power = factors.key[i];
-    for (int set = 0; set < kSets; ++set) power *= factors.groups[set][i];
-    return power * factors.row[i] + inverse_v[i];
+  static void add_last(const Powers& powers, const int16_t* candidates, int count, T* sums) {
+    const T* inverse_v = powers.tables.inverse_v();
+    for (int i = 0; i < count; ++i) {
+      const Factors factors = factors_of<kSets>(powers, candidates[i], powers.width);
+      for (int64_t e = powers.width / L * L; e < powers.width; ++e) {
+        T power = factors.key[e];
+        for (int set = 0; set < kSets; ++set) power *= factors.groups[set][e];
+        sums[i] += 1 / (power * factors.row[e] + inverse_v[e]);
+      }
+    }
   }
 };
 

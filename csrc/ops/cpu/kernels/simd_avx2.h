@@ -42,10 +42,6 @@ struct Avx2 {
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)));
   }
 
-  static vec reciprocal(vec x) {
-    const vec estimate = _mm256_rcp_ps(x);
-    return mul(estimate, fnma(x, estimate, set(2)));
-  }
   static vec exp(vec x) { return polynomial_exp<Avx2>(x); }
   static vec round(vec x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | 0x08); }
   static vec scale(vec y, vec n) {

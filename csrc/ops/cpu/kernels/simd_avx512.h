@@ -40,11 +40,6 @@ struct Avx512 {
   }
   static uint32_t equal(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 
-  static vec reciprocal(vec x) {
-    const vec estimate = _mm512_rcp14_ps(x);
-    return mul(estimate, fnma(x, estimate, set(2)));
-  }
-
   // Within 2 ulp for x in [-87, 88], and the value at the nearer bound beyond. As polynomial_exp,
   // but what is left after whole and sixteenth powers of 2 is so small that a cubic will do.
   static vec exp(vec x) {

@@ -65,7 +65,6 @@ struct Plain {
   }
 
   // 1 / x: an estimate and a Newton step where there is no fast division.
-  static vec reciprocal(vec x) { return 1 / x; }
 
   static vec exp(vec x) {
     if constexpr (std::is_same_v<T, float>) return polynomial_exp<Plain>(x);

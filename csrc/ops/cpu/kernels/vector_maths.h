@@ -31,12 +31,12 @@ struct VectorMaths {
   using vec = typename S::vec;
 
   static vec sigmoid(vec x) {
-    return S::reciprocal(S::add(S::set(1), S::exp(S::sub(S::set(0), x))));
+    return S::div(S::set(1), S::add(S::set(1), S::exp(S::sub(S::set(0), x))));
   }
 
   // (1 - tanh x) / 2 = 1 / (1 + e^2x): tanh and its derivative 4 r (1 - r) without cancellation.
   static vec half_complement(vec x) {
-    return S::reciprocal(S::add(S::set(1), S::exp(S::add(x, x))));
+    return S::div(S::set(1), S::add(S::set(1), S::exp(S::add(x, x))));
   }
 
   static vec tanh(vec x) { return S::fnma(S::set(2), half_complement(x), S::set(1)); }
