@@ -253,15 +253,22 @@ inline ArgumentChecker check_decoder(const DecoderArguments& arguments, const ch
   return check;
 }
 
-inline void check_decode_slates(const DecoderArguments& arguments, const at::Tensor& seeds,
-                                const at::Tensor& greedy, int64_t num_slates,
-                                int64_t context_window) {
-  const ArgumentChecker check = check_decoder(arguments, "decode_slates");
+inline ArgumentChecker check_decoding(const DecoderArguments& arguments, const at::Tensor& seeds,
+                                      const at::Tensor& greedy, int64_t context_window,
+                                      const char* op) {
+  const ArgumentChecker check = check_decoder(arguments, op);
   const c10::SymInt B = arguments.candidates.sym_size(0);
   check.tensor(seeds, "seeds", "[B]", at::kLong, {B});
   check.tensor(greedy, "greedy", "[B]", at::kBool, {B});
-  check.at_least(num_slates, "num_slates", 1);
   check.at_least(context_window, "context_window", 0);
+  return check;
+}
+
+inline void check_decode_slates(const DecoderArguments& arguments, const at::Tensor& seeds,
+                                const at::Tensor& greedy, int64_t num_slates,
+                                int64_t context_window) {
+  check_decoding(arguments, seeds, greedy, context_window, "decode_slates")
+      .at_least(num_slates, "num_slates", 1);
 }
 
 inline void check_slate_log_prob(const DecoderArguments& arguments, const at::Tensor& slates,

@@ -7,10 +7,12 @@ from gerank.ops.packing import pack_decoder_weights, pack_encoder_weights
 from gerank.ops.pointer_step import pointer_step
 from gerank.ops.set_features import set_features
 from gerank.ops.slate_log_prob import slate_log_prob
+from gerank.ops.step_decoder import StepDecoder
 
 load_library()
 
 __all__ = [
+    "StepDecoder",
     "decode_slates",
     "encode_set",
     "pack_decoder_weights",

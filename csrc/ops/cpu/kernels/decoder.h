@@ -134,6 +134,7 @@ class Decoder {
   }
 
   int64_t lanes() const { return count_; }
+  const scalar_t* logits() const { return memory_.logits; }  // [size] of the slot last scored
   const RequestView& request(int64_t i) const { return lanes_[i].request; }
   scalar_t* hidden(int64_t i) { return hidden_ + i * width(); }       // [D] h_n
   scalar_t* projection(int64_t i) { return state(i) + 3 * width(); }  // [H] W_s h_n

@@ -3,12 +3,15 @@
 // shared, the linker could give the AVX-512 copy of a function to a machine that lacks it.
 #pragma once
 
+#include <new>
+
 #include "kernels.h"
 #include "pointer_stepper.h"
 #include "set_encoder.h"
 #include "set_standing.h"
 #include "slate_decoder.h"
 #include "slate_gradient.h"
+#include "slot_by_slot.h"
 #include "teacher.h"
 
 namespace gerank::cpu {
@@ -68,6 +71,43 @@ void one_by_one(const Task& task, int64_t first, int64_t end, std::byte* memory)
   for (; first < end; ++first) (worker.*kMethod)(first);
 }
 
+// At the beginning of its memory, behind it what it works with.
+template <typename S>
+SlotBySlot<S>& slot_by_slot(std::byte* memory) {
+  return *std::launder(reinterpret_cast<SlotBySlot<S>*>(memory));
+}
+
+template <typename S>
+int64_t slot_by_slot_memory(const SlotBySlotTask<typename S::scalar_t>& task, Block block) {
+  Arena arena(nullptr);
+  arena.take<SlotBySlot<S>>(1);
+  SlotBySlot<S> worker(task, block, arena);
+  return arena.used();
+}
+
+template <typename S>
+void begin_slot_by_slot(const SlotBySlotTask<typename S::scalar_t>& task, Block block,
+                        std::byte* memory) {
+  Arena arena(memory);
+  auto* worker = new (arena.take<SlotBySlot<S>>(1)) SlotBySlot<S>(task, block, arena);
+  worker->load();
+}
+
+template <typename S>
+void begin_slate(std::byte* memory) {
+  slot_by_slot<S>(memory).begin();
+}
+
+template <typename S>
+void score_slot(std::byte* memory, int slot, typename S::scalar_t* logits, int64_t* relaxed) {
+  slot_by_slot<S>(memory).score(slot, logits, relaxed);
+}
+
+template <typename S>
+void fill_slot(std::byte* memory, const SlotFill<typename S::scalar_t>& fill) {
+  slot_by_slot<S>(memory).fill(fill);
+}
+
 template <typename S>
 constexpr Kernels<typename S::scalar_t> kernel_table() {
   using scalar_t = typename S::scalar_t;
@@ -78,6 +118,11 @@ constexpr Kernels<typename S::scalar_t> kernel_table() {
       &decode<S>,
       &walk<S>,
       &gradient<S>,
+      &slot_by_slot_memory<S>,
+      &begin_slot_by_slot<S>,
+      &begin_slate<S>,
+      &score_slot<S>,
+      &fill_slot<S>,
       &step_memory_of<PointerStepper<S>, StepTask<scalar_t>>,
       &step_memory_of<PointerStepGradient<S>, StepGradientTask<scalar_t>>,
       &one_by_one<PointerStepper<S>, &PointerStepper<S>::step, StepTask<scalar_t>>,

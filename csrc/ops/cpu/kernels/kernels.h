@@ -27,6 +27,14 @@ struct Kernels {
   void (*gradient)(const GradientTask<scalar_t>& task, int64_t block, int64_t first, int64_t end,
                    std::byte* memory, scalar_t* grad_weights, scalar_t* grad_attention);
 
+  // A decode slot by slot: `begin_slot_by_slot` makes one of `block` in `memory`, where it lives
+  // from then on; the others find it there. The task outlives it.
+  int64_t (*slot_by_slot_memory)(const SlotBySlotTask<scalar_t>& task, Block block);
+  void (*begin_slot_by_slot)(const SlotBySlotTask<scalar_t>& task, Block block, std::byte* memory);
+  void (*begin_slate)(std::byte* memory);
+  void (*score_slot)(std::byte* memory, int slot, scalar_t* logits, int64_t* relaxed);
+  void (*fill_slot)(std::byte* memory, const SlotFill<scalar_t>& fill);
+
   // pointer_step, its backward, set_features and encode_set, for the requests [first, end); memory
   // as above.
   int64_t (*step_memory)(const StepTask<scalar_t>& task);

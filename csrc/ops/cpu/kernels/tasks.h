@@ -65,6 +65,25 @@ struct DecodeTask {
   int64_t* relaxed;      // [B, G, N]
 };
 
+// A decode that its caller takes from slot to slot.
+template <typename scalar_t>
+struct SlotBySlotTask {
+  DecoderView<scalar_t> inputs;
+  const int64_t* seeds;  // [B]
+  const bool* greedy;    // [B]
+};
+
+// How one slot of every request is filled.
+template <typename scalar_t>
+struct SlotFill {
+  int slot;
+  int slate;
+  const scalar_t* logits;  // [B, M]; -inf: may not take it
+  const int64_t* forced;   // [B]; -1: choose by the logits
+  int64_t* choice;         // [B]
+  scalar_t* log_prob;      // [B]
+};
+
 // The pointers below `entropy` are null unless a backward will follow.
 template <typename scalar_t>
 struct TeacherTask {
