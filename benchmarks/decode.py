@@ -31,6 +31,7 @@ from decode_plot import plot_times
 from eager_decoder import EagerDecoder, Shape
 from harness import RESULTS, Row, options, publish
 from peaks import Peaks, decode_floor_us, measure_peaks
+from step_loops import choose_by_logits, let_it_choose
 from timing import Work, interleaved_medians
 
 from gerank.ops import decode_slates
@@ -55,6 +56,8 @@ OTHERS = {
     "ONNX Runtime": run_onnx,
     "pointer_step": script_pointer_step,
 }
+STEP_LOOPS = {"StepDecoder": False, "own choice": True}
+"""And whether the caller chooses, by the logits."""
 
 
 def make_requests(shape: Shape, seed: int) -> Arguments:
@@ -91,6 +94,13 @@ def op_arguments(
     ]  # fmt: skip
 
 
+def step_loop(arguments: list[object], own_choice: bool) -> Work:
+    """`StepDecoder` in a scripted loop, left alone or with the caller's own argmax."""
+    *tensors, _, window = arguments
+    loop = choose_by_logits if own_choice else let_it_choose
+    return lambda: loop(*tensors, window)
+
+
 def verdict(found: tuple[torch.Tensor, ...], exact: tuple[torch.Tensor, ...]) -> str | None:
     """None if the slates are the exact decoder's, else what is wrong."""
     differs = (found[0] != exact[0]).any(0)
@@ -125,6 +135,10 @@ def measure(shape: Shape, peaks: Peaks, seconds: float, skipped: set[str]) -> Ro
     found = op()
     wrong = {"decode_slates": verdict((found[0][:, 0], found[1][:, 0]), exact)}
     works: dict[str, Work] = {"decode_slates": op, "with rules": with_rules}
+    arguments = op_arguments(shape, decoder, requests, rules=False)
+    for name, own_choice in STEP_LOOPS.items():
+        works[name] = step_loop(arguments, own_choice)
+        wrong[name] = verdict(works[name](), exact)
     ways = {"eager": lambda decoder, _: decoder} | OTHERS
     for name in ways.keys() - skipped:
         try:
@@ -154,6 +168,7 @@ def row_of(shape: Shape, peaks: Peaks, times: dict[str, float], wrong: dict[str,
     row |= {"floor us": floor, "share of floor": floor / own}
     row |= {"rules / none": times["with rules"] / own}
     row |= {"step / whole": times["pointer_step"] / own if "pointer_step" in times else None}
+    row |= {f"{name} / whole": times[name] / own for name in STEP_LOOPS if name in times}
     return row
 
 

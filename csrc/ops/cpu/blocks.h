@@ -6,25 +6,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 
 #include "kernels/tasks.h"
+#include "spare_memory.h"
 
 namespace gerank::cpu {
-
-struct FreeMemory {
-  void operator()(std::byte* memory) const { std::free(memory); }
-};
-using AlignedMemory = std::unique_ptr<std::byte, FreeMemory>;
-
-// `size` bytes for an Arena.
-inline AlignedMemory aligned_memory(int64_t size) {
-  AlignedMemory memory(static_cast<std::byte*>(std::aligned_alloc(64, (size + 63) / 64 * 64)));
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
 
 // Memory that a thread keeps from call to call: a fresh large allocation costs its page faults.
 inline std::byte* thread_memory(int64_t size) {

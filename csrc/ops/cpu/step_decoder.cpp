@@ -81,8 +81,8 @@ class SlotLoopOf final : public SlotLoop {
       begins.push_back(size);
       size += kernels<scalar_t>().slot_by_slot_memory(task_, parts_.back().block);
     }
-    memory_ = aligned_memory(size);
-    for (int64_t i = 0; i < threads; ++i) parts_[i].memory = memory_.get() + begins[i];
+    memory_.emplace(size);
+    for (int64_t i = 0; i < threads; ++i) parts_[i].memory = memory_->get() + begins[i];
   }
 
   template <typename Work>
@@ -97,7 +97,7 @@ class SlotLoopOf final : public SlotLoop {
   const Packed<bool> greedy_;
   const SlotBySlotTask<scalar_t> task_;
   std::vector<Part> parts_;
-  AlignedMemory memory_;
+  std::optional<SpareMemory> memory_;
 };
 
 // `given` must keep to the rules that `own` [B, M] states: who has -inf there may not take the
