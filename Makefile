@@ -6,7 +6,7 @@ TORCH  ?= torch==2.13.0
 VENV   ?= .venv
 JOBS   ?= 2
 SEEDS  ?= 10
-ASAN_TESTS ?= tests/ops/test_decode_slates.py tests/ops/test_slate_log_prob.py tests/ops/test_pointer_step.py tests/ops/test_set_features.py tests/ops/test_encode_set.py
+ASAN_TESTS ?= tests/ops/test_decode_slates.py tests/ops/test_step_decoder.py tests/ops/test_slate_log_prob.py tests/ops/test_pointer_step.py tests/ops/test_set_features.py tests/ops/test_encode_set.py
 BIN    := $(VENV)/bin
 PY     := $(BIN)/python
 CPP    := $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h' '*.cu' '*.cuh' 2>/dev/null)

@@ -39,12 +39,15 @@ class SpareMemory {
     AlignedMemory memory;
     int64_t size;
   };
+  static constexpr size_t kMostPieces = 8;
+  static constexpr int64_t kLargest = 16 << 20;  // what is larger is not kept
+
   struct Store {
+    Store() { pieces.reserve(kMostPieces + 1); }  // so that giving back cannot fail
+
     std::mutex mutex;
     std::vector<Piece> pieces;
   };
-  static constexpr size_t kMostPieces = 8;
-  static constexpr int64_t kLargest = 16 << 20;  // what is larger is not kept
 
   // Never destroyed: a decoder may be gone after every static object.
   static Store& store() {
