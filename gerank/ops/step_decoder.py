@@ -11,7 +11,7 @@ from torch import Tensor
 class StepDecoder:
     """`decode_slates` taken apart: shows the logits of a slot, and lets the caller fill it.
 
-    For beam search, nucleus sampling, penalties, a rule of your own. Network, local context and
+    For nucleus sampling, penalties, a rule of your own. Network, local context and
     hard rules are those of `decode_slates`; left alone, `step` makes the same choices, bit for bit:
 
         decoder = StepDecoder(...)

@@ -221,15 +221,17 @@ std::tuple<at::Tensor, at::Tensor> StepDecoder::step(const std::optional<at::Ten
                                                      const std::optional<at::Tensor>& logits) {
   score_once();
   const at::Tensor by = checked_logits(logits), given = checked_forced(forced, by);
+  auto filled = loop_->fill(static_cast<int>(slot_), static_cast<int>(slate_), by, given);
   is_scored_ = false;
-  return loop_->fill(static_cast<int>(slot_++), static_cast<int>(slate_), by, given);
+  ++slot_;
+  return filled;
 }
 
 TORCH_LIBRARY_FRAGMENT(gerank, m) {
-  using Floats = const at::Tensor&;
+  using Given = const at::Tensor&;
   m.class_<StepDecoder>(kName)
-      .def(torch::init<Floats, Floats, Floats, Floats, Floats, Floats, Floats, Floats, Floats,
-                       Floats, Floats, Floats, Floats, Floats, Floats, int64_t>())
+      .def(torch::init<Given, Given, Given, Given, Given, Given, Given, Given, Given, Given, Given,
+                       Given, Given, Given, Given, int64_t>())
       .def("slot", &StepDecoder::slot)
       .def("begin", &StepDecoder::begin)
       .def("logits", &StepDecoder::logits)
