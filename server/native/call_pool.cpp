@@ -1,5 +1,7 @@
 #include "call_pool.h"
 
+#include <utility>
+
 namespace gerank::server {
 namespace {
 
@@ -25,5 +27,17 @@ void CallPool::await_another() {
 }
 
 void CallPool::give_back(RerankCall& call) { at_rest_.push_back(&call); }
+
+std::unique_ptr<ReceivedRequest> CallPool::take_request() {
+  if (requests_.empty()) return std::make_unique<ReceivedRequest>();
+  std::unique_ptr<ReceivedRequest> request = std::move(requests_.back());
+  requests_.pop_back();
+  return request;
+}
+
+void CallPool::give_back(std::unique_ptr<ReceivedRequest> request) {
+  request->clear();
+  requests_.push_back(std::move(request));
+}
 
 }  // namespace gerank::server

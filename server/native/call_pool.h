@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "name_memo.h"
+#include "received_request.h"
 #include "rerank_call.h"
 #include "service.h"
 
@@ -26,6 +27,10 @@ class CallPool {
   // This call has ended.
   void give_back(RerankCall& call);
 
+  // Memory for the message of a call: what was given back last comes first, out of the caches.
+  std::unique_ptr<ReceivedRequest> take_request();
+  void give_back(std::unique_ptr<ReceivedRequest> request);
+
  private:
   Service& service_;
   grpc::ServerCompletionQueue& queue_;
@@ -33,6 +38,7 @@ class CallPool {
   NameMemo memo_;
   std::vector<std::unique_ptr<RerankCall>> calls_;
   std::vector<RerankCall*> at_rest_;
+  std::vector<std::unique_ptr<ReceivedRequest>> requests_;  // at rest
 };
 
 }  // namespace gerank::server

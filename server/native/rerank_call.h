@@ -2,16 +2,14 @@
 #pragma once
 
 #include <gerank/engine.h>
-#include <google/protobuf/arena.h>
 #include <grpcpp/grpcpp.h>
 
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "completion.h"
-#include "gerank/server/wire.pb.h"
 #include "name_memo.h"
+#include "received_request.h"
 #include "service.h"
 
 namespace gerank::server {
@@ -19,7 +17,7 @@ namespace gerank::server {
 class AnswerRelay;
 class CallPool;
 
-// Used again for call after call: what it allocates, it keeps.
+// Used again for call after call.
 //
 //   await -> arrived -> [engine] -> [relay] -> answer -> finished
 //                   \-> ended (answered, or the caller has gone)
@@ -41,7 +39,7 @@ class RerankCall {
   void ended(bool ok);
   void finished(bool ok);
 
-  // Parses the message into the engine's call.
+  // Reads the message, if the engine expects to take it.
   Status read();
 
   // From here on the outcome is the engine's to tell.
@@ -61,14 +59,8 @@ class RerankCall {
   std::optional<grpc::ServerContext> context_;
   std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> writer_;
   grpc::ByteBuffer bytes_;
-  std::unique_ptr<char[]> memory_;                      // the arena's first block, which it keeps
-  google::protobuf::Arena arena_;                       // of the views
-  std::vector<std::shared_ptr<const NameList>> names_;  // that blocks refer to
-  // Parsing into a message that is used again takes half the time of one on an arena.
-  std::optional<wire::RerankRequest> request_;
-  Call call_;
+  std::unique_ptr<ReceivedRequest> request_;  // from the message's arrival to its answer
   Status outcome_;
-  bool submitted_ = false;
   int open_ends_ = 0;
 };
 
