@@ -11,13 +11,14 @@
 namespace gerank {
 namespace {
 
+// An exponent of ones carries into the sign when one is added to it.
 bool all_finite(const std::byte* values, std::size_t count) {
-  constexpr std::uint32_t kExponent = 0x7F800000;
+  constexpr std::uint32_t kMagnitude = 0x7FFFFFFF, kExponentOne = 0x00800000, kSign = 0x80000000;
   std::uint32_t found = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    found |= (load<std::uint32_t>(values + 4 * i) & kExponent) == kExponent;
+    found |= (load<std::uint32_t>(values + 4 * i) & kMagnitude) + kExponentOne;
   }
-  return found == 0;
+  return (found & kSign) == 0;
 }
 
 bool good_dense(const Column& column, std::size_t row) {
