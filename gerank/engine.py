@@ -41,7 +41,7 @@ class EngineOptions:
     workers: int = 1
     intra_op_threads: int = 1
     max_batch: int = 64
-    max_batch_candidates: int = 16384
+    max_batch_candidates: int = 2048
     max_delay_us: int = 0
     max_queue: int = 1024
     max_queries: int = 256

@@ -1,10 +1,28 @@
 #include "lane.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <sys/resource.h>
 
 #include <utility>
 
 namespace gerank::server {
+namespace {
+
+constexpr int kNicer = 5;
+
+// Of the calling thread: its share of the processors is three times a worker's, or calls lie in the
+// socket while the workers are busy, and their deadlines pass unseen. It interrupts nobody, though
+// (SCHED_BATCH): several calls per wake-up cost less. Where the process may not (CAP_SYS_NICE), all
+// threads stay equal.
+void go_first() {
+  const int nice = getpriority(PRIO_PROCESS, 0);
+  if (setpriority(PRIO_PROCESS, 0, nice - kNicer) != 0) return;
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+}  // namespace
 
 Lane::Lane(Service& service, Health& health, std::unique_ptr<grpc::ServerCompletionQueue> queue)
     : queue_(std::move(queue)),
@@ -37,6 +55,7 @@ Lane::~Lane() {
 void Lane::start() {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "gerank-front");
+    go_first();
     pool_.open();
     watches_.await_another();
     describe_.await();

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -62,6 +64,27 @@ def _replace(path: Path, content: bytes) -> None:
     draft = path.with_suffix(".new")
     draft.write_bytes(content)
     draft.rename(path)
+
+
+def _may_go_first() -> bool:
+    lower = "import os; os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 1)"
+    return subprocess.run([sys.executable, "-c", lower], capture_output=True).returncode == 0
+
+
+def test_the_front_goes_before_the_workers_where_it_may(model: StandIn) -> None:
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    with serving(model.path, "--threads", 2) as (process, channel):
+        _ask(channel)
+        threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+        names = {tid: Path(f"/proc/{tid}/comm").read_text().strip() for tid in threads}
+        nice = {tid: os.getpriority(os.PRIO_PROCESS, tid) for tid in threads}
+        policy = {tid: os.sched_getscheduler(tid) for tid in threads}
+    fronts = [tid for tid, name in names.items() if name == "gerank-front"]
+    may = _may_go_first()
+    assert len(fronts) == 2
+    assert [nice[tid] for tid in fronts] == [usual - 5 if may else usual] * 2
+    assert [policy[tid] for tid in fronts] == [os.SCHED_BATCH if may else os.SCHED_OTHER] * 2
+    assert nice[process.pid] == usual and policy[process.pid] == os.SCHED_OTHER
 
 
 def test_it_knows_nothing_of_python() -> None:

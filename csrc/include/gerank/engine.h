@@ -39,8 +39,9 @@ struct EngineOptions {
   // Most queries in one forward pass. At least 1.
   std::size_t max_batch = 64;
 
-  // Most candidates in one forward pass, padding included; a query alone always fits.
-  std::size_t max_batch_candidates = 16384;
+  // Most candidates in one forward pass, padding included; a query alone always fits. More of them
+  // save nothing, and whoever comes next waits for all.
+  std::size_t max_batch_candidates = 2048;
 
   // How long a query may wait for others to share its forward pass, when a worker is free. With 0,
   // a batch is whatever arrived while the workers were busy: no query waits for another. A query
