@@ -22,13 +22,10 @@ def let_it_choose(
         candidates, set_vector, mask, weights, attention, flags, groups, pins, dedup_keys,
         spacing, quotas, slots, temperature, seeds, greedy, context_window,
     )  # fmt: skip
-    slates: list[Tensor] = []
-    log_probs: list[Tensor] = []
     for _ in range(pins.size(1)):
-        choice, log_prob = decoder.step()
-        slates.append(choice)
-        log_probs.append(log_prob)
-    return torch.stack(slates, dim=1), torch.stack(log_probs, dim=1)
+        decoder.step()
+    slates, log_prob, _ = decoder.slates()
+    return slates, log_prob
 
 
 @torch.jit.script
@@ -43,10 +40,7 @@ def choose_by_logits(
         candidates, set_vector, mask, weights, attention, flags, groups, pins, dedup_keys,
         spacing, quotas, slots, temperature, seeds, greedy, context_window,
     )  # fmt: skip
-    slates: list[Tensor] = []
-    log_probs: list[Tensor] = []
     for _ in range(pins.size(1)):
-        choice, log_prob = decoder.step(decoder.logits().argmax(1))
-        slates.append(choice)
-        log_probs.append(log_prob)
-    return torch.stack(slates, dim=1), torch.stack(log_probs, dim=1)
+        decoder.step(decoder.logits().argmax(1))
+    slates, log_prob, _ = decoder.slates()
+    return slates, log_prob

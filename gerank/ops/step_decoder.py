@@ -18,6 +18,7 @@ class StepDecoder:
         for _ in range(slots):
             logits = decoder.logits()
             choice, log_prob = decoder.step(logits=logits - penalty)
+        slates, log_prob, relaxed = decoder.slates()
 
     TorchScript code calls `torch.classes.gerank.StepDecoder`, which has the same methods. It keeps
     its state between the calls, so it cannot be saved or traced, and one thread at a time may use
@@ -113,3 +114,14 @@ class StepDecoder:
         """
         choice, log_prob = self._loop.step(forced, logits)
         return choice, log_prob
+
+    def slates(self) -> tuple[Tensor, Tensor, Tensor]:
+        """What the slots were filled with since `begin`, as `decode_slates` returns it.
+
+        Returns:
+            slates: [B, N] int64. -1 where a slot stays empty or is not filled yet.
+            log_prob: [B, N]. 0 there.
+            relaxed: [B, N] int64. 0 there.
+        """
+        slates, log_prob, relaxed = self._loop.slates()
+        return slates, log_prob, relaxed

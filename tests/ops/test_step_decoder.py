@@ -50,6 +50,8 @@ def test_left_alone_it_decodes(seed: int) -> None:
                 steps.append(decoder.step())
             assert torch.equal(collect(steps), expected(answer, slate))
             assert torch.equal(torch.stack(relaxed, dim=1), answer[2][:, slate])
+            for told, part in zip(decoder.slates(), answer, strict=True):
+                assert torch.equal(told, part[:, slate])
 
 
 def best_of_own(decoder: StepDecoder, temperature: Tensor) -> tuple[Tensor, Tensor]:
@@ -197,6 +199,18 @@ def test_names_wrong_shapes_and_the_end(case: DecodeCase) -> None:
             ask()
     decoder.begin()
     assert decoder.slot == 0
+
+
+def test_tells_what_is_filled_so_far(case: DecodeCase) -> None:
+    decoder = decoder_of(case)
+    for _ in range(2):
+        decoder.begin()
+        slates, log_prob, relaxed = decoder.slates()
+        assert (slates == -1).all() and (log_prob == 0).all() and (relaxed == 0).all()
+        choice, given = decoder.step()
+        slates, log_prob, _ = decoder.slates()
+        assert torch.equal(slates, torch.stack([choice, torch.full_like(choice, -1)], dim=1))
+        assert torch.equal(log_prob, torch.stack([given, torch.zeros_like(given)], dim=1))
 
 
 def test_is_neither_copied_nor_pickled(case: DecodeCase) -> None:

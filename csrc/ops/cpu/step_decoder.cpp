@@ -4,6 +4,7 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full_like.h>
 #include <torch/library.h>
 
@@ -62,7 +63,22 @@ class SlotLoopOf final : public SlotLoop {
     return {choice, log_prob};
   }
 
+  void note(int slot, const std::tuple<at::Tensor, at::Tensor>& filled, const at::Tensor& relaxed,
+            FilledSlots& slots) override {
+    note_one<int64_t>(slot, std::get<0>(filled), slots.slates);
+    note_one<scalar_t>(slot, std::get<1>(filled), slots.log_prob);
+    note_one<int64_t>(slot, relaxed, slots.relaxed);
+  }
+
  private:
+  // To column `slot` of `table` [B, N].
+  template <typename T>
+  static void note_one(int slot, const at::Tensor& values, at::Tensor& table) {
+    const auto* from = values.const_data_ptr<T>();
+    auto* to = table.mutable_data_ptr<T>() + slot;
+    for (int64_t b = 0; b < table.size(0); ++b) to[b * table.size(1)] = from[b];
+  }
+
   // The requests of one thread and their decoder.
   struct Part {
     Block block;
@@ -166,15 +182,24 @@ StepDecoder::StepDecoder(const at::Tensor& candidates, const at::Tensor& set_vec
   AT_DISPATCH_FLOATING_TYPES(candidates.scalar_type(), kName, [&] {
     loop_ = std::make_unique<SlotLoopOf<scalar_t>>(arguments, seeds, greedy, context_window);
   });
-  loop_->begin();
+  filled_ = {at::empty_like(pins_), at::empty(pins_.sizes(), candidates.options()),
+             at::empty_like(pins_)};
+  clear();
 }
 
 void StepDecoder::begin(int64_t slate) {
   TORCH_CHECK(slate >= 0, "gerank::", kName, ": slate must be at least 0, got ", slate);
-  loop_->begin();
+  clear();
   slate_ = slate;
   slot_ = 0;
   is_scored_ = false;
+}
+
+void StepDecoder::clear() {
+  loop_->begin();
+  filled_.slates.fill_(-1);
+  filled_.log_prob.zero_();
+  filled_.relaxed.zero_();
 }
 
 void StepDecoder::score_once() {
@@ -222,9 +247,14 @@ std::tuple<at::Tensor, at::Tensor> StepDecoder::step(const std::optional<at::Ten
   score_once();
   const at::Tensor by = checked_logits(logits), given = checked_forced(forced, by);
   auto filled = loop_->fill(static_cast<int>(slot_), static_cast<int>(slate_), by, given);
+  loop_->note(static_cast<int>(slot_), filled, relaxed_, filled_);
   is_scored_ = false;
   ++slot_;
   return filled;
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> StepDecoder::slates() const {
+  return {filled_.slates.clone(), filled_.log_prob.clone(), filled_.relaxed.clone()};
 }
 
 TORCH_LIBRARY_FRAGMENT(gerank, m) {
@@ -236,6 +266,7 @@ TORCH_LIBRARY_FRAGMENT(gerank, m) {
       .def("begin", &StepDecoder::begin)
       .def("logits", &StepDecoder::logits)
       .def("relaxed", &StepDecoder::relaxed)
+      .def("slates", &StepDecoder::slates)
       .def("step", &StepDecoder::step, "",
            {torch::arg("forced") = torch::arg::none(), torch::arg("logits") = torch::arg::none()});
 }

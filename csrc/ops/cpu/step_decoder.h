@@ -11,6 +11,11 @@
 
 namespace gerank::cpu {
 
+// What was chosen so far, as decode_slates tells it: [B, N] each.
+struct FilledSlots {
+  at::Tensor slates, log_prob, relaxed;
+};
+
 // The loop over blocks of requests, of one floating dtype.
 class SlotLoop {
  public:
@@ -21,6 +26,9 @@ class SlotLoop {
   // By `logits` [B, M] and `forced` [B], which are checked; returns choice and log_prob, [B] each.
   virtual std::tuple<at::Tensor, at::Tensor> fill(int slot, int slate, const at::Tensor& logits,
                                                   const at::Tensor& forced) = 0;
+  // Notes one slot's choice, log_prob and relaxed rules, [B] each.
+  virtual void note(int slot, const std::tuple<at::Tensor, at::Tensor>& filled,
+                    const at::Tensor& relaxed, FilledSlots& slots) = 0;
 };
 
 // See gerank/ops/step_decoder.py for the contract. Not for several threads at once.
@@ -39,8 +47,10 @@ class StepDecoder : public torch::CustomClassHolder {
   at::Tensor relaxed();
   std::tuple<at::Tensor, at::Tensor> step(const std::optional<at::Tensor>& forced,
                                           const std::optional<at::Tensor>& logits);
+  std::tuple<at::Tensor, at::Tensor, at::Tensor> slates() const;
 
  private:
+  void clear();
   void score_once();
   at::Tensor checked_forced(const std::optional<at::Tensor>& forced,
                             const at::Tensor& logits) const;
@@ -51,6 +61,7 @@ class StepDecoder : public torch::CustomClassHolder {
   at::Tensor logits_;     // [B, M] of the open slot, once it is scored
   at::Tensor relaxed_;    // [B]
   at::Tensor no_forced_;  // [B] -1
+  FilledSlots filled_;
   int64_t slate_ = 0;
   int64_t slot_ = 0;
   bool is_scored_ = false;
