@@ -26,15 +26,30 @@ void CallQueue::push(Call* call, Microseconds run_time) {
   run_time_ = run_time;
   Lane& lane = *call->lane_;
   if (lane.calls.empty()) lanes_.push_back(call->lane_);
+  call->widest_ = 0;
+  for (const Query& query : call->queries) {
+    call->widest_ = std::max(call->widest_, query.candidate_count);
+  }
   lane.calls.push_back(call);
   lane.queries += call->queries.size();
-  lane.flush_at = std::min(lane.flush_at, flush_time(*call));
+  look_at(*call, &lane);
   size_ += call->queries.size();
+}
+
+// What a lane must know of a call that waits in it.
+void CallQueue::look_at(const Call& call, Lane* lane) const {
+  lane->flush_at = std::min(lane->flush_at, flush_time(call));
+  lane->widest = std::max(lane->widest, call.widest_);
+}
+
+bool CallQueue::fills_a_batch(const Lane& lane) const {
+  return lane.queries >= options_.max_batch ||
+         lane.queries * static_cast<std::size_t>(lane.widest) >= options_.max_batch_candidates;
 }
 
 TimePoint CallQueue::due_at(const Lane& lane) const {
   // Some moment that has passed for sure: the arrival of its first call.
-  return lane.queries >= options_.max_batch ? lane.calls.front()->arrival_ : lane.flush_at;
+  return fills_a_batch(lane) ? lane.calls.front()->arrival_ : lane.flush_at;
 }
 
 TimePoint CallQueue::due_at() const {
@@ -145,9 +160,8 @@ void CallQueue::settle() {
   std::erase_if(lanes_, [](const auto& lane) { return lane->calls.empty(); });
   for (const auto& lane : lanes_) {
     lane->flush_at = kNever;
-    for (const Call* call : lane->calls) {
-      lane->flush_at = std::min(lane->flush_at, flush_time(*call));
-    }
+    lane->widest = 0;
+    for (const Call* call : lane->calls) look_at(*call, lane.get());
   }
 }
 

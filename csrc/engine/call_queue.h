@@ -6,6 +6,7 @@
 #include <gerank/engine.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <string>
@@ -20,6 +21,7 @@ struct Lane {
   bool published = false;
   std::deque<Call*> calls;      // those of which a query is still waiting
   std::size_t queries = 0;      // waiting
+  std::int64_t widest = 0;      // most candidates of a query in `calls`
   TimePoint flush_at = kNever;  // when the lane's queries must not wait for others any longer
 };
 
@@ -83,6 +85,8 @@ class CallQueue {
 
  private:
   TimePoint flush_time(const Call& call) const;
+  void look_at(const Call& call, Lane* lane) const;
+  bool fills_a_batch(const Lane& lane) const;
   TimePoint due_at(const Lane& lane) const;
   void take_from(Lane& lane, TimePoint now, Batch* batch, std::vector<Ended>* expired);
   bool take_some(Call* call, Batch* batch, std::int64_t* candidates) const;

@@ -213,6 +213,25 @@ TEST(a_batch_is_bounded_by_its_padded_candidates_too) {
   EXPECT_EQUAL(witness.batch_sizes(), (std::vector<std::size_t>{1, 2, 1, 1}));
 }
 
+TEST(a_batch_full_of_candidates_does_not_wait_for_more) {
+  Witness witness;
+  ManualClock clock;
+  auto options = by_hand(clock, Microseconds(1000));
+  options.max_batch_candidates = 12;
+  auto engine = serving(options, witness);
+  Asked first({1}, 6), second({2}, 6), lonely({3}, 6);
+  first.submit(*engine);
+  EXPECT_EQUAL(engine->stats().queued, 1u);
+  second.submit(*engine);
+  EXPECT_OK(first.await());
+  EXPECT_OK(second.await());
+  lonely.submit(*engine);  // who came before was wide enough for two, but has gone
+  EXPECT_EQUAL(engine->stats().queued, 1u);
+  clock.advance(Microseconds(1000));
+  EXPECT_OK(lonely.await());
+  EXPECT_EQUAL(witness.batch_sizes(), (std::vector<std::size_t>{2, 1}));
+}
+
 TEST(two_workers_run_two_batches_at_once) {
   Witness witness;
   ManualClock clock;

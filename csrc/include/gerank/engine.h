@@ -97,9 +97,10 @@ class GERANK_EXPORT Call {
   std::function<void(Call*, const Status&)> done_;
   std::shared_ptr<Lane> lane_;  // what will answer; null outside the engine
   TimePoint arrival_{};
-  std::size_t taken_ = 0;  // queries that workers have taken, from the first on
-  std::size_t open_ = 0;   // queries that have not come back
-  Status outcome_;         // the first failure of a part
+  std::size_t taken_ = 0;    // queries that workers have taken, from the first on
+  std::size_t open_ = 0;     // queries that have not come back
+  std::int64_t widest_ = 0;  // most candidates of a query
+  Status outcome_;           // the first failure of a part
 };
 
 // Counts since the engine started, of queries unless said otherwise. Gauges are of this moment.
