@@ -9,7 +9,7 @@
 namespace gerank::server {
 namespace {
 
-constexpr int kNicer = 5;
+constexpr int kNiceness = -5;  // below the other threads'; less goes first
 
 // Of the calling thread: its share of the processors is three times a worker's, or calls lie in the
 // socket while the workers are busy, and their deadlines pass unseen. It interrupts nobody, though
@@ -17,7 +17,7 @@ constexpr int kNicer = 5;
 // threads stay equal.
 void go_first() {
   const int nice = getpriority(PRIO_PROCESS, 0);
-  if (setpriority(PRIO_PROCESS, 0, nice - kNicer) != 0) return;
+  if (setpriority(PRIO_PROCESS, 0, nice + kNiceness) != 0) return;
   const sched_param none{};
   sched_setscheduler(0, SCHED_BATCH, &none);
 }

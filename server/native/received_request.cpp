@@ -47,7 +47,7 @@ std::size_t count_queries(grpc::ByteBuffer* bytes) {
   return count;
 }
 
-Status not_so_many(std::size_t queries, std::size_t most) {
+Status wrong_count(std::size_t queries, std::size_t most) {
   return Status::invalid("queries", std::to_string(queries),
                          "must be 1 to " + std::to_string(most));
 }
@@ -62,7 +62,7 @@ Status ReceivedRequest::read(grpc::ByteBuffer* bytes, NameMemo& memo, std::size_
                            "must be a gerank.v1.RerankRequest");
   };
   if (!parse(bytes, &*message_)) return malformed();
-  if (message_->queries_size() == 0) return not_so_many(0, max_queries);
+  if (message_->queries_size() == 0) return wrong_count(0, max_queries);
   call_.model = message_->model();
   call_.version = message_->version();
   BlockReader blocks(memo, arena_, names_);

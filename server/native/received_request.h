@@ -20,8 +20,8 @@ namespace gerank::server {
 // a second, and must not spend the workers' time on what they say. 0 where it is no message.
 std::size_t count_queries(grpc::ByteBuffer* bytes);
 
-// That a message holds as many queries as none may: 0, or more than `most`.
-Status not_so_many(std::size_t queries, std::size_t most);
+// What a message with none, or with more than `most`, is told.
+Status wrong_count(std::size_t queries, std::size_t most);
 
 // Used again for caller after caller: what it allocates, it keeps. Some 20 KB that are in the
 // caches if the last caller was answered a moment ago, and only then.

@@ -57,7 +57,7 @@ Status RerankCall::read() {
     return status;
   }
   // Too many are not parsed: empty ones take two bytes on the way here, and hundreds afterwards.
-  if (queries > most) return not_so_many(queries, most);
+  if (queries > most) return wrong_count(queries, most);
   request_ = pool_.take_request();
   request_->call().deadline = deadline;
   return request_->read(&bytes_, memo_, most);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import signal
@@ -10,15 +11,19 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import grpc
 import pytest
 
 from gerank.data.request_json import parse_request
+from gerank.engine import EngineOptions
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
+from gerank_server import native
 from gerank_server.native import library_path
+from gerank_server.options import ServerOptions
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
 from tests.server.stand_in import StandIn
@@ -67,7 +72,7 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _may_go_first() -> bool:
-    lower = "import os; os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 1)"
+    lower = "import os; os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) - 5)"
     return subprocess.run([sys.executable, "-c", lower], capture_output=True).returncode == 0
 
 
@@ -84,7 +89,20 @@ def test_the_front_goes_before_the_workers_where_it_may(model: StandIn) -> None:
     assert len(fronts) == 2
     assert [nice[tid] for tid in fronts] == [usual - 5 if may else usual] * 2
     assert [policy[tid] for tid in fronts] == [os.SCHED_BATCH if may else os.SCHED_OTHER] * 2
-    assert nice[process.pid] == usual and policy[process.pid] == os.SCHED_OTHER
+    workers = [tid for tid, name in names.items() if name == "gerank-server"]
+    assert len(workers) >= 2  # and the main thread
+    assert {nice[tid] for tid in workers} == {usual}
+    assert {policy[tid] for tid in workers} == {os.SCHED_OTHER}
+
+
+def test_c_plus_plus_and_python_have_the_same_defaults() -> None:
+    given = native._Options()
+    native._library().gerank_server_defaults(ctypes.byref(given))
+    in_c_plus_plus = {name: getattr(given, name) for name in native._NUMBERS}
+    of_the_server = asdict(ServerOptions())
+    assert {name: of_the_server[name] for name in native._NUMBERS} == in_c_plus_plus
+    of_the_engine = asdict(EngineOptions())
+    assert of_the_engine == {name: in_c_plus_plus[name] for name in of_the_engine}
 
 
 def test_it_knows_nothing_of_python() -> None:

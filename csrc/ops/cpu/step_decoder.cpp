@@ -184,22 +184,18 @@ StepDecoder::StepDecoder(const at::Tensor& candidates, const at::Tensor& set_vec
   });
   filled_ = {at::empty_like(pins_), at::empty(pins_.sizes(), candidates.options()),
              at::empty_like(pins_)};
-  clear();
+  begin(0);
 }
 
 void StepDecoder::begin(int64_t slate) {
   TORCH_CHECK(slate >= 0, "gerank::", kName, ": slate must be at least 0, got ", slate);
-  clear();
-  slate_ = slate;
-  slot_ = 0;
-  is_scored_ = false;
-}
-
-void StepDecoder::clear() {
   loop_->begin();
   filled_.slates.fill_(-1);
   filled_.log_prob.zero_();
   filled_.relaxed.zero_();
+  slate_ = slate;
+  slot_ = 0;
+  is_scored_ = false;
 }
 
 void StepDecoder::score_once() {

@@ -50,7 +50,6 @@ class StepDecoder : public torch::CustomClassHolder {
   std::tuple<at::Tensor, at::Tensor, at::Tensor> slates() const;
 
  private:
-  void clear();
   void score_once();
   at::Tensor checked_forced(const std::optional<at::Tensor>& forced,
                             const at::Tensor& logits) const;
