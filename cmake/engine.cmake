@@ -1,4 +1,4 @@
-# libgerank_engine: artifacts, batching, threads. Two of its sources include torch; its headers do not.
+# libgerank_engine: artifacts, batching, threads. Few of its sources include torch; its public headers do not.
 
 file(GLOB GERANK_ENGINE_SOURCES CONFIGURE_DEPENDS csrc/engine/*.cpp)
 add_library(gerank_engine SHARED ${GERANK_ENGINE_SOURCES})

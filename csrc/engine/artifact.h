@@ -1,4 +1,4 @@
-// Reads and checks the one file that is served. Its source is the only one that knows TorchScript.
+// Reads and checks the one file that is served.
 #pragma once
 
 #include <gerank/contract.h>

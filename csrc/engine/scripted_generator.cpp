@@ -1,0 +1,105 @@
+#include "scripted_generator.h"
+
+#include <torch/script.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <exception>
+#include <initializer_list>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace gerank {
+namespace {
+
+std::string last_line(std::string text) {
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  const std::size_t end = text.rfind('\n');
+  return end == std::string::npos ? text : text.substr(end + 1);
+}
+
+template <typename T>
+at::Tensor view(const T* values, at::ScalarType dtype, std::initializer_list<std::int64_t> shape) {
+  // A model reads its arguments only.
+  return at::from_blob(const_cast<T*>(values), shape, at::TensorOptions(dtype));
+}
+
+std::vector<c10::IValue> views(const PaddedBatch& batch) {
+  const auto B = batch.B, M = batch.M, N = batch.N;
+  return {view(batch.user_dense, at::kFloat, {B, batch.user_dense_width}),
+          view(batch.user_ids, at::kLong, {B, batch.user_ids_width}),
+          view(batch.candidate_dense, at::kFloat, {B, M, batch.candidate_dense_width}),
+          view(batch.candidate_ids, at::kLong, {B, M, batch.candidate_ids_width}),
+          view(batch.candidate_mask, at::kBool, {B, M}),
+          view(batch.weights, at::kFloat, {B, batch.utilities}),
+          view(batch.pins, at::kLong, {B, N}),
+          view(batch.dedup_keys, at::kLong, {B, M}),
+          view(batch.spacing, at::kLong, {B, batch.groups, 2}),
+          view(batch.quotas, at::kLong, {B, batch.flags, 2}),
+          view(batch.slots, at::kLong, {B}),
+          view(batch.temperature, at::kFloat, {B}),
+          view(batch.seeds, at::kLong, {B}),
+          view(batch.greedy, at::kBool, {B})};
+}
+
+// A thread's batches lie in one place, and often have one shape: then their tensors serve again.
+const std::vector<c10::IValue>& arguments(const PaddedBatch& batch) {
+  thread_local PaddedBatch last;
+  thread_local std::vector<c10::IValue> tensors;
+  if (tensors.empty() || !(batch == last)) {
+    tensors = views(batch);
+    last = batch;
+  }
+  return tensors;
+}
+
+template <typename T>
+void copy_out(const at::Tensor& tensor, const PaddedBatch& batch, T* out) {
+  const auto expected = c10::CppTypeToScalarType<T>::value;
+  TORCH_CHECK(
+      tensor.sizes() == at::IntArrayRef({batch.B, batch.N}) && tensor.scalar_type() == expected,
+      "the generator must answer [B, N] = [", batch.B, ", ", batch.N, "] ", expected, ", got ",
+      tensor.sizes(), " ", tensor.scalar_type());
+  const at::Tensor contiguous = tensor.contiguous();
+  std::copy_n(contiguous.const_data_ptr<T>(), contiguous.numel(), out);
+}
+
+class ScriptedGenerator : public Model {
+ public:
+  explicit ScriptedGenerator(torch::jit::Module module)
+      : module_(std::move(module)), forward_(module_.get_method("forward")) {}
+
+  Status run(const PaddedBatch& batch, const PaddedAnswer& answer) const override try {
+    const c10::InferenceMode no_gradients;
+    // The profiling executor would spend the first calls of every thread on recompiling, for no
+    // gain: the model's time is that of its fused op and of matrix products.
+    const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
+    const c10::IValue slates = forward_(arguments(batch));
+    const auto& fields = slates.toTupleRef().elements();  // slates, log_prob, relaxed
+    copy_out(fields[0].toTensor(), batch, answer.slates);
+    copy_out(fields[1].toTensor(), batch, answer.log_prob);
+    copy_out(fields[2].toTensor(), batch, answer.relaxed);
+    return {};
+  } catch (const c10::Error& error) {
+    return Status(Code::kInternal, last_line(error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    return Status(Code::kInternal, last_line(error.what()));
+  }
+
+ private:
+  torch::jit::Module module_;
+  mutable torch::jit::Method forward_;
+};
+
+}  // namespace
+
+std::unique_ptr<const Model> load_generator(const File& file) try {
+  torch::jit::Module module = torch::jit::load(file, at::kCPU);
+  module.eval();
+  return std::make_unique<ScriptedGenerator>(torch::jit::freeze(module));
+} catch (const std::exception& error) {
+  throw Refusal{"torch refuses it: " + first_line(error.what())};
+}
+
+}  // namespace gerank
