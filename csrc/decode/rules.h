@@ -37,12 +37,13 @@ struct BasicRules {
   bool has_spacing;              // some window > 0
   bool has_quotas;               // some min > 0 or max >= 0
   int free_slots;                // not pinned and not yet filled
+  int candidates_left;           // that may still be placed, of a dedup key one
   uint32_t required;             // flags that the open slot must have
   uint32_t exhausted;            // flags that the open slot must not have
-  bool out_of_reach;             // some minimum is above what the free slots can still deliver
+  bool out_of_reach;             // some minimum is above what can still be delivered
   int16_t delivered[kMaxFlags];  // members of the flag in filled slots and later pins
   int16_t occupant[kMaxSlots];   // filled slots and later pins; -1: empty
-  uint8_t taken[kCapacity];      // by dedup leader: placed or reserved
+  uint8_t taken[kCapacity];      // by dedup leader: placed, reserved or padding alone
   uint8_t count[kCapacity];      // scratch of open_slot, by group leader; zero between calls
   uint8_t blocked[kMaxGroupKeys][kCapacity];  // by group leader: slot + 1 where it is too much
 };
@@ -73,13 +74,27 @@ template <int kCapacity>
 GERANK_HOST_DEVICE void clear_rules(const RequestView& request, BasicRules<kCapacity>& rules,
                                     int thread = 0, int threads = 1) {
   const int M = request.num_candidates;
-  for (int m = thread; m < M; m += threads) rules.taken[m] = rules.count[m] = 0;
+  for (int m = thread; m < M; m += threads) {
+    rules.taken[m] = 1;
+    rules.count[m] = 0;
+  }
   for (int k = 0; k < request.num_groups; ++k) {
     for (int m = thread; m < M; m += threads) rules.blocked[k][m] = 0;
   }
 }
 
-// Reserves what is pinned. After clear_rules.
+// After clear_rules. The threads write the same, where they write in one place.
+template <int kCapacity>
+GERANK_HOST_DEVICE void release_candidates(const RequestView& request,
+                                           const BasicAttributes<kCapacity>& attributes,
+                                           BasicRules<kCapacity>& rules, int thread = 0,
+                                           int threads = 1) {
+  for (int m = thread; m < request.num_candidates; m += threads) {
+    if (request.mask[m]) rules.taken[attributes.dedup[m]] = 0;
+  }
+}
+
+// Reserves what is pinned. After release_candidates.
 template <int kCapacity>
 GERANK_HOST_DEVICE void reserve_pins(const RequestView& request,
                                      const BasicAttributes<kCapacity>& attributes,
@@ -96,6 +111,10 @@ GERANK_HOST_DEVICE void reserve_pins(const RequestView& request,
     rules.taken[attributes.dedup[pin]] = 1;
     count_flags(attributes, request.num_flags, pin, 1, rules);
   }
+  rules.candidates_left = 0;
+  for (int m = 0; m < request.num_candidates; ++m) {
+    rules.candidates_left += attributes.dedup[m] == m && !rules.taken[m];
+  }
 }
 
 template <int kCapacity>
@@ -104,6 +123,7 @@ GERANK_HOST_DEVICE void begin_rules(const RequestView& request,
                                     BasicRules<kCapacity>& rules) {
   find_rule_classes(request, rules);
   clear_rules(request, rules);
+  release_candidates(request, attributes, rules);
   reserve_pins(request, attributes, rules);
 }
 
@@ -151,13 +171,16 @@ GERANK_HOST_DEVICE void block_groups(const RequestView& request,
 
 template <int kCapacity>
 GERANK_HOST_DEVICE void bind_quotas(const RequestView& request, BasicRules<kCapacity>& rules) {
+  // Where candidates run out first, slots stay empty.
+  const int deliverable =
+      rules.free_slots < rules.candidates_left ? rules.free_slots : rules.candidates_left;
   rules.required = rules.exhausted = 0;
   rules.out_of_reach = false;
   for (int q = 0; q < request.num_flags; ++q) {
     const int64_t owed = request.quotas[2 * q] - rules.delivered[q];
     const int64_t most = request.quotas[2 * q + 1];
-    if (owed > 0 && owed >= rules.free_slots) rules.required |= 1u << q;
-    rules.out_of_reach |= owed > rules.free_slots;
+    if (owed > 0 && owed >= deliverable) rules.required |= 1u << q;
+    rules.out_of_reach |= owed > deliverable;
     if (most >= 0 && rules.delivered[q] >= most) rules.exhausted |= 1u << q;
   }
 }
@@ -224,7 +247,9 @@ GERANK_HOST_DEVICE void fill_slot(const RequestView& request,
   }
   rules.occupant[slot] = static_cast<int16_t>(candidate);
   if (candidate < 0) return;
-  rules.taken[attributes.dedup[candidate]] = 1;
+  uint8_t& taken = rules.taken[attributes.dedup[candidate]];
+  rules.candidates_left -= taken == 0;
+  taken = 1;
   count_flags(attributes, request.num_flags, candidate, 1, rules);
 }
 

@@ -57,7 +57,7 @@ def decode_slates(
         slates: [B, G, N] int64. Candidates; -1 = empty.
         log_prob: [B, G, N]. Of each choice; 0 at pinned and empty slots.
         relaxed: [B, G, N] int64. Rules dropped at a slot: 1 = spacing, 2 = quotas. A minimum above
-            what the slots left can deliver counts as dropped.
+            what the slots and candidates left can deliver counts as dropped.
         Not differentiable: see `slate_log_prob`.
 
     Raises:

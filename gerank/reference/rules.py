@@ -56,13 +56,14 @@ def allowed_candidates(
     Returns:
         allowed: [B, M] bool. The pin alone at a pinned slot; nothing behind the end of a slate.
         relaxed: [B] int64. Bits of the rule classes that were dropped and that the request has; a
-            minimum above what the slots left can deliver counts as dropped.
+            minimum above what the slots and candidates left can deliver counts as dropped.
     """
     pins, in_slate = rules.pins, slot < rules.slots
     expected = torch.cat([slate[:, :slot], pins[:, slot:]], dim=1)  # [B, N]
     possible = unused(rules, expected)
-    owed, free = minimum_owed(rules, expected, slot)
-    quotas = quotas_met(rules, expected, (owed > 0) & (owed >= free))
+    owed = minimum_owed(rules, expected)
+    deliverable = torch.minimum(free_slots(rules, slot), distinct(rules, possible))[:, None]
+    quotas = quotas_met(rules, expected, (owed > 0) & (owed >= deliverable))
     spacing = spacing_kept(rules, expected, slot)
 
     strict = possible & quotas & spacing
@@ -75,7 +76,7 @@ def allowed_candidates(
     has_spacing = (rules.spacing[:, :, 0] > 0).any(1)
     has_quotas = ((rules.quotas[:, :, 0] > 0) | (rules.quotas[:, :, 1] >= 0)).any(1)
     relaxed = SPACING_RELAXED * (has_spacing & ~strict_works)
-    out_of_reach = (owed > free).any(1)
+    out_of_reach = (owed > deliverable).any(1)
     relaxed = relaxed + QUOTAS_RELAXED * (has_quotas & (~quotas_work | out_of_reach))
 
     pin = pins[:, slot]
@@ -95,21 +96,35 @@ def unused(
     same_candidate = index[None, :, None] == taken[:, None]  # [B, M, 2N]
     taken_keys = attributes_in_slots(rules.dedup_keys[:, :, None], taken, empty=-1)[:, :, 0]
     same_key = rules.dedup_keys[:, :, None] == taken_keys[:, None]  # [B, M, 2N]
-    same_key &= rules.dedup_keys[:, :, None] >= 0
+    same_key &= rules.dedup_keys[:, :, None] != -1
     return rules.mask & ~(same_candidate | same_key).any(2)
 
 
 def minimum_owed(
     rules: Rules,
     expected: Tensor,  # [B, N] int64
-    slot: int,
-) -> tuple[Tensor, Tensor]:
-    """What each minimum still lacks, [B, Q], and the slots left to deliver it, [B, 1]."""
+) -> Tensor:
+    """What each minimum still lacks: [B, Q]."""
     delivered = attributes_in_slots(rules.flags.long(), expected, empty=0).sum(1)  # [B, Q]
-    position = torch.arange(expected.shape[1], device=expected.device)
+    return rules.quotas[:, :, 0] - delivered
+
+
+def free_slots(rules: Rules, slot: int) -> Tensor:
+    """Slots from `slot` on that no pin has: [B]."""
+    position = torch.arange(rules.pins.shape[1], device=rules.pins.device)
     ahead = (position >= slot) & (position < rules.slots[:, None])  # [B, N]
-    free = (ahead & (rules.pins < 0)).sum(1, keepdim=True)  # [B, 1]
-    return rules.quotas[:, :, 0] - delivered, free
+    return (ahead & (rules.pins < 0)).sum(1)
+
+
+def distinct(
+    rules: Rules,
+    possible: Tensor,  # [B, M] bool
+) -> Tensor:
+    """How many of the candidates one slate can hold, of a dedup key one: [B]."""
+    key = rules.dedup_keys
+    same = (key[:, :, None] == key[:, None]) & (key != -1)[:, None]  # [B, M, M]
+    earlier = (same & possible[:, None]).tril(-1).any(2)  # someone before it has its key
+    return (possible & ~earlier).sum(1)
 
 
 def quotas_met(

@@ -78,6 +78,13 @@ class RequestRules:
         """Slots from `slot` on that no pin has."""
         return sum(pin < 0 for pin in self.pins[slot : self.slots])
 
+    def deliverable(self, slate: list[int], slot: int) -> int:
+        """Free slots that there is a candidate for: of a dedup key, one takes part."""
+        left = [m for m in range(len(self.real)) if self.is_free(m, slate, slot)]
+        keys = {self.dedup_keys[m] for m in left} - {-1}
+        alone = sum(self.dedup_keys[m] == -1 for m in left)
+        return min(self.free_slots(slot), alone + len(keys))
+
     def keeps_quotas(self, candidate: int, slate: list[int], slot: int) -> bool:
         """The choice exceeds no maximum, and takes no slot that is owed to a minimum."""
         for flag, (least, most) in enumerate(self.quotas):
@@ -85,14 +92,14 @@ class RequestRules:
             if self.flags[candidate][flag]:
                 if 0 <= most <= delivered:
                     return False
-            elif least - delivered >= max(1, self.free_slots(slot)):
+            elif least - delivered >= max(1, self.deliverable(slate, slot)):
                 return False
         return True
 
     def reaches_minima(self, slate: list[int], slot: int) -> bool:
-        """The slots that are left are enough for what every minimum still lacks."""
+        """The slots and candidates left are enough for what every minimum still lacks."""
         return all(
-            least - self.delivered(flag, slate, slot) <= self.free_slots(slot)
+            least - self.delivered(flag, slate, slot) <= self.deliverable(slate, slot)
             for flag, (least, _) in enumerate(self.quotas)
         )
 
@@ -148,7 +155,7 @@ def _hard_findings(rules: RequestRules, slate: list[int]) -> list[str]:
         return [f"{slate} holds a number that is no candidate"]
     if len(set(chosen)) < len(chosen):
         found.append(f"{slate} holds a candidate twice")
-    keys = [rules.dedup_keys[m] for m in chosen if rules.dedup_keys[m] >= 0]
+    keys = [rules.dedup_keys[m] for m in chosen if rules.dedup_keys[m] != -1]
     if len(set(keys)) < len(keys):
         found.append(f"{slate} holds a dedup key twice: {keys}")
     found += [f"padding {m} is in the slate" for m in chosen if not rules.real[m]]
@@ -207,13 +214,14 @@ def _quota_findings(rules: RequestRules, slate: list[int], bits: list[int]) -> l
     """Of the finished slate: what each flag delivered is in its range, or a report says why."""
     found = []
     page = slate[: rules.slots]
-    complete = all(m >= 0 for m in page) and not any(b & QUOTAS for b in bits)
-    complete = complete and rules.free_slots(0) > 0  # pins may break a minimum by themselves
+    silent = not any(bit & QUOTAS for bit in bits)
+    # Pins may break a minimum by themselves.
+    silent &= any(m >= 0 and pin < 0 for m, pin in zip(page, rules.pins, strict=False))
     for flag, (least, most) in enumerate(rules.quotas):
         places = [n for n, m in enumerate(page) if m >= 0 and rules.flags[m][flag]]
         free = [n for n in places if rules.pins[n] < 0]
         if 0 <= most < len(places) and free and not bits[free[-1]] & QUOTAS:
             found.append(f"flag {flag} is delivered {len(places)} times, over {most}, unreported")
-        if complete and len(places) < least:
+        if silent and len(places) < least:
             found.append(f"flag {flag} is delivered {len(places)} times, under {least}, unreported")
     return found

@@ -40,10 +40,11 @@ def chance(source: Generator, shape: tuple[int, ...], probability: float) -> Ten
 
 
 def _dedup_keys(source: Generator, mask: Tensor) -> Tensor:
-    """Keys that some candidates share; -1 for some, or for all of a request."""
+    """Keys that some candidates share, negative ones too; -1 for some, or for all of a request."""
     batch, candidates = mask.shape
     keys = torch.randint(0, max(1, candidates), (batch, candidates), generator=source)
     keys += LARGE_KEY * chance(source, (batch, candidates), 0.2)
+    keys = torch.where(chance(source, (batch, 1), 0.3), -2 - keys, keys)
     has_key = chance(source, (batch, candidates), 0.7) & chance(source, (batch, 1), 0.6)
     return torch.where(has_key, keys, -1)
 

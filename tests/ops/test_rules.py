@@ -92,6 +92,19 @@ def test_a_minimum_beyond_the_slots_is_reported_at_every_slot() -> None:
     assert set(slate[:2]) < {0, 2, 4} and relaxed == [2, 2, 0, 0]
 
 
+def test_a_minimum_that_runs_out_of_candidates_is_reported_where_the_last_is_placed() -> None:
+    short = plain(mask=torch.tensor([[True, True, True, False, False, False]]))
+    slate, relaxed = decoded(replace(short, quotas=torch.tensor([[[2, -1]]])))
+    assert set(slate[:3]) == {0, 1, 2} and slate[3] == -1 and relaxed == [0, 0, 0, 0]
+    slate, relaxed = decoded(replace(short, quotas=torch.tensor([[[3, -1]]])))
+    assert slate[2:] == [1, -1] and relaxed == [0, 0, 2, 0]
+    slate, relaxed = decoded(replace(short, quotas=torch.tensor([[[4, -1]]])))
+    assert set(slate[:3]) == {0, 1, 2} and relaxed == [2, 2, 2, 0]
+    twins = replace(short, dedup_keys=torch.tensor([[7, -1, 7, -1, -1, -1]]))
+    slate, relaxed = decoded(replace(twins, quotas=torch.tensor([[[2, -1]]])))
+    assert slate[1:] == [1, -1, -1] and relaxed == [0, 2, 0, 0]
+
+
 def test_a_maximum_counts_pins_ahead() -> None:
     pins = torch.tensor([[-1, -1, -1, 4]])
     slate, relaxed = decoded(plain(pins=pins, quotas=torch.tensor([[[0, 1]]])))

@@ -110,6 +110,8 @@ __device__ void begin_slate(Lane<kCapacity>& lane) {
   clear_rules(request, lane.rules, thread_in_warp(), kWarp);
   clear_prefix(request.num_candidates, request.num_groups, lane.prefix, thread_in_warp(), kWarp);
   __syncwarp();
+  release_candidates(request, lane.attributes, lane.rules, thread_in_warp(), kWarp);
+  __syncwarp();
   if (thread_in_warp() == 0 && lane.valid) {
     find_rule_classes(request, lane.rules);
     reserve_pins(request, lane.attributes, lane.rules);
