@@ -83,7 +83,7 @@ GERANK_HOST_DEVICE void clear_rules(const RequestView& request, BasicRules<kCapa
   }
 }
 
-// After clear_rules. The threads write the same, where they write in one place.
+// Whoever is real may be placed. After clear_rules; threads that write in one place write the same.
 template <int kCapacity>
 GERANK_HOST_DEVICE void release_candidates(const RequestView& request,
                                            const BasicAttributes<kCapacity>& attributes,
