@@ -94,7 +94,7 @@ GERANK_HOST_DEVICE void release_candidates(const RequestView& request,
   }
 }
 
-// Reserves what is pinned. After release_candidates.
+// Reserves what is pinned, and counts who is left. After release_candidates.
 template <int kCapacity>
 GERANK_HOST_DEVICE void reserve_pins(const RequestView& request,
                                      const BasicAttributes<kCapacity>& attributes,

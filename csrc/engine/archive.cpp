@@ -43,7 +43,7 @@ class MemoryFile : public caffe2::serialize::ReadAdapterInterface {
 
 std::string first_line(const char* text) { return std::string(text, std::strcspn(text, "\n")); }
 
-File read_file(const std::string& path) {
+ArtifactFile read_file(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) throw Refusal{"no such file"};
   std::ifstream file(path, std::ios::binary);
@@ -52,7 +52,7 @@ File read_file(const std::string& path) {
   return std::make_shared<MemoryFile>(std::move(content));
 }
 
-Records read_records(const File& file) try {
+Records read_records(const ArtifactFile& file) try {
   caffe2::serialize::PyTorchStreamReader archive(file);
   Records records;
   for (const std::string& name : archive.getAllRecords()) {

@@ -19,12 +19,12 @@ struct Refusal {
 };
 
 // In memory, so that what was checked is what is loaded.
-using File = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
+using ArtifactFile = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
 using Records = std::map<std::string, std::string, std::less<>>;  // name -> content
 
 // Each throws Refusal where the file is not what it must be.
-File read_file(const std::string& path);
-Records read_records(const File& file);
+ArtifactFile read_file(const std::string& path);
+Records read_records(const ArtifactFile& file);
 const std::string& record(const Records& records, std::string_view name);
 Json parse_record(const Records& records, std::string_view name);  // an object
 void check_sums(const Records& records);

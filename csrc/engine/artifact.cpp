@@ -67,7 +67,7 @@ void check_ops(const Json& manifest) {
 
 Artifact read(const std::string& path) {
   link_ops();
-  const File file = read_file(path);
+  const ArtifactFile file = read_file(path);
   const Records records = read_records(file);
   if (!records.contains(kManifest)) {
     throw Refusal{"no gerank.json in it: a foreign or truncated archive"};

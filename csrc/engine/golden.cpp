@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "archive.h"
+#include "padded_buffers.h"
 #include "python_text.h"
 
 namespace gerank {
@@ -103,13 +104,7 @@ PaddedBatch golden_batch(const Tensors& tensors, const Contract& contract) {
   const auto B = batch.B = axis(tensors, "candidate_mask", 0);
   const auto M = batch.M = axis(tensors, "candidate_mask", 1);
   const auto N = batch.N = axis(tensors, "pins", 1);
-  batch.user_dense_width = contract.user_dense;
-  batch.user_ids_width = contract.user_ids;
-  batch.candidate_dense_width = contract.candidate_dense;
-  batch.candidate_ids_width = contract.candidate_ids;
-  batch.groups = static_cast<std::int64_t>(contract.groups.size());
-  batch.flags = static_cast<std::int64_t>(contract.flags.size());
-  batch.utilities = static_cast<std::int64_t>(contract.weights.size());
+  set_widths(contract, &batch);
   using Int = std::int64_t;
   batch.user_dense = values<float>(tensors, "user_dense", {B, batch.user_dense_width});
   batch.user_ids = values<Int>(tensors, "user_ids", {B, batch.user_ids_width});

@@ -94,6 +94,16 @@ T* resize_to(std::vector<T>& memory, std::int64_t size) {
 
 }  // namespace
 
+void set_widths(const Contract& contract, PaddedBatch* batch) {
+  batch->user_dense_width = contract.user_dense;
+  batch->user_ids_width = contract.user_ids;
+  batch->candidate_dense_width = contract.candidate_dense;
+  batch->candidate_ids_width = contract.candidate_ids;
+  batch->groups = static_cast<std::int64_t>(contract.groups.size());
+  batch->flags = static_cast<std::int64_t>(contract.flags.size());
+  batch->utilities = static_cast<std::int64_t>(contract.weights.size());
+}
+
 void PaddedBuffers::resize(const Contract& contract, std::span<const Query* const> queries) {
   PaddedBatch& batch = batch_;
   batch.B = static_cast<std::int64_t>(queries.size());
@@ -102,13 +112,7 @@ void PaddedBuffers::resize(const Contract& contract, std::span<const Query* cons
     batch.M = std::max(batch.M, query->candidate_count);
     batch.N = std::max(batch.N, query->slots.value_or(contract.preset_of(*query).slots));
   }
-  batch.user_dense_width = contract.user_dense;
-  batch.user_ids_width = contract.user_ids;
-  batch.candidate_dense_width = contract.candidate_dense;
-  batch.candidate_ids_width = contract.candidate_ids;
-  batch.groups = static_cast<std::int64_t>(contract.groups.size());
-  batch.flags = static_cast<std::int64_t>(contract.flags.size());
-  batch.utilities = static_cast<std::int64_t>(contract.weights.size());
+  set_widths(contract, &batch);
   const std::int64_t rows = batch.B * batch.M, places = batch.B * batch.N;
   batch.user_dense = resize_to(user_dense_, batch.B * batch.user_dense_width);
   batch.user_ids = resize_to(user_ids_, batch.B * batch.user_ids_width);

@@ -15,6 +15,9 @@
 
 namespace gerank {
 
+// The sizes of a batch that its artifact decides alone: all but B, M and N.
+void set_widths(const Contract& contract, PaddedBatch* batch);
+
 // Reuses its memory from batch to batch; one per thread. Not thread-safe.
 class PaddedBuffers {
  public:

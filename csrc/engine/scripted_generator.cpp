@@ -94,7 +94,7 @@ class ScriptedGenerator : public Model {
 
 }  // namespace
 
-std::unique_ptr<const Model> load_generator(const File& file) try {
+std::unique_ptr<const Model> load_generator(const ArtifactFile& file) try {
   torch::jit::Module module = torch::jit::load(file, at::kCPU);
   module.eval();
   return std::make_unique<ScriptedGenerator>(torch::jit::freeze(module));

@@ -10,6 +10,6 @@
 namespace gerank {
 
 // Throws Refusal if torch cannot load it.
-std::unique_ptr<const Model> load_generator(const File& file);
+std::unique_ptr<const Model> load_generator(const ArtifactFile& file);
 
 }  // namespace gerank
