@@ -19,11 +19,11 @@ COMMANDS = [
     ("rerank",),
 ]
 OPTIONS = {
-    "simulate": ["--pages", "--out", "--candidates", "--slots", "--seed"],
+    "simulate": ["--pages", "--out", "--candidates", "--slots", "--seed", "--users", "--logging"],
     "convert": ["--out", "--features-from"],
     "train": ["--out", "--resume"],
-    "evaluate": ["--data", "--slates", "--json"],
-    "export": ["--out", "--presets"],
+    "evaluate": ["--data", "--slates", "--shuffle-control", "--json"],
+    "export": ["--out", "--presets", "--policy", "--force"],
     "calibrate": ["--data", "--out"],
     "info": ["--json"],
     "serve": ["--model", "--port"],
@@ -69,6 +69,8 @@ def test_the_module_is_the_command() -> None:
         ("rerank", "--input", "a", "--output", "b", "--model", "m", "--server", "s"),
         ("convert", "movielens"),
         ("demo", "--pages", "10"),
+        ("export", "run", "--out", "m", "--policy", "evaluator"),
+        ("evaluate", "run", "--data", "d", "--shuffle-control", "--slates", "s"),
     ],
     ids=" ".join,
 )

@@ -23,3 +23,10 @@ def shown(log: ExposureLog) -> NDArray[np.int64]:
 
 def all_rows(log: ExposureLog) -> Tensor:
     return torch.arange(len(log))
+
+
+def random_slates(seed: int, shape: tuple[int, int], candidates: int) -> Tensor:
+    """[B, N] without repeats; a slot in seven is empty."""
+    generator = torch.Generator().manual_seed(seed)
+    order = torch.rand(shape[0], candidates, generator=generator).argsort(1)[:, : shape[1]]
+    return order.masked_fill(torch.rand(shape, generator=generator) < 1 / 7, -1)

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import (
-    ClickStrengths,
+    FatigueUser,
     LoggingPolicy,
+    ObservationNoise,
     SimulatorConfig,
     SimulatorTruth,
     simulate,
@@ -71,7 +72,9 @@ def test_a_simulated_log_survives_writing_and_reading(seed: int, tmp_path: Path)
 def test_no_column_of_the_log_is_the_truth(seed: int) -> None:
     log, truth = simulate(SimulatorConfig(200, seed=seed))
     names = {f.name for f in log.schema.user} | {f.name for f in log.schema.candidate}
-    assert not names & {f.name for f in fields(SimulatorTruth)} - {"seller", "category"}
+    assert not names & {f.name for f in fields(SimulatorTruth)} - {
+        "seller", "category", "content_type",
+    }  # fmt: skip
     latent = truth.attraction.numpy().ravel()
     logit = np.log(log.candidate["ctr_score"] / (1 - log.candidate["ctr_score"]))
     for column in (*log.candidate.values(), logit):
@@ -128,13 +131,23 @@ def test_an_impossible_configuration_is_refused(settings: dict[str, int], messag
         SimulatorConfig(**{"pages": 5, **settings})
 
 
-def test_impossible_strengths_and_policies_are_refused() -> None:
+def test_impossible_users_policies_and_noise_are_refused() -> None:
     with pytest.raises(ValueError, match=r"contrast is -0\.1, not >= 0"):
-        ClickStrengths(contrast=-0.1)
+        FatigueUser(contrast=-0.1)
     with pytest.raises(ValueError, match="temperature is 0, not > 0"):
         LoggingPolicy(temperature=0)
     with pytest.raises(ValueError, match="spacing is 0, not >= 1"):
         LoggingPolicy(spacing=0)
+    with pytest.raises(ValueError, match="ctr_score noise is -1, not a finite number >= 0"):
+        ObservationNoise(ctr_score=-1)
+
+
+def test_even_scores_that_are_mostly_noise_stay_inside_0_and_1(seed: int) -> None:
+    noise = ObservationNoise(ctr_score=30.0)
+    log, _ = simulate(SimulatorConfig(50, seed=seed, noise=noise))
+    assert log.candidate["ctr_score"].min() > 0
+    assert log.candidate["ctr_score"].max() < 1
+    assert np.isfinite(log.log_propensity).all()
 
 
 # The logging policy.

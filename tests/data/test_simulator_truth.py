@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from gerank.data.simulator import (
-    ClickStrengths,
+    FatigueUser,
     SimulatorConfig,
     SimulatorTruth,
     TruthError,
@@ -21,48 +20,8 @@ from gerank.data.simulator import (
     enumerate_slates,
     simulate,
 )
-from tests.data.simulated_logs import all_rows, shown, table
-
-
-def plain_click_probability(truth: SimulatorTruth, page: int, slate: list[int]) -> list[float]:
-    """The click model once more, one slot at a time."""
-    strengths, answer = truth.strengths, []
-    attraction, seller, category = (
-        column[page].tolist() for column in (truth.attraction, truth.seller, truth.category)
-    )
-    for slot, item in enumerate(slate):
-        if item < 0:
-            answer.append(0.0)
-            continue
-        logit = strengths.base + float(truth.person[page]) + attraction[item]
-        logit -= strengths.position * math.log(slot + 1)
-        before = [m for m in slate[:slot] if m >= 0]
-        logit -= strengths.seller_fatigue * sum(seller[m] == seller[item] for m in before)
-        recent = [m for m in slate[max(0, slot - strengths.category_window) : slot] if m >= 0]
-        logit -= strengths.category_fatigue * sum(category[m] == category[item] for m in recent)
-        for beside in (slot - 1, slot + 1):
-            if 0 <= beside < len(slate) and slate[beside] >= 0:
-                lead = attraction[item] - attraction[slate[beside]]
-                logit += strengths.contrast * math.tanh(lead)
-        answer.append(1 / (1 + math.exp(-logit)))
-    return answer
-
-
-def random_slates(seed: int, shape: tuple[int, int], candidates: int) -> Tensor:
-    """[B, N] without repeats; a slot in seven is empty."""
-    generator = torch.Generator().manual_seed(seed)
-    order = torch.rand(shape[0], candidates, generator=generator).argsort(1)[:, : shape[1]]
-    return order.masked_fill(torch.rand(shape, generator=generator) < 1 / 7, -1)
-
-
-def test_the_truth_is_the_click_model_as_stated(seed: int) -> None:
-    strengths = ClickStrengths(-1.0, 0.3, 0.8, 0.5, 2, 0.4)
-    _, truth = simulate(SimulatorConfig(40, seed=seed, sellers=8, clicks=strengths))
-    slates = random_slates(seed, (40, 10), 20)
-    probability = truth.click_probability(torch.arange(40), slates)
-    for page in range(40):
-        expected = plain_click_probability(truth, page, slates[page].tolist())
-        np.testing.assert_allclose(probability[page], expected, rtol=1e-4)
+from tests.data.plain_users import plain_click_probability
+from tests.data.simulated_logs import all_rows, random_slates, shown, table
 
 
 def test_many_slates_of_a_page_are_judged_as_one_by_one(seed: int) -> None:
@@ -148,7 +107,7 @@ def test_a_truth_file_that_cannot_be_used_is_named(seed: int, tmp_path: Path) ->
         with pytest.raises(TruthError, match=r"truth\.npz: not a readable simulator truth"):
             SimulatorTruth.read(tmp_path)
     np.savez(path, document=np.array('{"format_version": 9}'))
-    with pytest.raises(TruthError, match="format version 9, this gerank reads 1"):
+    with pytest.raises(TruthError, match="format version 9, this gerank reads 2"):
         SimulatorTruth.read(tmp_path)
 
 
@@ -193,7 +152,7 @@ def test_sorting_by_score_is_far_from_the_best_slate(seed: int) -> None:
 
 
 def test_without_page_effects_the_most_attractive_items_are_best(seed: int) -> None:
-    plain = ClickStrengths(position=0, seller_fatigue=0, category_fatigue=0, contrast=0)
+    plain = FatigueUser(position=0, seller_fatigue=0, category_fatigue=0, contrast=0)
     _, truth = simulate(SimulatorConfig(50, candidates=6, slots=3, seed=seed, clicks=plain))
     rows = torch.arange(50)
     best = best_slates(truth, rows, 3)[1]

@@ -69,14 +69,30 @@ class LoggingPolicy:
         recent: NDArray[np.int64],
     ) -> NDArray[np.float64]:
         """[E, M]. Of each candidate at the next slot."""
-        allowed = free.copy()
-        for choice in recent.T:
-            allowed &= seller != np.take_along_axis(seller, choice[:, None], axis=1)
-        allowed = np.where(allowed.any(axis=1, keepdims=True), allowed, free)
+        allowed = spaced(seller, free, recent)
         score = scores.astype(np.float64)
         logits = np.where(allowed, np.log(score / (1 - score)) / self.temperature, -np.inf)
         weights = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def spaced(
+    seller: NDArray[np.int64], free: NDArray[np.bool_], recent: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """The candidates that spacing leaves for the next slot; all free ones where it leaves none.
+
+    Args:
+        seller: [E, M]. Of every candidate.
+        free: [E, M]. Candidates not yet shown.
+        recent: [E, R]. Candidates in the last R = spacing - 1 slots, or in all so far.
+
+    Returns:
+        [E, M] bool.
+    """
+    allowed = free.copy()
+    for choice in recent.T:
+        allowed &= seller != np.take_along_axis(seller, choice[:, None], axis=1)
+    return np.where(allowed.any(axis=1, keepdims=True), allowed, free)
 
 
 def _draw(generator: np.random.Generator, probability: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,15 @@ class ObservationNoise:
     cold_start: float = 0.15
     value_score: float = 0.15
 
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not 0 <= getattr(self, field.name) < math.inf:
+                value = getattr(self, field.name)
+                raise ValueError(f"{field.name} noise is {value}, not a finite number >= 0")
+
 
 _COLD_START_LOSS = 0.4  # upstream underrates what it does not know
+_SUREST = 15.0  # logit of a score whose float32 is still inside (0, 1)
 
 
 def simulator_schema(sellers: int) -> FeatureSchema:
@@ -117,6 +125,7 @@ def observe_scores(
     spread = (noise.ctr_score + noise.cold_start * cold_start).astype(np.float32)
     error = spread * generator.standard_normal(attraction.shape, dtype=np.float32)
     logits = attraction + error - _COLD_START_LOSS * cold_start - 2.5
+    logits = logits.clip(-_SUREST, _SUREST)
     return {
         "ctr_score": (1 / (1 + np.exp(-logits))).astype(np.float32),
         "value_score": _blur(generator, fit, noise.value_score),

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.simulator.click_model import ClickStrengths
+from gerank.data.simulator.above import page_before
+from gerank.data.simulator.logging_modes import Logging, choose_slates
 from gerank.data.simulator.logging_policy import LoggingPolicy
 from gerank.data.simulator.observation import (
     ObservationNoise,
@@ -22,7 +23,12 @@ from gerank.data.simulator.observation import (
 )
 from gerank.data.simulator.retrieval import retrieve
 from gerank.data.simulator.truth import SimulatorTruth
+from gerank.data.simulator.users import User, UserKind, make_user
 from gerank.data.simulator.world import Catalogue, affinity, make_catalogue, make_people
+
+_AT_LEAST_ONE = (
+    "pages", "candidates", "slots", "pages_per_person", "items", "sellers", "feed_pages",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,14 @@ class SimulatorConfig:
         affinity: Weight of the fit of person and item in attraction.
         activity_spread: Of the persons' activity, in logits.
         intent_spread: Of the pages' intent, in logits.
-        clicks: The true click model.
+        clicks: The true click model, of the kind `users`; None = that kind as it is by default.
         policy: The pipeline that filled the log.
         noise: Of the observed features.
+        users: What makes people click.
+        logging: How the pipeline fills pages.
+        explore: Share of the pages in random order, 0..1; with mixed logging only.
+        feed_pages: Most consecutive pages of a person that form one endless feed, in which the
+            last items of a page stand above the next; 1 = every page stands alone.
     """
 
     pages: int
@@ -57,12 +68,16 @@ class SimulatorConfig:
     affinity: float = 0.45
     activity_spread: float = 0.9
     intent_spread: float = 0.75
-    clicks: ClickStrengths = field(default_factory=ClickStrengths)
+    clicks: User | None = None
     policy: LoggingPolicy = field(default_factory=LoggingPolicy)
     noise: ObservationNoise = field(default_factory=ObservationNoise)
+    users: UserKind = UserKind.FATIGUE
+    logging: Logging = Logging.SAMPLED
+    explore: float = 0.0
+    feed_pages: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("pages", "candidates", "slots", "pages_per_person", "items", "sellers"):
+        for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}, not >= 1")
         if self.slots > self.candidates:
@@ -72,6 +87,14 @@ class SimulatorConfig:
         for name in ("seed", "world_seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} is {getattr(self, name)}, not >= 0")
+        if self.clicks is not None and self.clicks.kind is not self.users:
+            raise ValueError(f"clicks is of {self.clicks.kind} users, but users is {self.users}")
+        if not 0 <= self.explore <= 1:
+            raise ValueError(f"explore is {self.explore}, not in [0, 1]")
+        if self.explore > 0 and self.logging is not Logging.MIXED:
+            raise ValueError(
+                f"explore is {self.explore}, but logging is {self.logging}: only mixed explores"
+            )
 
 
 @dataclass(frozen=True)
@@ -103,19 +126,29 @@ def simulate(config: SimulatorConfig) -> tuple[ExposureLog, SimulatorTruth]:
         generator, pages.attraction, pages.fit, catalogue.cold_start[pages.items], config.noise
     )
     intent = observe_intent(generator, pages.intent, config.noise)
-    slates, log_propensity = config.policy.choose(
-        generator, scores["ctr_score"], seller, config.slots
+    slates, log_propensity = choose_slates(
+        generator,
+        scores["ctr_score"],
+        seller,
+        config.slots,
+        config.policy,
+        config.logging,
+        config.explore,
     )
     truth = SimulatorTruth(
         page_ids=_numbered(f"page-{config.seed}", np.arange(config.pages)),
         attraction=torch.from_numpy(pages.attraction),
         seller=torch.from_numpy(seller),
         category=torch.from_numpy(catalogue.category[pages.items]),
+        content_type=torch.from_numpy(catalogue.content_type[pages.items]),
         person=torch.from_numpy(pages.bias),
-        strengths=config.clicks,
+        user=config.clicks or make_user(config.users),
     )
+    if config.feed_pages > 1:
+        before = page_before(pages.person, config.feed_pages)
+        truth = truth.in_feeds(torch.from_numpy(slates), before)
     rows = torch.arange(config.pages)
-    probability = truth.click_probability(rows, torch.from_numpy(slates)).numpy()
+    clicks = truth.sample_clicks(generator, rows, torch.from_numpy(slates)).numpy()
     log = ExposureLog(
         schema=simulator_schema(config.sellers),
         page_ids=truth.page_ids,
@@ -129,7 +162,7 @@ def simulate(config: SimulatorConfig) -> tuple[ExposureLog, SimulatorTruth]:
         | {name: values.ravel() for name, values in scores.items()},
         candidate_names=_numbered("item", pages.items.ravel()),
         slates=slates.ravel(),
-        clicks=(generator.random(probability.shape) < probability).astype(np.float32).ravel(),
+        clicks=clicks.astype(np.float32).ravel(),
         log_propensity=log_propensity.ravel(),
         placement_propensity=np.full(slates.size, np.nan, dtype=np.float32),
     )
