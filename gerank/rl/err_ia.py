@@ -9,13 +9,24 @@ from gerank.rl.shapes import check_axes, check_floating, check_mask, check_shape
 
 
 def err_ia(click_probability: Tensor, group: Tensor, intent: Tensor, slot_mask: Tensor) -> Tensor:
-    """U = sum_i P(g_i) / i * c_i * prod_{j < i, g_j = g_i} (1 - c_j). Range 0..1. Differentiable.
+    """The sum over slots of `err_ia_by_slot`, which takes the same. Range 0..1. Differentiable.
 
-    The intent-aware expected reciprocal rank: a user who wants group g, which has the probability
-    P(g), reads from the top, stops at the first item of g that satisfies, and gains 1 / position
-    there. An item satisfies its own group alone. Chapelle et al., "Expected reciprocal rank for
-    graded relevance", CIKM 2009, and "Intent-based diversification of web search results:
-    metrics and algorithms", Information Retrieval 2011.
+    Returns:
+        [...]. 0 for a slate without candidates.
+    """
+    return err_ia_by_slot(click_probability, group, intent, slot_mask).sum(dim=-1)
+
+
+def err_ia_by_slot(
+    click_probability: Tensor, group: Tensor, intent: Tensor, slot_mask: Tensor
+) -> Tensor:
+    """U = sum_i P(g_i) / i * c_i * prod_{j < i, g_j = g_i} (1 - c_j).
+
+    Slot i is credited with its term. The intent-aware expected reciprocal rank: a user who wants
+    group g, which has the probability P(g), reads from the top, stops at the first item of g that
+    satisfies, and gains 1 / position there. An item satisfies its own group alone. Chapelle et al.,
+    "Expected reciprocal rank for graded relevance", CIKM 2009, and "Intent-based diversification
+    of web search results: metrics and algorithms", Information Retrieval 2011.
 
     Args:
         click_probability: [..., N]. c_i, 0..1: how likely the item in each slot satisfies.
@@ -24,7 +35,7 @@ def err_ia(click_probability: Tensor, group: Tensor, intent: Tensor, slot_mask: 
         slot_mask: [..., N] bool. Slots that hold a candidate.
 
     Returns:
-        [...]. 0 for a slate without candidates.
+        [..., N]. 0 where there is no candidate.
 
     Raises:
         ValueError: Shapes or dtypes.
@@ -41,4 +52,4 @@ def err_ia(click_probability: Tensor, group: Tensor, intent: Tensor, slot_mask: 
     rivals = (group[..., :, None] == group[..., None, :]) & earlier  # [..., i, j], j < i
     missed = torch.where(rivals, 1 - satisfied[..., None, :], 1.0).prod(dim=-1)
     position = torch.arange(1, size + 1, device=group.device)
-    return (intent * satisfied * missed / position).sum(dim=-1)
+    return intent * satisfied * missed / position

@@ -10,7 +10,18 @@ from gerank.rl.shapes import check_axes, check_floating, check_mask
 
 
 def intra_list_distance(vectors: Tensor, slot_mask: Tensor) -> Tensor:
-    """U = 2 / (|p| (|p| - 1)) sum_{i<j} (1 - cos(x_i, x_j)) / 2. Range 0..1. Differentiable.
+    """The sum over slots of `intra_list_distance_by_slot`, which takes the same. Range 0..1.
+
+    Differentiable.
+
+    Returns:
+        [...]. 0 for a slate of fewer than two candidates.
+    """
+    return intra_list_distance_by_slot(vectors, slot_mask).sum(dim=-1)
+
+
+def intra_list_distance_by_slot(vectors: Tensor, slot_mask: Tensor) -> Tensor:
+    """U = 2 / (|p| (|p| - 1)) sum_{i<j} (1 - cos(x_i, x_j)) / 2, each pair credited to its slot j.
 
     Zhang and Hurley, "Avoiding monotony: improving the diversity of recommendation lists", RecSys
     2008. The direction of a vector counts and not its length; a vector of zeros has no direction
@@ -21,7 +32,7 @@ def intra_list_distance(vectors: Tensor, slot_mask: Tensor) -> Tensor:
         slot_mask: [..., N] bool. Slots that hold a candidate.
 
     Returns:
-        [...]. 0 for a slate of fewer than two candidates.
+        [..., N]. 0 where there is no candidate.
 
     Raises:
         ValueError: Shapes or dtypes.
@@ -34,4 +45,5 @@ def intra_list_distance(vectors: Tensor, slot_mask: Tensor) -> Tensor:
     size = vectors.shape[-2]
     earlier = torch.ones(size, size, dtype=torch.bool, device=vectors.device).triu(1)
     pair = slot_mask[..., :, None] & slot_mask[..., None, :] & earlier
-    return (distance * pair).sum(dim=(-2, -1)) / pair.sum(dim=(-2, -1)).clamp(min=1)
+    pairs = pair.sum(dim=(-2, -1)).clamp(min=1)
+    return (distance * pair).sum(dim=-2) / pairs.unsqueeze(-1)

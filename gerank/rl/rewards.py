@@ -14,11 +14,12 @@ def weighted_reward(utilities: Tensor, weights: Tensor) -> Tensor:
     Chen et al., "Controllable multi-objective re-ranking with policy hypernetworks", KDD 2023.
 
     Args:
-        utilities: [B, U] of one slate per request, or [B, G, U] of several.
+        utilities: [B, U] of one slate per request, [B, G, U] of several, or [B, G, N, U] of each of
+            their slots.
         weights: [B, U]. Preference weights of each request.
 
     Returns:
-        [B] or [B, G]: `utilities` without its last axis.
+        [B], [B, G] or [B, G, N]: `utilities` without its last axis.
 
     Raises:
         ValueError: Shapes or dtypes.
@@ -30,7 +31,7 @@ def weighted_terms(utilities: Tensor, weights: Tensor) -> Tensor:
     """w_i U_i, the terms of `weighted_reward`: what each utility contributes.
 
     Args:
-        utilities: [B, U] or [B, G, U].
+        utilities: [B, U], [B, G, U] or [B, G, N, U].
         weights: [B, U].
 
     Returns:
@@ -40,12 +41,13 @@ def weighted_terms(utilities: Tensor, weights: Tensor) -> Tensor:
         ValueError: Shapes or dtypes.
     """
     check_axes("weighted_reward", "weights", weights, "BU")
-    check_axes("weighted_reward", "utilities", utilities, "BU" if utilities.dim() == 2 else "BGU")
+    axes = {2: "BU", 4: "BGNU"}.get(utilities.dim(), "BGU")
+    check_axes("weighted_reward", "utilities", utilities, axes)
     check_floating("weighted_reward", "utilities", utilities)
     check_floating("weighted_reward", "weights", weights)
-    ends = utilities[:, 0] if utilities.dim() == 3 else utilities  # [B, U]
-    check_shape("weighted_reward", "weights", weights, ends.shape)
-    return utilities * (weights if utilities.dim() == 2 else weights[:, None])
+    requests, kinds = utilities.shape[0], utilities.shape[-1]
+    check_shape("weighted_reward", "weights", weights, torch.Size([requests, kinds]))
+    return utilities * weights.view(requests, *[1] * (utilities.dim() - 2), kinds)
 
 
 def utility_scales(utilities: Tensor) -> Tensor:

@@ -1,9 +1,11 @@
 """Utilities of single pages: how well a slate does by one measure.
 
 Every function takes slates with any leading axes ([B, N] exposed pages, [B, G, N] sampled
-slates) and answers one value per slate. Slots where `slot_mask` is False (empty, or behind the
-end) do not exist for a utility, except that they keep their place: slot 3 is slot 3 also when
-slot 2 is empty. Batch-gated utilities are in `gerank.rl.flow_control`.
+slates) and answers one value per slate. Its sister `<name>_by_slot` is the formula: it takes the
+same and answers what each slot adds to the value. For so many filled slots that depends on the
+candidates of this slot and of those before alone. Slots where `slot_mask` is False (empty, or
+behind the end) do not exist for a utility, except that they keep their place: slot 3 is slot 3
+also when slot 2 is empty. Batch-gated utilities are in `gerank.rl.flow_control`.
 """
 
 from __future__ import annotations
@@ -12,10 +14,22 @@ import torch
 from torch import Tensor
 
 from gerank.rl.shapes import check_axes, check_floating, check_mask
+from gerank.rl.slot_credit import at_last_slot
 
 
 def diversity(group: Tensor, slot_mask: Tensor, window: int | None = None) -> Tensor:
-    """U = 1/|p| sum_i 1[g_i is not among the groups of the `window` slots before i]. Range 0..1.
+    """The sum over slots of `diversity_by_slot`, which takes the same. Range 0..1.
+
+    Returns:
+        [...] float32. 0 for a slate without candidates.
+    """
+    return diversity_by_slot(group, slot_mask, window).sum(dim=-1).float()
+
+
+def diversity_by_slot(group: Tensor, slot_mask: Tensor, window: int | None = None) -> Tensor:
+    """U = 1/|p| sum_i 1[g_i is not among the groups of the `window` slots before i].
+
+    Slot i is credited with its term.
 
     Args:
         group: [..., N] int64. The group in each slot; -1 = none, which repeats nothing.
@@ -23,7 +37,8 @@ def diversity(group: Tensor, slot_mask: Tensor, window: int | None = None) -> Te
         window: How far back a repetition counts, in slots; None = to the start of the page.
 
     Returns:
-        [...] float32. 0 for a slate without candidates.
+        [..., N] float64, so that slates with as many fresh slots have the same sum to the last
+        digit. 0 where there is no candidate.
 
     Raises:
         ValueError: Shapes, dtypes, or window < 1.
@@ -38,19 +53,31 @@ def diversity(group: Tensor, slot_mask: Tensor, window: int | None = None) -> Te
     grouped = slot_mask & (group >= 0)
     same = (group[..., :, None] == group[..., None, :]) & grouped[..., None, :]  # [..., N, N]
     repeated = (same & (back >= 1) & (back <= reach)).any(dim=-1)  # [..., N]
-    fresh = (slot_mask & ~repeated).sum(dim=-1)
-    return fresh.float() / slot_mask.sum(dim=-1).clamp(min=1)
+    fresh = slot_mask & ~repeated
+    return fresh.double() / slot_mask.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
 def group_ordering(priority: Tensor, slot_mask: Tensor) -> Tensor:
-    """U = 2 / (|p| (|p| - 1)) sum_{i<j} 1[priority(g_i) >= priority(g_j)]. Range 0..1.
+    """The sum over slots of `group_ordering_by_slot`, which takes the same. Range 0..1.
+
+    Returns:
+        [...] float32. 1 for a slate of fewer than two candidates: nothing is out of order.
+    """
+    return group_ordering_by_slot(priority, slot_mask).sum(dim=-1).float()
+
+
+def group_ordering_by_slot(priority: Tensor, slot_mask: Tensor) -> Tensor:
+    """U = 2 / (|p| (|p| - 1)) sum_{i<j} 1[priority(g_i) >= priority(g_j)].
+
+    Each pair is credited to its later slot j.
 
     Args:
         priority: [..., N]. Priority of the group in each slot; the larger should come first.
         slot_mask: [..., N] bool. Slots that hold a candidate.
 
     Returns:
-        [...] float32. 1 for a slate of fewer than two candidates: nothing is out of order.
+        [..., N] float64, so that slates with as many pairs in order have the same sum to the last
+        digit. A slate of fewer than two candidates has its 1 at the last slot.
 
     Raises:
         ValueError: Shapes or dtypes.
@@ -62,30 +89,42 @@ def group_ordering(priority: Tensor, slot_mask: Tensor) -> Tensor:
     pair = slot_mask[..., :, None] & slot_mask[..., None, :] & earlier  # [..., N, N], i < j
     ordered = pair & (priority[..., :, None] >= priority[..., None, :])
     pairs = pair.sum(dim=(-2, -1))
-    share = ordered.sum(dim=(-2, -1)).float() / pairs.clamp(min=1)
-    return torch.where(pairs > 0, share, 1.0)
+    share = ordered.sum(dim=-2).double() / pairs.clamp(min=1).unsqueeze(-1)
+    return share + at_last_slot((pairs == 0).double(), size)
 
 
 def expected_clicks(click_probability: Tensor, slot_mask: Tensor) -> Tensor:
-    """U = sum_i P(click at i). Range 0..N. Differentiable.
+    """The sum over slots of `expected_clicks_by_slot`, which takes the same. Range 0..N.
+
+    Differentiable.
+
+    Returns:
+        [...].
+    """
+    return expected_clicks_by_slot(click_probability, slot_mask).sum(dim=-1)
+
+
+def expected_clicks_by_slot(click_probability: Tensor, slot_mask: Tensor) -> Tensor:
+    """U = sum_i P(click at i), slot i credited with its term.
 
     Args:
         click_probability: [..., N]. Per slot, 0..1.
         slot_mask: [..., N] bool. Slots that hold a candidate.
 
     Returns:
-        [...].
+        [..., N]. 0 where there is no candidate.
 
     Raises:
         ValueError: Shapes or dtypes.
     """
-    return _click_probability("expected_clicks", click_probability, slot_mask).sum(dim=-1)
+    return _click_probability("expected_clicks", click_probability, slot_mask)
 
 
 def page_click(click_probability: Tensor, slot_mask: Tensor) -> Tensor:
     """U = 1 - prod_i (1 - P(click at i)): any click, slots independent. Range 0..1. Differentiable.
 
-    An evaluator with a head for it knows better: slots of a page are not independent.
+    An evaluator with a head for it knows better: slots of a page are not independent. Nothing is
+    credited by slot here, because such a head speaks of the page alone.
 
     Args:
         click_probability: [..., N]. Per slot, 0..1.

@@ -14,8 +14,9 @@ from gerank.data.batch import ExposureBatch, RerankBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Encoded, Generator
 from gerank.nn.random_network import RandomNetworks
-from gerank.rl.rewards import weighted_reward
+from gerank.rl.slot_credit import at_last_slot
 from gerank.train.config import Baseline, Exploration, GeneratorConfig, UtilityConfig
+from gerank.train.credit import SlateCredit, SupportPrice
 from gerank.train.exploration import Explorer, PlainSampling, RandomNetworkDistillation
 from gerank.train.pages import as_requests, row_batches
 from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
@@ -26,7 +27,10 @@ _SEEDS_PER_EPOCH = 2**32
 
 
 class GeneratorStage:
-    """Policy gradients over logged candidate sets; preference weights drawn for every page."""
+    """Policy gradients over logged candidate sets; preference weights drawn for every page.
+
+    A choice learns from the return to go of its slot, less the baseline's at that slot.
+    """
 
     name = "generator"
 
@@ -42,21 +46,42 @@ class GeneratorStage:
         slots: int,
         seed: int,
         scales: Tensor | None = None,
+        *,
+        support: SupportPrice | None = None,
     ) -> None:
-        """`scales` [U]: what utilities are divided by before they are weighed; None = 1."""
+        """A stage before its first step.
+
+        Args:
+            generator: What is trained.
+            reward: Scores slates; one that is a `SlotReward` gives credit by slot.
+            log: The pages.
+            train: Rows to learn from.
+            validation: Rows to judge epochs by.
+            config: The settings.
+            utilities: Ranges of the weights, in the order of the reward's utilities.
+            slots: N.
+            seed: Of orders, weights and samples.
+            scales: [U]. What utilities are divided by before they are weighed; None = 1.
+            support: Taken from the credit of slates, and from the score; None = no price.
+        """
         self.model = generator
-        self.epochs = config.epochs
-        self.steps_per_epoch = math.ceil(len(train) / config.batch_size)
-        self.optimizer = torch.optim.Adam(generator.parameters(), lr=config.learning_rate)
+        self._batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
+        self.steps_per_epoch = math.ceil(len(train) / self._batch_size)
+        self.optimizer = torch.optim.Adam(
+            generator.parameters(), lr=config.learning_rate, fused=True
+        )
+        self._policy_step = PolicyStep(generator, self.optimizer, config)
+        steps = self.steps_per_epoch * self._policy_step.steps
+        self.epochs = max(config.epochs, math.ceil(config.min_steps / steps))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch, config.learning_rate / 20
         )
-        self._reward, self._log, self._config = reward, log, config
+        self._log, self._config = log, config
         self._train, self._validation = train, validation
         self._ranges = torch.tensor([[u.min, u.max, u.default] for u in utilities.values()])
-        self._scales = torch.ones(len(utilities)) if scales is None else scales
+        scales = torch.ones(len(utilities)) if scales is None else scales
+        self._credit = SlateCredit(reward, scales, config, support)
         self._slots, self._seed = slots, seed
-        self._policy_step = PolicyStep(generator, self.optimizer, config)
         self._explorer = self._new_explorer()
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
@@ -64,7 +89,7 @@ class GeneratorStage:
         order = self._seed * 1009 + epoch
         draw = torch.Generator().manual_seed(order)
         first_seed = epoch * _SEEDS_PER_EPOCH
-        for rows in row_batches(self._train, self._config.batch_size, seed=order):
+        for rows in row_batches(self._train, self._batch_size, seed=order):
             exposures = self._log.batch(rows, self._slots)
             yield self._step(rows, exposures, self._draw_weights(len(rows), draw), first_seed)
             first_seed += len(rows)
@@ -84,32 +109,60 @@ class GeneratorStage:
         )
         encoded = self.model.encode_batch(batch)
         slates = self.model.rollout(encoded, batch, config.slates_per_request)
-        reward = self._rewards(rows, exposures, slates, weights)
-        exposed = self._rewards(rows, exposures, exposures.slates.unsqueeze(1), weights)
-        reference = exposed.squeeze(1)
-        if config.baseline is Baseline.GREEDY_ROLLOUT:
-            reference = self._rewards(rows, exposures, self._greedy(encoded, batch), weights)[:, 0]
-        explored = reward + self._explorer.bonus(exposures, slates)
-        advantage = advantage_of(config.baseline, explored, reference)
-        figures = self._policy_step(Rollout(batch, encoded, slates, advantage))
+        compared = self._compared(exposures, encoded, batch)
+        advantage, figures = self._judge(rows, exposures, weights, slates, compared)
+        figures |= self._policy_step(Rollout(batch, encoded, slates, advantage))
         self.schedule.step()
-        return {
-            "reward": reward.mean().item(),
-            "exposed_reward": exposed.mean().item(),
-        } | figures
+        return figures
 
-    def _greedy(self, encoded: Encoded, batch: RerankBatch) -> Tensor:
-        """[B, 1, N] the policy's own best slates."""
-        return self.model.rollout(encoded, batch._replace(greedy=~batch.greedy), 1)
+    def _judge(
+        self,
+        rows: np.ndarray,
+        exposures: ExposureBatch,
+        weights: Tensor,
+        slates: Tensor,
+        compared: Tensor,
+    ) -> tuple[Tensor, Metrics]:
+        """Advantages [B, G, N] of sampled slates, and figures; all slates are scored at once."""
+        baseline, sampled = self._config.baseline, slates.size(1)
+        slates = torch.cat([slates, compared], dim=1)
+        credit = self._credit.by_slot(rows, exposures, slates, weights)
+        reward = credit.sum(-1)
+        figures = {
+            "reward": reward[:, :sampled].mean().item(),
+            "exposed_reward": reward[:, sampled].mean().item(),
+        }
+        if baseline is Baseline.LEAVE_ONE_OUT:
+            slates, credit = slates[:, :sampled], credit[:, :sampled]
+        if self._credit.priced:
+            price = self._credit.price(rows, exposures, slates)
+            figures["support_price"] = price[:, :sampled].sum(-1).mean().item()
+            credit = credit - price
+        bonus = self._explorer.bonus(exposures, slates[:, :sampled])
+        explored = credit[:, :sampled] + at_last_slot(bonus, self._slots)
+        reference = self._credit.returns(credit[:, -1])
+        return advantage_of(baseline, self._credit.returns(explored), reference), figures
+
+    def _compared(self, exposures: ExposureBatch, encoded: Encoded, batch: RerankBatch) -> Tensor:
+        """[B, 1, N] the exposed slates; or [B, 2, N] with the policy's own best ones behind.
+
+        What a baseline refers to is the last.
+        """
+        exposed = _wide(exposures.slates, self._slots).unsqueeze(1)
+        if self._config.baseline is not Baseline.GREEDY_ROLLOUT:
+            return exposed
+        greedy = self.model.rollout(encoded, batch._replace(greedy=~batch.greedy), 1)
+        return torch.cat([exposed, greedy], dim=1)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
         """Mean reward of greedy slates on validation pages, and how often they beat the page.
 
-        Weights are drawn as in training, alike at every call.
+        The score is less the price of support, the figures are not. Weights are drawn as in
+        training, alike at every call.
         """
         draw = torch.Generator().manual_seed(self._seed)
-        generated, exposed = [], []
+        generated, exposed, prices = [], [], []
         for rows in row_batches(self._validation, 1024):
             pages = self._log.batch(rows, self._slots)
             weights = self._draw_weights(len(rows), draw)
@@ -117,11 +170,12 @@ class GeneratorStage:
                 *as_requests(pages, weights, self._log.schema, slots=self._slots)
             ).slates
             both = torch.stack([slates, _wide(pages.slates, self._slots)], dim=1)
-            reward = self._rewards(rows, pages, both, weights)
+            reward = self._credit.reward(rows, pages, both, weights)
             generated.append(reward[:, 0])
             exposed.append(reward[:, 1])
+            prices.append(self._credit.price(rows, pages, both[:, :1]).sum((1, 2)))
         gain = torch.cat(generated) - torch.cat(exposed)
-        score = torch.cat(generated).mean().item()
+        score = (torch.cat(generated) - torch.cat(prices)).mean().item()
         better = (gain > 0).float().mean().item()
         return score, {"better": better, "gain": gain.mean().item()}
 
@@ -142,12 +196,6 @@ class GeneratorStage:
         networks.features.user_scale = fitted.user_scale
         networks.features.candidate_scale = fitted.candidate_scale
         return RandomNetworkDistillation(networks, self._config.novelty_weight)
-
-    def _rewards(
-        self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor, weights: Tensor
-    ) -> Tensor:
-        """[B, G] R_w: sum_i w_i U_i / scale_i."""
-        return weighted_reward(self._reward(rows, exposures, slates), weights / self._scales)
 
     def _draw_weights(self, requests: int, draw: torch.Generator) -> Tensor:
         """[B, U]: a share of the pages has the default weights, the others draw from the ranges.

@@ -22,7 +22,7 @@ class Rollout(NamedTuple):
         batch: The B requests.
         encoded: The same, encoded with gradient.
         slates: [B, G, N] int64.
-        advantage: [B, G].
+        advantage: [B, G] of the slates, or [B, G, N] of their slots.
     """
 
     batch: RerankBatch
@@ -42,7 +42,10 @@ class Loss(Protocol):
 
 
 def advantage_of(baseline: Baseline, reward: Tensor, reference: Tensor) -> Tensor:
-    """[B, G] from rewards [B, G] and the reward [B] of the slate to compare with."""
+    """[B, G] from rewards [B, G] and the reward [B] of the slate to compare with.
+
+    By slot: [B, G, N] from returns to go [B, G, N] and those [B, N] of the slate to compare with.
+    """
     functions = {
         Baseline.EXPOSED_PAGE: rl.exposed_page,
         Baseline.GREEDY_ROLLOUT: rl.greedy_rollout,
@@ -52,23 +55,27 @@ def advantage_of(baseline: Baseline, reward: Tensor, reference: Tensor) -> Tenso
 
 
 class PolicyStep:
-    """One optimizer step on a roll-out, or with PPO several."""
+    """One optimizer step on a roll-out, or with PPO several.
+
+    Attributes:
+        steps: How many.
+    """
 
     def __init__(
         self, generator: Generator, optimizer: torch.optim.Optimizer, config: GeneratorConfig
     ) -> None:
         self._model, self._optimizer, self._config = generator, optimizer, config
         self._loss: Loss = rl.reinforce
-        self._epochs = 1
+        self.steps = 1
         if config.policy_loss is PolicyLoss.PPO:
             self._loss = functools.partial(rl.ppo_clipped, clip=config.ppo_clip)
-            self._epochs = config.ppo_epochs
+            self.steps = config.ppo_epochs
 
     def __call__(self, rollout: Rollout) -> Metrics:
         """Learns from a roll-out; entropy and gradient norm are those of the first step."""
         encoded, behavior, figures = rollout.encoded, None, Metrics()
-        for epoch in range(self._epochs):
-            if epoch:
+        for step in range(self.steps):
+            if step:
                 encoded = self._model.encode_batch(rollout.batch)
             log_prob, entropy = self._model.slate_log_prob(encoded, rollout.batch, rollout.slates)
             behavior = log_prob.detach() if behavior is None else behavior
@@ -80,7 +87,7 @@ class PolicyStep:
             )
             mean_entropy = entropy.mean()
             norm = self._descend(loss - self._config.entropy_bonus * mean_entropy)
-            if not epoch:
+            if not step:
                 figures = {"entropy": mean_entropy.item(), "gradient_norm": norm}
         return figures
 

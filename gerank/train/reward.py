@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +30,15 @@ class Reward(Protocol):
         ...
 
 
+@runtime_checkable
+class SlotReward(Reward, Protocol):
+    """A reward that also says what each slot adds to it."""
+
+    def by_slot(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
+        """[B, G, N, U], whose sum over slots is the call's answer [B, G, U]."""
+        ...
+
+
 class UtilityReward:
     """The utilities of a configuration; generated and exposed pages are scored alike."""
 
@@ -48,6 +57,16 @@ class UtilityReward:
             UtilityError: A user's function answers something else than a utility.
         """
         return self._utilities(self.judge(rows, exposures, slates))
+
+    @torch.no_grad()
+    def by_slot(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
+        """Utilities [B, G, N, U] by slot; see `SlotReward`.
+
+        Raises:
+            UtilityError: A user's function answers something else than a utility.
+        """
+        judged = self.judge(rows, exposures, slates)
+        return torch.stack([function.by_slot(judged) for function in self.functions], dim=-1)
 
     @torch.no_grad()
     def judge(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> JudgedSlates:

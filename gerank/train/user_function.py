@@ -20,9 +20,12 @@ class UtilityError(ValueError):
 def user_utility(
     name: str, path: str, options: Mapping[str, Any]
 ) -> Callable[[JudgedSlates], Tensor]:
-    """`function(judged, **options)` of a JudgedSlates -> [B, G] floats, checked at every call.
+    """`function(judged, **options)` of a JudgedSlates -> floats, checked at every call.
 
-    The function need not be differentiable: it is called without gradient.
+    A function that answers [B, G] speaks of whole slates. One that answers [B, G, N] says what each
+    slot adds, and its utility is the sum over slots: then a choice learns from what it and later
+    ones earned, not from what stood before it. What slot n adds should depend on the candidates of
+    slots 1..n alone. The function need not be differentiable: it is called without gradient.
 
     Args:
         name: Of the utility, for messages.
@@ -58,19 +61,20 @@ def _look_up(name: str, path: str) -> Callable[..., Any]:
 
 
 def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tensor:
-    where, shape = f"utility {name!r} ({path})", judged.slates.shape[:2]
+    where, shape = f"utility {name!r} ({path})", judged.slates.shape
     if not isinstance(result, Tensor):
         raise UtilityError(f"{where} answered a {type(result).__name__}, not a tensor")
-    if result.shape != shape:
-        wanted = f"[B, G] = {list(shape)}"
+    if result.shape not in (shape[:2], shape):
+        wanted = f"[B, G] = {list(shape[:2])} or [B, G, N] = {list(shape)}"
         raise UtilityError(f"{where} answered the shape {list(result.shape)}, not {wanted}")
     if not result.is_floating_point():
         raise UtilityError(f"{where} answered {result.dtype}, not floating point")
     finite = result.isfinite()
     if not finite.all():
-        page, slate = (~finite).nonzero()[0].tolist()
+        page, slate, *slot = (~finite).nonzero()[0].tolist()
         raise UtilityError(
-            f"{where} answered {result[page, slate].item()} for slate "
+            f"{where} answered {result[(page, slate, *slot)].item()} for "
+            f"{f'slot {slot[0]} of ' if slot else ''}slate "
             f"{judged.slates[page, slate].tolist()} of page {page} of its batch"
         )
     return result.to(torch.float32)

@@ -27,8 +27,29 @@ from gerank.train.utility_options import (
     NoOptions,
 )
 
-Utility = Callable[[JudgedSlates], Tensor]
-"""A JudgedSlates -> [B, G] float32."""
+Formula = Callable[[JudgedSlates], Tensor]
+"""A JudgedSlates -> floats [B, G, N], what each slot adds, or [B, G] where only a slate has one."""
+
+
+@dataclass(frozen=True)
+class Utility:
+    """A utility of judged slates: its value, and how that is credited to slots.
+
+    Attributes:
+        formula: One definition for both.
+    """
+
+    formula: Formula
+
+    def __call__(self, judged: JudgedSlates) -> Tensor:
+        """[B, G] float32. The sum of `by_slot` over slots."""
+        answer = self.formula(judged)
+        return (answer.sum(-1) if answer.dim() == 3 else answer).float()
+
+    def by_slot(self, judged: JudgedSlates) -> Tensor:
+        """[B, G, N] float32. What only the whole slate has stands at the last slot."""
+        answer = self.formula(judged).float()
+        return answer if answer.dim() == 3 else rl.at_last_slot(answer, judged.slates.size(-1))
 
 
 @dataclass(frozen=True)
@@ -39,17 +60,17 @@ class UtilityKind:
         meaning: One line.
         range: Smallest and largest value, as text.
         options: The dataclass of its options.
-        build: From options and schema to the function.
+        build: From options and schema to the formula.
     """
 
     meaning: str
     range: str
     options: type[Any]
-    build: Callable[[Any, FeatureSchema], Utility]
+    build: Callable[[Any, FeatureSchema], Formula]
 
 
 def build_utilities(reward: Mapping[str, UtilityConfig], schema: FeatureSchema) -> list[Utility]:
-    """The functions of all utilities, in order.
+    """All utilities, in order.
 
     Raises:
         ConfigError: A kind, an option or a user's function that does not exist or fit.
@@ -81,32 +102,36 @@ def utility_kind(name: str, config: UtilityConfig, schema: FeatureSchema) -> tup
 def _build(name: str, config: UtilityConfig, schema: FeatureSchema) -> Utility:
     kind, options = utility_kind(name, config, schema)
     if ":" in kind:
-        return user_utility(name, kind, options)
+        return Utility(user_utility(name, kind, options))
     where = f"reward.{name}.options"
     settings = build_settings(KINDS[kind].options, options, where)
     try:
-        return KINDS[kind].build(settings, schema)
+        return Utility(KINDS[kind].build(settings, schema))
     except ConfigError as error:
         raise ConfigError(f"{where}.{error}") from None
 
 
-def _clicks(_: NoOptions, __: FeatureSchema) -> Utility:
-    return lambda judged: rl.expected_clicks(judged.slot_click, judged.slot_mask)
+def _clicks(_: NoOptions, __: FeatureSchema) -> Formula:
+    return lambda judged: rl.expected_clicks_by_slot(judged.slot_click, judged.slot_mask)
 
 
-def _page_click(_: NoOptions, __: FeatureSchema) -> Utility:
+def _page_click(_: NoOptions, __: FeatureSchema) -> Formula:
     return lambda judged: judged.page_click
 
 
-def _diversity(options: DiversityOptions, schema: FeatureSchema) -> Utility:
+def _diversity(options: DiversityOptions, schema: FeatureSchema) -> Formula:
     _require_group(options.group, schema)
     if options.window < 0:
         raise ConfigError(f"window: {options.window} is not >= 0")
     window = options.window or None
-    return lambda judged: rl.diversity(judged.feature(options.group), judged.slot_mask, window)
+
+    def credit(judged: JudgedSlates) -> Tensor:
+        return rl.diversity_by_slot(judged.feature(options.group), judged.slot_mask, window)
+
+    return credit
 
 
-def _flow_control(options: FlowControlOptions, schema: FeatureSchema) -> Utility:
+def _flow_control(options: FlowControlOptions, schema: FeatureSchema) -> Formula:
     member = _membership(options, schema)
     share, position = options.share_target, options.position_target
     if share is None and position is None:
@@ -124,7 +149,9 @@ def _flow_control(options: FlowControlOptions, schema: FeatureSchema) -> Utility
     return utility
 
 
-def _membership(options: FlowControlOptions, schema: FeatureSchema) -> Utility:
+def _membership(
+    options: FlowControlOptions, schema: FeatureSchema
+) -> Callable[[JudgedSlates], Tensor]:
     """[B, M] whether each candidate is a member."""
     if bool(options.flag) is bool(options.group):
         raise ConfigError("flag: give either it or group and value")
@@ -136,46 +163,46 @@ def _membership(options: FlowControlOptions, schema: FeatureSchema) -> Utility:
     return lambda judged: judged.candidate(options.group) == value
 
 
-def _group_ordering(options: GroupOrderingOptions, schema: FeatureSchema) -> Utility:
+def _group_ordering(options: GroupOrderingOptions, schema: FeatureSchema) -> Formula:
     feature = _require_group(options.group, schema)
     table = {_code("priority", feature, name): rank for name, rank in options.priority.items()}
 
-    def utility(judged: JudgedSlates) -> Tensor:
+    def credit(judged: JudgedSlates) -> Tensor:
         groups = judged.feature(options.group)
         priority = torch.full(groups.shape, options.otherwise, device=groups.device)
         for group, rank in table.items():
             priority.masked_fill_(groups == group, rank)
-        return rl.group_ordering(priority, judged.slot_mask)
+        return rl.group_ordering_by_slot(priority, judged.slot_mask)
 
-    return utility
+    return credit
 
 
-def _err_ia(options: ErrIaOptions, schema: FeatureSchema) -> Utility:
+def _err_ia(options: ErrIaOptions, schema: FeatureSchema) -> Formula:
     _require_group(options.group, schema)
 
-    def utility(judged: JudgedSlates) -> Tensor:
+    def credit(judged: JudgedSlates) -> Tensor:
         groups, real = judged.candidate(options.group), judged.pages.candidate_mask
         alike = (groups.unsqueeze(2) == groups.unsqueeze(1)) & real.unsqueeze(1)  # [B, M, M]
         intent = judged.placed(alike.sum(2) / real.sum(1, keepdim=True).clamp(min=1), 0.0)
         group = judged.feature(options.group)
-        return rl.err_ia(judged.slot_click, group, intent, judged.slot_mask)
+        return rl.err_ia_by_slot(judged.slot_click, group, intent, judged.slot_mask)
 
-    return utility
+    return credit
 
 
-def _intra_list_distance(options: IntraListDistanceOptions, schema: FeatureSchema) -> Utility:
+def _intra_list_distance(options: IntraListDistanceOptions, schema: FeatureSchema) -> Formula:
     names = [feature.name for feature in schema.candidate_dense]
     for name in options.features:
         if name not in names:
             raise ConfigError(f"features: {name!r} is not one of {', '.join(names)}")
     columns = [names.index(name) for name in options.features or names]
 
-    def utility(judged: JudgedSlates) -> Tensor:
+    def credit(judged: JudgedSlates) -> Tensor:
         dense = judged.pages.candidate_dense[..., columns]
         vectors = set_zscores(dense, judged.pages.candidate_mask)
-        return rl.intra_list_distance(judged.placed(vectors, 0.0), judged.slot_mask)
+        return rl.intra_list_distance_by_slot(judged.placed(vectors, 0.0), judged.slot_mask)
 
-    return utility
+    return credit
 
 
 def _require_group(group: str, schema: FeatureSchema) -> Feature:
@@ -229,3 +256,6 @@ KINDS: dict[str, UtilityKind] = {
     ),
 }
 """Kind -> what it is. `docs/control.md` shows them with examples."""
+
+PREDICTED_KINDS = frozenset({"clicks", "page_click", "err_ia"})
+"""The kinds that stand on predicted feedback, and so on what the log can tell."""

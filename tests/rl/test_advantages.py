@@ -31,6 +31,22 @@ def test_leave_one_out_is_that_of_a_direct_loop_and_sums_to_zero(seed: int, slat
     torch.testing.assert_close(advantage.sum(dim=1), torch.zeros(5), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("advantage", [exposed_page, greedy_rollout])
+def test_by_slot_a_baseline_is_taken_at_the_same_slot(advantage: object) -> None:
+    returns = torch.tensor([[[5.0, 2.0], [4.0, 3.0], [6.0, 1.0]]])
+    reference = torch.tensor([[1.5, 4.0]])
+    assert callable(advantage)
+    expected = [[[5 - 1.5, 2 - 4], [4 - 1.5, 3 - 4], [6 - 1.5, 1 - 4]]]
+    assert advantage(returns, reference).tolist() == expected
+
+
+def test_leave_one_out_by_slot_by_hand() -> None:
+    returns = torch.tensor([[[5.0, 2.0], [4.0, 3.0], [6.0, 1.0]]])
+    first = [5 - (4 + 6) / 2, 4 - (5 + 6) / 2, 6 - (5 + 4) / 2]
+    second = [2 - (3 + 1) / 2, 3 - (2 + 1) / 2, 1 - (2 + 3) / 2]
+    assert torch.equal(leave_one_out(returns), torch.tensor([[first, second]]).transpose(1, 2))
+
+
 def test_advantages_carry_no_gradient() -> None:
     reward = torch.randn(2, 3, requires_grad=True)
     baseline = torch.randn(2, requires_grad=True)
@@ -52,5 +68,11 @@ def test_wrong_arguments_are_named() -> None:
         greedy_rollout(reward, torch.ones(2, dtype=torch.int64))
     with pytest.raises(ValueError, match=r"exposed_page: reward must be \[B, G\]"):
         exposed_page(torch.randn(2), torch.randn(2))
+    with pytest.raises(
+        ValueError, match=r"exposed_page: exposed_reward must be \[2, 4\].*got \[2\]"
+    ):
+        exposed_page(torch.randn(2, 3, 4), torch.randn(2))
+    with pytest.raises(ValueError, match=r"leave_one_out: reward must be \[B, G\]"):
+        leave_one_out(torch.randn(2, 3, 4, 5))
     with pytest.raises(ValueError, match=r"leave_one_out: needs G >= 2 slates per request, got 1"):
         leave_one_out(torch.randn(2, 1))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gerank.rl import err_ia
+from gerank.rl import err_ia, err_ia_by_slot
 
 
 def test_err_ia_by_hand() -> None:
@@ -12,9 +12,10 @@ def test_err_ia_by_hand() -> None:
     group = torch.tensor([[7, 8, 7]])
     intent = torch.tensor([[0.5, 0.25, 0.5]])
     expected = 0.5 * (0.4 / 1 + (1 - 0.4) * 0.6 / 3) + 0.25 * (0.5 / 2)
-    assert err_ia(clicks, group, intent, torch.ones(1, 3, dtype=torch.bool)).item() == (
-        pytest.approx(expected)
-    )
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    assert err_ia(clicks, group, intent, mask).item() == pytest.approx(expected)
+    by_slot = [0.5 * 0.4, 0.25 * 0.5 / 2, 0.5 * (1 - 0.4) * 0.6 / 3]
+    assert err_ia_by_slot(clicks, group, intent, mask).tolist() == [pytest.approx(by_slot)]
 
 
 def loop(clicks: list[float], groups: list[int], intent: list[float], mask: list[bool]) -> float:

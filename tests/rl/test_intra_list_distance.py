@@ -5,16 +5,17 @@ import math
 import pytest
 import torch
 
-from gerank.rl import intra_list_distance
+from gerank.rl import intra_list_distance, intra_list_distance_by_slot
 
 
 def test_distance_by_hand() -> None:
     # Right angle, opposite, and the right angle between the other two.
     vectors = torch.tensor([[[2.0, 0.0], [0.0, 5.0], [-1.0, 0.0]]])
     expected = 2 / (3 * 2) * ((1 - 0) / 2 + (1 + 1) / 2 + (1 - 0) / 2)
-    assert intra_list_distance(vectors, torch.ones(1, 3, dtype=torch.bool)).item() == (
-        pytest.approx(expected)
-    )
+    mask = torch.ones(1, 3, dtype=torch.bool)
+    assert intra_list_distance(vectors, mask).item() == pytest.approx(expected)
+    by_slot = [0, (1 - 0) / 2 / 3, ((1 + 1) / 2 + (1 - 0) / 2) / 3]
+    assert intra_list_distance_by_slot(vectors, mask).tolist() == [pytest.approx(by_slot)]
 
 
 @pytest.mark.parametrize("shape", [(5, 6, 3), (2, 3, 4, 2)])

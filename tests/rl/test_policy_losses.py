@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from itertools import permutations
 from math import exp
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from gerank.rl import entropy_loss, leave_one_out, ppo_clipped, reinforce
+from gerank.rl import entropy_loss, leave_one_out, ppo_clipped, reinforce, slot_returns
 
 SLATES = torch.tensor(list(permutations(range(3), 2)))  # [6, 2]
 INF = float("inf")
@@ -49,6 +50,30 @@ def test_reinforce_by_hand() -> None:
     assert loss.item() == -(2.0 * (-1 - 2) + -1.0 * (-3)) / 2
 
 
+def test_by_slot_by_hand() -> None:
+    log_prob = torch.tensor([[[-1.0, -2.0], [-3.0, -9.0]]])
+    mask = torch.tensor([[[True, True], [True, False]]])
+    advantage = torch.tensor([[[2.0, 0.5], [-1.0, 7.0]]])
+    expected = -(2.0 * -1 + 0.5 * -2 + -1.0 * -3) / 2
+    assert reinforce(log_prob, advantage, mask).item() == expected
+    # Where nothing has moved yet, PPO gains the advantage of every slot in use.
+    assert ppo_clipped(log_prob, log_prob, advantage, mask).item() == -(2.0 + 0.5 - 1.0) / 2
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("loss", [reinforce, ppo_clipped])
+def test_an_advantage_of_the_slate_is_one_that_all_its_slots_share(seed: int, loss: Any) -> None:
+    source = torch.Generator().manual_seed(seed)
+    log_prob, behavior = -torch.rand(2, 3, 2, 4, generator=source)
+    mask = torch.rand(log_prob.shape, generator=source) < 0.7
+    advantage = torch.randn(3, 2, generator=source)
+    found, expected = (
+        loss(log_prob=log_prob, behavior_log_prob=behavior, advantage=a, slot_mask=mask)
+        for a in (advantage.unsqueeze(-1).expand(-1, -1, 4), advantage)
+    )
+    torch.testing.assert_close(found, expected)
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_reinforce_has_the_gradient_of_minus_the_expected_reward(seed: int) -> None:
     logits, reward, gradient = policy(seed)
@@ -70,6 +95,63 @@ def test_baselines_leave_the_expected_gradient_as_it_is(seed: int, baseline: str
     advantage = leave_one_out(rewards) if baseline == "leave one out" else rewards - 0.7
     loss = reinforce(log_prob, advantage * probability[:, None] * 36, everything(log_prob))
     torch.testing.assert_close(torch.autograd.grad(loss, logits)[0], -gradient)
+
+
+def causal_credit(seed: int) -> Tensor:
+    """[6, 2] c_1 of the first choice alone, c_2 of both: nothing is earned by what comes later."""
+    source = torch.Generator().manual_seed(100 + seed)
+    first = torch.randn(3, dtype=torch.float64, generator=source)[SLATES[:, 0]]
+    return torch.stack([first, torch.randn(6, dtype=torch.float64, generator=source)], dim=1)
+
+
+def expected_gradient(logits: Tensor, advantage: Tensor, drawn: Tensor) -> Tensor:
+    """[3] mean gradient of `reinforce` over all draws: slates `drawn` [D, G] of one request."""
+    log_prob = slate_log_prob(logits)[drawn]  # [D, G, 2]
+    probability = log_prob.sum(dim=(1, 2)).exp().detach()
+    weight = probability.view(-1, *[1] * (advantage.dim() - 1)) * len(drawn)
+    loss = reinforce(log_prob, advantage * weight, everything(log_prob))
+    return torch.autograd.grad(loss, logits)[0]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("baseline", ["none", "constant", "leave one out"])
+def test_credit_by_slot_has_the_expected_gradient_of_credit_by_slate(
+    seed: int, baseline: str
+) -> None:
+    logits, _, _ = policy(seed)
+    drawn = torch.cartesian_prod(torch.arange(6), torch.arange(6))  # [36, 2]
+    credit = causal_credit(seed)[drawn]  # [36, 2, 2]
+    returns = slot_returns(credit)
+    if baseline == "leave one out":
+        returns = leave_one_out(returns)
+    elif baseline == "constant":
+        returns = returns - torch.tensor([0.7, -0.2])
+    by_slot = expected_gradient(logits, returns, drawn)
+    torch.testing.assert_close(by_slot, expected_gradient(logits, credit.sum(-1), drawn))
+    # A discount is a bias, and c_2 must not be earned by the first slot alone.
+    assert not torch.allclose(by_slot, expected_gradient(logits, slot_returns(credit, 0.5), drawn))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_credit_by_slot_has_less_variance(seed: int) -> None:
+    """Of the first credit with either sign: alone it may by chance cancel noise of the second."""
+    logits, _, _ = policy(seed)
+    pairs = torch.cartesian_prod(torch.arange(6), torch.arange(6))  # [36, 2]
+    log_prob = slate_log_prob(logits)[pairs]  # [36, 2, 2]
+    probability = log_prob.sum(dim=(1, 2)).exp().detach()
+    credit, either = causal_credit(seed)[pairs], torch.tensor([[1.0, 1.0], [-1.0, 1.0]])
+
+    def variance(returns: Tensor) -> float:
+        advantage, mask = leave_one_out(returns), everything(log_prob)
+        draws = (slice(d, d + 1) for d in range(len(pairs)))
+        losses = [reinforce(log_prob[d], advantage[d], mask[d]) for d in draws]
+        gradients = [torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in losses]
+        off = torch.stack(gradients) - probability @ torch.stack(gradients)
+        return (probability @ off.square()).sum().item()
+
+    signed = [credit * sign for sign in either]
+    whole = [c.sum(-1, keepdim=True).expand(-1, -1, 2) for c in signed]
+    assert sum(variance(slot_returns(c)) for c in signed) < sum(map(variance, whole))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -198,6 +280,8 @@ def test_wrong_shapes_dtypes_and_clips_are_named() -> None:
         reinforce(log_prob[:0], gain[:0], mask[:0])
     with pytest.raises(ValueError, match=r"reinforce: advantage must be \[2, 3\].*got \[2\]"):
         reinforce(log_prob, gain[:, 0], mask)
+    with pytest.raises(ValueError, match=r"advantage must be \[2, 3, 4\].*got \[2, 3, 1\]"):
+        reinforce(log_prob, gain[..., None], mask)
     with pytest.raises(ValueError, match=r"reinforce: slot_mask must be bool, got torch.float32"):
         reinforce(log_prob, gain, mask.float())
     with pytest.raises(ValueError, match=r"behavior_log_prob must be \[2, 3, 4\].*got \[2, 3\]"):

@@ -27,7 +27,17 @@ def test_every_request_is_weighed_by_its_own_weights(seed: int, slates: int) -> 
     torch.testing.assert_close(weighted_reward(utilities, weights), torch.tensor(expected))
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (4, 5, 3)])
+def test_by_slot_every_slot_is_weighed_alike(seed: int) -> None:
+    source = torch.Generator().manual_seed(seed)
+    credit, weights = torch.rand(3, 2, 4, 5, generator=source), torch.rand(3, 5, generator=source)
+    by_slot = weighted_reward(credit, weights)
+    assert by_slot.shape == (3, 2, 4)
+    for slot in range(4):
+        expected = weighted_reward(credit[:, :, slot], weights)
+        torch.testing.assert_close(by_slot[..., slot], expected)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (4, 5, 3), (4, 5, 2, 3)])
 def test_the_terms_sum_to_the_reward(shape: tuple[int, ...]) -> None:
     generator = torch.Generator().manual_seed(1)
     utilities = torch.randn(shape, generator=generator)

@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from gerank.rl import diversity, expected_clicks, group_ordering, page_click
+from gerank.rl import (
+    diversity,
+    diversity_by_slot,
+    expected_clicks,
+    expected_clicks_by_slot,
+    group_ordering,
+    group_ordering_by_slot,
+    page_click,
+)
 
 SHAPES = [(5, 7), (3, 2, 6)]
 ALL = torch.ones(1, 4, dtype=torch.bool)
@@ -95,6 +103,43 @@ def test_a_page_without_candidates_has_no_diversity_and_no_clicks() -> None:
     assert diversity(torch.ones(2, 3, dtype=torch.int64), nothing).tolist() == [0, 0]
     assert expected_clicks(torch.rand(2, 3), nothing).tolist() == [0, 0]
     assert page_click(torch.rand(2, 3), nothing).tolist() == [0, 0]
+
+
+def test_credit_by_slot_by_hand() -> None:
+    group = torch.tensor([[1, 2, 1, 1]])
+    assert diversity_by_slot(group, ALL).tolist() == [[1 / 4, 1 / 4, 0, 0]]
+    # Of six pairs slot 2 is in order with slot 1, slot 3 with slots 1 and 2.
+    priority = torch.tensor([[0.0, 2.0, 1.0, 1.0]])
+    assert group_ordering_by_slot(priority, ALL).tolist() == [[0, 0, 1 / 6, 2 / 6]]
+    clicks, mask = torch.tensor([[0.5, 0.25, 0.75]]), torch.tensor([[True, False, True]])
+    assert expected_clicks_by_slot(clicks, mask).tolist() == [[0.5, 0, 0.75]]
+
+
+def test_a_page_of_fewer_than_two_candidates_has_its_order_at_the_last_slot() -> None:
+    mask = torch.tensor([[False, True, False], [False, False, False]])
+    assert group_ordering_by_slot(torch.randn(2, 3), mask).tolist() == [[0, 0, 1], [0, 0, 1]]
+
+
+def test_what_a_slot_adds_does_not_depend_on_later_slots(seed: int) -> None:
+    source = torch.Generator().manual_seed(seed)
+    mask = torch.rand(20, 6, generator=source) < 0.8
+    mask[:, :2] = True
+    one, other = torch.randint(-1, 3, (2, 20, 6), generator=source)
+    other = torch.cat([one[:, :4], other[:, 4:]], dim=1)
+    for credit in (diversity_by_slot, group_ordering_by_slot):
+        assert torch.equal(credit(one, mask)[:, :4], credit(other, mask)[:, :4])
+        assert not torch.equal(credit(one, mask), credit(other, mask))
+
+
+def test_slates_that_are_as_good_have_the_same_value_to_the_last_digit(seed: int) -> None:
+    # Every order of distinct groups and one repetition: where it stands makes no difference.
+    source = torch.Generator().manual_seed(seed)
+    order = torch.rand(200, 10, generator=source).argsort(dim=-1)
+    group = torch.tensor([0, 0, 2, 3, 4, 5, 6, 7, 8, 9])[order]
+    mask = torch.ones(200, 10, dtype=torch.bool)
+    assert set(diversity(group, mask).tolist()) == {torch.tensor(0.9).item()}
+    pairs = group_ordering(order, mask) * 45
+    assert torch.equal(group_ordering(order, mask), pairs.round() / 45)
 
 
 def test_expected_clicks_and_page_click_by_hand() -> None:

@@ -12,18 +12,12 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch, RerankBatch
 from gerank.nn.generator import Encoded
-from gerank.train.config import Baseline, Exploration, PolicyLoss, UtilityConfig
+from gerank.train.config import Baseline, Credit, Exploration, PolicyLoss
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.reward import Reward
 from gerank.train.run_folder import RunFolder
-from tests.train.tiny import SLOTS, tiny_config, tiny_log
-
-LOG, _ = tiny_log(90)
-UTILITIES = {"one": UtilityConfig(-1.0, 3.0, 2.0), "other": UtilityConfig(0.5, 0.5, 0.5)}
-
-
-def no_reward(_rows: np.ndarray, _pages: ExposureBatch, slates: Tensor) -> Tensor:
-    return torch.zeros(*slates.shape[:2], len(UTILITIES))
+from tests.train.stages import LOG, UTILITIES, PopularHigh, no_reward, stage_of
+from tests.train.tiny import SLOTS, tiny_config
 
 
 def asked(epoch: int, monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> list[RerankBatch]:
@@ -91,16 +85,6 @@ def test_an_epoch_depends_on_its_number_and_the_seed_alone(
     assert not torch.equal(weights(1, 0), weights(1, 1))
 
 
-def stage_of(reward: Reward, **changes: Any) -> GeneratorStage:
-    config = tiny_config(Path("unused"), reward=UTILITIES, batch_size=90, **changes)
-    torch.manual_seed(0)
-    generator = RunFolder(Path("unused"), config, LOG.schema, 512).new_generator()
-    rows, scales = np.arange(90), torch.tensor([2.0, 4.0])
-    return GeneratorStage(
-        generator, reward, LOG, rows, rows, config.generator, UTILITIES, SLOTS, 0, scales
-    )
-
-
 def first_on_top(_rows: np.ndarray, _pages: ExposureBatch, slates: Tensor) -> Tensor:
     """Candidate 0 on top is worth 1 in both utilities."""
     return (slates[..., :1] == 0).float().expand(-1, -1, 2)
@@ -113,18 +97,61 @@ def popular_on_top(_rows: np.ndarray, pages: ExposureBatch, slates: Tensor) -> T
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"policy_loss": loss, "baseline": b} for loss in PolicyLoss for b in Baseline]
-    + [{"exploration": Exploration.RANDOM_NETWORK}],
+    ("reward", "changes"),
+    [
+        (PopularHigh(), {"policy_loss": loss, "baseline": baseline, "credit": credit})
+        for loss in PolicyLoss
+        for baseline in Baseline
+        for credit in Credit
+    ]
+    + [(popular_on_top, {"baseline": baseline}) for baseline in Baseline]
+    + [(PopularHigh(), {"exploration": Exploration.RANDOM_NETWORK})]
+    + [(PopularHigh(), {"discount": 0.5})],
 )
-def test_every_loss_baseline_and_exploration_learns(changes: dict[str, Any]) -> None:
+def test_every_loss_baseline_credit_and_exploration_learns(
+    reward: Reward, changes: dict[str, Any]
+) -> None:
     stage = stage_of(
-        popular_on_top, learning_rate=1e-2, novelty_weight=0.01, slates_per_request=4, **changes
+        reward, learning_rate=1e-2, novelty_weight=0.01, slates_per_request=4, **changes
     )
     before = stage.validate()[0]
     figures = [metrics for epoch in range(25) for metrics in stage.train_epoch(epoch)]
     assert figures[-1].keys() == {"reward", "exposed_reward", "entropy", "gradient_norm"}
     assert stage.validate()[0] > before + 0.3
+
+
+@pytest.mark.parametrize(
+    ("pages", "batch_size", "batch"),
+    [(90, 0, 32), (1000, 0, 40), (2500, 0, 100), (9000, 0, 128), (700, 7, 7)],
+)
+def test_the_batch_is_a_share_of_the_pages_within_bounds(
+    pages: int, batch_size: int, batch: int
+) -> None:
+    stage = stage_of(no_reward, pages=pages, batch_size=batch_size)
+    assert stage.steps_per_epoch == -(-pages // batch)
+    assert stage.epochs == 2
+    if pages == 90:
+        assert len(list(stage.train_epoch(0))) == stage.steps_per_epoch
+
+
+@pytest.mark.parametrize(
+    ("changes", "epochs"),
+    [
+        ({}, 2),
+        ({"min_steps": 6}, 2),  # 2 epochs of 3 batches
+        ({"min_steps": 7}, 3),
+        ({"min_steps": 500}, 167),
+        ({"min_steps": 500, "epochs": 200}, 200),
+        ({"min_steps": 24, "policy_loss": PolicyLoss.PPO, "ppo_epochs": 4}, 2),
+        ({"min_steps": 25, "policy_loss": PolicyLoss.PPO, "ppo_epochs": 4}, 3),
+    ],
+)
+def test_a_small_log_is_passed_over_until_there_are_enough_steps(
+    changes: dict[str, Any], epochs: int
+) -> None:
+    stage = stage_of(no_reward, batch_size=32, **changes)
+    assert stage.epochs == epochs
+    assert stage.schedule.T_max == 3 * epochs  # type: ignore[attr-defined]
 
 
 def test_ppo_steps_several_times_on_one_roll_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +173,9 @@ def test_rewards_are_weighed_sums_of_scaled_utilities() -> None:
     rows, pages = np.arange(4), LOG.batch(np.arange(4))
     slates = torch.tensor([[[0, 1, 2], [1, 0, 2]]]).expand(4, -1, -1)
     weights = torch.tensor([[1.0, 0.5], [-1.0, 0.5], [3.0, 0.5], [2.0, 0.5]])
-    found = stage._rewards(rows, pages, slates, weights)
+    found = stage._credit.reward(rows, pages, slates, weights)
     expected = weights[:, 0] / 2.0 + weights[:, 1] / 4.0
     torch.testing.assert_close(found, torch.stack([expected, torch.zeros(4)], dim=1))
+    by_slot = stage._credit.by_slot(rows, pages, slates, weights)
+    assert torch.equal(by_slot[..., -1], found)  # of whole slates, so it stands at the last slot
+    assert not by_slot[..., :-1].any()

@@ -6,10 +6,11 @@ import torch
 
 from gerank.data.batch import ExposureBatch
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
+from gerank.nn.structured import StructuredShape
 from gerank.train.config import ConfigError, UtilityConfig
 from gerank.train.feedback import EvaluatorFeedback, TrueFeedback
 from gerank.train.judged import on_slates
-from gerank.train.reward import UtilityReward, reward_statistics
+from gerank.train.reward import SlotReward, UtilityReward, reward_statistics
 from tests.train.tiny import SLOTS, tiny_log
 from tests.train.uniform_log import uniform_log
 
@@ -19,7 +20,7 @@ NAMES = ["clicks", "page_click", "seller_diversity", "category_diversity"]
 def reward_of(seed: int, names: list[str]) -> UtilityReward:
     torch.manual_seed(seed)
     schema = tiny_log(1)[0].schema
-    evaluator = Evaluator(schema, EvaluatorShape(SLOTS, 8, 2, 2))
+    evaluator = Evaluator(schema, EvaluatorShape(StructuredShape(SLOTS, "examination")))
     reward = {name: UtilityConfig() for name in names}
     return UtilityReward(EvaluatorFeedback(evaluator), schema, reward)
 
@@ -53,6 +54,24 @@ def test_utilities_are_what_their_names_say(seed: int) -> None:
         for g in range(2):
             shown = [sellers[page, c] for c in slates[page, g].tolist() if c >= 0]
             assert found[page, g, 2].item() == pytest.approx(len(set(shown)) / len(shown))
+
+
+def test_what_slots_add_is_asked_of_the_feedback_once_and_sums_to_the_utilities(seed: int) -> None:
+    log, _ = tiny_log(20, seed)
+    rows, pages = np.arange(20), log.batch(np.arange(20))
+    slates = pages.slates.unsqueeze(1).repeat(1, 2, 1)
+    slates[:, 1, 1] = -1
+    watched = Watched()
+    reward = UtilityReward(watched, log.schema, {name: UtilityConfig() for name in NAMES})
+    by_slot = reward.by_slot(rows, pages, slates)
+    assert len(watched.asked) == 1
+    assert isinstance(reward, SlotReward)
+    assert by_slot.shape == (*slates.shape, len(NAMES))
+    torch.testing.assert_close(by_slot.sum(2), reward(rows, pages, slates))
+    judged = reward.judge(rows, pages, slates)
+    assert torch.equal(by_slot[..., 0], judged.slot_click)
+    assert torch.equal(by_slot[..., -1, 1], judged.page_click)
+    assert not by_slot[..., :-1, 1].any()
 
 
 def test_values_of_candidates_follow_the_slate(seed: int) -> None:

@@ -34,6 +34,15 @@ def not_a_number(judged):
     result[1, 0] = float("nan")
     return result
 
+def score_by_slot(judged):
+    return judged.feature("ctr_score")
+
+def too_wide(judged):
+    return judged.slot_click.unsqueeze(-1)
+
+def no_number_in_a_slot(judged):
+    return judged.feature("ctr_score").where(judged.slates < 2, float("inf"))
+
 price = 3
 '''
 
@@ -59,6 +68,20 @@ def test_a_function_is_called_with_its_options() -> None:
     assert answer("shop:mean_score", power=2.0).tolist() == expected
 
 
+def test_a_function_of_whole_slates_is_credited_at_the_last_slot() -> None:
+    (function,) = build_utilities({"mine": UtilityConfig(utility="shop:mean_score")}, SCHEMA)
+    judged = by_hand([[[0, 1, -1]], [[1, -1, -1]]], ctr_score=[[0.25, 0.5], [0.25, 0.75]])
+    assert function(judged).tolist() == [[0.25], [0.25]]
+    assert function.by_slot(judged).tolist() == [[[0, 0, 0.25]], [[0, 0, 0.25]]]
+
+
+def test_a_function_may_say_what_each_slot_adds() -> None:
+    (function,) = build_utilities({"mine": UtilityConfig(utility="shop:score_by_slot")}, SCHEMA)
+    judged = by_hand([[[0, -1, 1]]], ctr_score=[[0.25, 0.5]])
+    assert function.by_slot(judged).tolist() == [[[0.25, 0, 0.5]]]
+    assert function(judged).tolist() == [[0.75]]
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -78,9 +101,17 @@ def test_what_is_no_function_is_named_before_training(path: str, message: str) -
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("too_short", r"answered the shape \[2\], not \[B, G\] = \[2, 1\]"),
+        (
+            "too_short",
+            r"answered the shape \[2\], not \[B, G\] = \[2, 1\] or \[B, G, N\] = \[2, 1, 2\]",
+        ),
+        ("too_wide", r"answered the shape \[2, 1, 2, 1\], not \[B, G\]"),
         ("counts", "answered torch.int64, not floating point"),
         ("text", "answered a str, not a tensor"),
+        (
+            "no_number_in_a_slot",
+            r"answered inf for slot 1 of slate \[1, 2\] of page 1 of its batch",
+        ),
         ("not_a_number", r"answered nan for slate \[1, 2\] of page 1 of its batch"),
     ],
 )

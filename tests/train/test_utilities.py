@@ -153,13 +153,18 @@ def test_an_unknown_kind_is_named_with_the_known_ones() -> None:
         assert kind in str(e.value)
 
 
-def test_every_kind_keeps_its_range_on_random_pages(seed: int) -> None:
-    options: dict[str, dict[str, Any]] = {
-        "diversity": {"group": "seller"},
-        "flow_control": {"flag": "fresh", "share_target": 0.3, "position_target": 2.0},
-        "group_ordering": {"group": "category", "priority": {"books": 2.0, "toys": 1.0}},
-        "err_ia": {"group": "category"},
-    }
+OPTIONS: dict[str, dict[str, Any]] = {
+    "diversity": {"group": "seller"},
+    "flow_control": {"flag": "fresh", "share_target": 0.3, "position_target": 2.0},
+    "group_ordering": {"group": "category", "priority": {"books": 2.0, "toys": 1.0}},
+    "err_ia": {"group": "category"},
+}
+WHOLE = ("page_click", "flow_control")
+"""Kinds that give no credit to single slots."""
+
+
+def random_pages(seed: int) -> JudgedSlates:
+    """30 pages of 6 candidates, two slates of 4 slots each, a fifth of them empty."""
     source = torch.Generator().manual_seed(seed)
     slates = torch.rand(30, 2, 6, generator=source).argsort(-1)[..., :4]
     slates[torch.rand(slates.shape, generator=source) < 0.2] = -1
@@ -169,13 +174,52 @@ def test_every_kind_keeps_its_range_on_random_pages(seed: int) -> None:
     }
     click = torch.rand(30, 6, generator=source).tolist()
     style = torch.randn(30, 6, generator=source).tolist()
-    judged = by_hand(slates.tolist(), click=click, popularity=style, **columns)
+    return by_hand(slates.tolist(), click=click, popularity=style, **columns)
+
+
+def test_every_kind_keeps_its_range_on_random_pages(seed: int) -> None:
+    judged = random_pages(seed)
     for name, kind in KINDS.items():
-        found = utility("it", name, **options.get(name, {}))(judged)
+        found = utility("it", name, **OPTIONS.get(name, {}))(judged)
         low, high = (math.inf if end == "N" else float(end) for end in kind.range.split(".."))
         assert found.min() >= low, name
-        assert found.max() <= min(high, slates.size(-1)) + 1e-6, name
+        assert found.max() <= min(high, judged.slates.size(-1)) + 1e-6, name
         assert found.unique().numel() > 1, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_slots_add_is_the_utility(seed: int, kind: str) -> None:
+    judged = random_pages(seed)
+    function = utility("it", kind, **OPTIONS.get(kind, {}))
+    value, by_slot = function(judged), function.by_slot(judged)
+    assert by_slot.shape == judged.slates.shape
+    assert by_slot.dtype == value.dtype == torch.float32
+    torch.testing.assert_close(by_slot.sum(-1), value)
+    assert (not by_slot[..., :-1].any()) is (kind in WHOLE)
+    if kind in WHOLE:
+        assert torch.equal(by_slot[..., -1], value)
+    elif kind != "group_ordering":  # whose slates of fewer than two have a 1 at the last slot
+        assert not by_slot[~judged.slot_mask].any()
+
+
+def test_credit_by_slot_by_hand() -> None:
+    judged = by_hand(
+        [[[0, -1, 1, 2]]], seller=[[4, 4, 5]], click=[[0.5, 0.25, 0.125]], fresh=[[1, 0, 0]]
+    )
+    found = {
+        name: utility(name, **OPTIONS.get(name, {})).by_slot(judged)[0, 0].tolist()
+        for name in ("clicks", "diversity", "flow_control")
+    }
+    assert found["clicks"] == [0.5, 0, 0.25, 0.125]
+    assert found["diversity"] == [pytest.approx(1 / 3), 0, 0, pytest.approx(1 / 3)]
+    assert found["flow_control"] == [0, 0, 0, 0]  # a third is above the target
+    types = ("product", "product", "live")
+    judged = by_hand(
+        [[[0, -1, 1, 2]]], content_type=[[("product", "video", "live").index(t) for t in types]]
+    )
+    order = utility("order", "group_ordering", group="content_type", priority={"live": 1})
+    # Of three pairs the two products are in order; the live should have come before both.
+    assert order.by_slot(judged)[0, 0].tolist() == [0, 0, pytest.approx(1 / 3), 0]
 
 
 def test_the_documentation_lists_every_kind_with_its_range_and_options() -> None:

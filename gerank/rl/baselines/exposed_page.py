@@ -14,11 +14,12 @@ def exposed_page(reward: Tensor, exposed_reward: Tensor) -> Tensor:
     "Simple statistical gradient-following algorithms", Machine Learning 1992.
 
     Args:
-        reward: [B, G]. Of the sampled slates.
-        exposed_reward: [B]. Of the exposed page, by the same utilities and weights.
+        reward: [B, G], or [B, G, N] by slot. Of the sampled slates.
+        exposed_reward: [B], or [B, N] by slot. Of the exposed page, by the same utilities and
+            weights.
 
     Returns:
-        [B, G].
+        The shape of `reward`.
 
     Raises:
         ValueError: Shapes or dtypes.

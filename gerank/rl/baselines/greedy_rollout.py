@@ -13,11 +13,11 @@ def greedy_rollout(reward: Tensor, greedy_reward: Tensor) -> Tensor:
     Rennie et al., "Self-critical sequence training for image captioning", CVPR 2017.
 
     Args:
-        reward: [B, G]. Of the sampled slates.
-        greedy_reward: [B]. Of the greedy slate.
+        reward: [B, G], or [B, G, N] by slot. Of the sampled slates.
+        greedy_reward: [B], or [B, N] by slot. Of the greedy slate.
 
     Returns:
-        [B, G].
+        The shape of `reward`.
 
     Raises:
         ValueError: Shapes or dtypes.

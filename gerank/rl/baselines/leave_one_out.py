@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gerank.rl.shapes import check_axes, check_floating
+from gerank.rl.baselines.reference import check_sampled
 
 
 def leave_one_out(reward: Tensor, reference: Tensor | None = None) -> Tensor:
-    """A_bg = R(y_bg) - mean of R(y_bj) over the other slates j of the request.
+    """A_bg = R(y_bg) - mean of R(y_bj) over the other slates j of the request, or so slot by slot.
 
-    Kool, van Hoof and Welling, "Buy 4 REINFORCE samples, get a baseline for free!", ICLR
-    workshop 2019.
+    By slot R is a return to go, and the others' is taken at the same slot. Kool, van Hoof and
+    Welling, "Buy 4 REINFORCE samples, get a baseline for free!", ICLR workshop 2019.
 
     Args:
-        reward: [B, G]. Of independently sampled slates, G >= 2.
+        reward: [B, G] or [B, G, N]. Of independently sampled slates, G >= 2.
         reference: Of no use here; taken so that all baselines are called alike.
 
     Returns:
-        [B, G]. Sums to 0 over G.
+        The shape of `reward`. Sums to 0 over G.
 
     Raises:
         ValueError: Shapes or dtypes, or G < 2.
     """
-    check_axes("leave_one_out", "reward", reward, "BG")
-    check_floating("leave_one_out", "reward", reward)
+    check_sampled("leave_one_out", reward)
     slates = reward.shape[1]
     if slates < 2:
         raise ValueError(f"leave_one_out: needs G >= 2 slates per request, got {slates}")

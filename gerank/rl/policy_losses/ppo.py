@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gerank.rl.policy_losses.slates import check_slates
+from gerank.rl.policy_losses.slates import check_slates, slot_advantage
 from gerank.rl.shapes import check_shape
 
 
@@ -18,6 +18,7 @@ def ppo_clipped(
 ) -> Tensor:
     """L = -mean_bg sum_n min(rho A, clamp(rho, 1 - clip, 1 + clip) A), rho = p(y_n) / p_old(y_n).
 
+    A is A_bg of the slate or A_bgn of the slot.
     For several steps on one roll-out: a choice whose probability has moved by more than `clip` in
     the direction of its advantage gets no further gradient. Where p = p_old the gradient is that
     of `reinforce`. Schulman et al., "Proximal policy optimization algorithms", 2017.
@@ -25,7 +26,7 @@ def ppo_clipped(
     Args:
         log_prob: [B, G, N]. Of each choice under the policy being trained, with gradient.
         behavior_log_prob: [B, G, N]. Under the policy that sampled; no gradient flows into it.
-        advantage: [B, G]. See `gerank.rl.advantages`; no gradient flows into it.
+        advantage: [B, G] or [B, G, N]. See `gerank.rl.baselines`; no gradient flows into it.
         slot_mask: [B, G, N] bool. Slots that hold a candidate.
         clip: How far rho may move, > 0.
 
@@ -42,6 +43,6 @@ def ppo_clipped(
     behavior = behavior_log_prob.detach()
     possible = slot_mask & ~torch.isneginf(log_prob) & ~torch.isneginf(behavior)
     ratio = (log_prob - behavior).masked_fill(~possible, 0.0).exp()  # [B, G, N]
-    gain = advantage.detach()[..., None]
+    gain = slot_advantage(advantage)
     surrogate = torch.minimum(ratio * gain, ratio.clamp(1 - clip, 1 + clip) * gain)
     return -surrogate.masked_fill(~possible, 0.0).sum(dim=-1).mean()

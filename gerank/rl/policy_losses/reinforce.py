@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gerank.rl.policy_losses.slates import check_slates
+from gerank.rl.policy_losses.slates import check_slates, slot_advantage
 
 
 def reinforce(
@@ -14,14 +14,15 @@ def reinforce(
     slot_mask: Tensor,
     behavior_log_prob: Tensor | None = None,
 ) -> Tensor:
-    """L = -mean_bg A_bg sum_n log p(y_bgn).
+    """L = -mean_bg sum_n A_bgn log p(y_bgn), or with one A_bg for all slots of a slate.
 
-    Its gradient is an unbiased estimate of that of minus the expected reward. Williams, "Simple
-    statistical gradient-following algorithms", Machine Learning 1992.
+    Its gradient is an unbiased estimate of that of minus the expected reward: Williams, "Simple
+    statistical gradient-following algorithms", Machine Learning 1992. By slot the same holds of
+    undiscounted returns to go, by the policy gradient theorem, see `gerank.rl.slot_returns`.
 
     Args:
         log_prob: [B, G, N]. Of each choice, with gradient; 0 at pinned slots.
-        advantage: [B, G]. See `gerank.rl.advantages`; no gradient flows into it.
+        advantage: [B, G] or [B, G, N]. See `gerank.rl.baselines`; no gradient flows into it.
         slot_mask: [B, G, N] bool. Slots that hold a candidate.
         behavior_log_prob: Of no use here; taken so that all policy losses are called alike.
 
@@ -33,5 +34,5 @@ def reinforce(
     """
     check_slates("reinforce", log_prob, advantage, slot_mask)
     possible = slot_mask & ~torch.isneginf(log_prob)
-    slate_log_prob = log_prob.masked_fill(~possible, 0.0).sum(dim=-1)  # [B, G]
-    return -(advantage.detach() * slate_log_prob).mean()
+    weighed = slot_advantage(advantage) * log_prob.masked_fill(~possible, 0.0)  # [B, G, N]
+    return -weighed.sum(dim=-1).mean()
