@@ -1,6 +1,6 @@
 """Metrics: pure functions of numpy arrays. They know no models, configurations or paths."""
 
-from gerank.metrics.auc import GroupedAuc, auc, grouped_auc
+from gerank.metrics.auc import GroupedAuc, auc, group_aucs, grouped_auc
 from gerank.metrics.better import BetterPercentage, better_percentage
 from gerank.metrics.calibration import (
     Binning,
@@ -27,6 +27,7 @@ from gerank.metrics.intervals import (
 )
 from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
+from gerank.metrics.recall import recall_at_k
 
 __all__ = [
     "BetterPercentage",
@@ -45,6 +46,7 @@ __all__ = [
     "expected_calibration_error",
     "expected_prediction",
     "fit_monotone_curve",
+    "group_aucs",
     "grouped_auc",
     "hypervolume",
     "ips",
@@ -55,6 +57,7 @@ __all__ = [
     "prefix_weights",
     "ratio_difference_interval",
     "ratio_interval",
+    "recall_at_k",
     "self_normalised",
     "slate_weights",
     "spearman",

@@ -87,6 +87,27 @@ def grouped_auc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Grou
     return GroupedAuc(value, int(defined.sum()), int(count - defined.sum()))
 
 
+def group_aucs(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> FloatArray:
+    """The AUC within each group by itself: for means that count groups alike, with intervals.
+
+    Args:
+        labels: [E]. 0 or 1.
+        scores: [E]. Comparable within a group.
+        groups: [E]. The group of each example: integers or strings.
+
+    Returns:
+        One number per distinct group, in the order of `np.unique(groups)`; NaN where a group
+        holds one class only.
+
+    Raises:
+        ValueError: Shapes, NaN or infinity.
+    """
+    positive, values = _labelled("group_aucs", labels, scores)
+    codes, count = label_codes("group_aucs: groups", groups, len(values))
+    areas, defined = _group_aucs(positive, values, codes, count)
+    return np.where(defined, areas, np.nan)
+
+
 def _labelled(metric: str, labels: ArrayLike, scores: ArrayLike) -> tuple[BoolArray, FloatArray]:
     positive = binary_array(f"{metric}: labels", labels, "E")
     values = real_array(f"{metric}: scores", scores, "E")

@@ -7,109 +7,90 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from gerank.data.batch import ExposureBatch
 from gerank.data.schema import FeatureSchema
-from gerank.nn.channels import (
-    PairwiseProducts,
-    Recurrent,
-    SelfAttention,
-    SlotMlp,
-    SumPooling,
-    keep,
+from gerank.nn.channel_residual import ChannelItems, ChannelResidual, ResidualShape
+from gerank.nn.structured import (
+    PlacedItems,
+    StructuredEvaluator,
+    StructuredItems,
+    StructuredShape,
 )
-from gerank.nn.features import FeatureEncoder
-from gerank.nn.layers import mlp
+from gerank.nn.support import Support
 
 
 @dataclass(frozen=True)
 class EvaluatorShape:
-    """The sizes of an evaluator.
+    """What an evaluator consists of.
 
     Attributes:
-        slots: N, the longest slate it judges.
-        width: Of an item's vector inside the channels.
-        embedding_width: Of each id feature.
-        heads: Of the self-attention.
-        dropout: Share of activations dropped in training.
-        calibrated: Dense candidate features with a monotone map.
+        structured: The structured part, of one member.
+        residual: The five channels on top; None = validation kept them out.
     """
 
-    slots: int
-    width: int = 48
-    embedding_width: int = 8
-    heads: int = 4
-    dropout: float = 0.1
-    calibrated: tuple[str, ...] = ()
+    structured: StructuredShape
+    residual: ResidualShape | None = None
 
 
-class FeedbackLogits(NamedTuple):
+class PageFeedback(NamedTuple):
     """Predicted feedback on E slates.
 
     Attributes:
-        page_click: [E]. Logit of any click on the page.
-        click_count: [E, N + 1]. Logits of the number of clicks.
-        slot_click: [E, N]. Logit of a click per slot; meaningless where the slot is empty.
+        slot_click: [E, N]. P(click at n), 0 at empty slots.
+        page_click: [E]. P(any click on the page), calibrated on validation pages.
+        two_or_more: [E]. P(two clicks or more), calibrated on validation pages.
+        strength: [E, N]. The items' own parts of the logits; 0 at empty slots.
     """
 
-    page_click: Tensor
-    click_count: Tensor
     slot_click: Tensor
+    page_click: Tensor
+    two_or_more: Tensor
+    strength: Tensor
 
 
-class JudgedItems(NamedTuple):
-    """Candidates as the evaluator sees them: computed once, shared by all slates of a request.
+class EvaluatorItems(NamedTuple):
+    """Candidates before they stand anywhere: computed once, shared by all slates of a request.
 
     Attributes:
-        vectors: [B, M, W]. Candidate and user in one.
-        groups: [B, M, K] int64.
+        structured: As the structured part sees them.
+        channels: As the five channels see them; None without a residual.
     """
 
-    vectors: Tensor
-    groups: Tensor
+    structured: StructuredItems
+    channels: ChannelItems | None
 
 
 class Evaluator(nn.Module):
-    """Five channels (pooling, per-slot MLP, self-attention, GRU, pairwise products) and an MLP.
+    """Structured part + residual of the five channels, page heads derived from the slots.
 
-    The page heads read the concatenated channels; that of any click corrects what the slots' clicks
-    would give if they were independent. The per-slot head reads them, the item vectors of
-    the slot and its neighbours, and the slot's outputs of the attention and the GRU: one head
-    serves all slots, where N separate outputs would each have to learn what an item is.
-
-    A slot's vector also tells how often its groups stand before it (`repeats`): equality of groups
-    is what fatigue depends on, and embeddings learn it badly from logs that a spacing rule filled.
+    The residual fades where the log has no support: it is multiplied by exp(-d / s), d how far the
+    item's strength lies outside of what was logged at its slot and s a quarter of that range.
     """
 
-    group_columns: Tensor
+    support_low: Tensor
+    support_high: Tensor
+    page_maps: Tensor
 
     def __init__(self, schema: FeatureSchema, shape: EvaluatorShape) -> None:
         super().__init__()
         self.shape = shape
-        self.features = FeatureEncoder(schema, shape.embedding_width, shape.calibrated)
-        wide, slots = shape.width, shape.slots
-        users, candidates = self.features.user_width, self.features.candidate_width
-        self.candidate_side = nn.Linear(candidates, wide)
-        self.user_side = nn.Linear(users, wide)
-        self.item = mlp(candidates + users + wide, 2 * wide, wide)
-        group_columns = torch.tensor(schema.group_columns, dtype=torch.int64)
-        self.register_buffer("group_columns", group_columns, persistent=False)
-        self.repeats_side = nn.Linear(2 * len(schema.groups), wide, bias=False)
-        nn.init.zeros_(self.repeats_side.weight)  # a repeat that was never logged says nothing
-        self.slot_embedding = nn.Parameter(0.1 * torch.randn(slots, wide))
-        self.pooling = SumPooling()
-        self.slot_mlp = SlotMlp(wide, 8)
-        self.attention = SelfAttention(wide, shape.heads)
-        self.recurrent = Recurrent(wide)
-        self.pairs = PairwiseProducts(slots)
-        self.dropout = nn.Dropout(shape.dropout)
-        channels = 3 * wide + 8 * slots + slots * (slots + 1) // 2
-        self.page = nn.Sequential(mlp(channels, 2 * wide, wide), nn.ReLU())
-        self.page_click = nn.Linear(wide, 1)
-        nn.init.zeros_(self.page_click.weight)
-        nn.init.zeros_(self.page_click.bias)
-        self.click_count = nn.Linear(wide, slots + 1)
-        self.slot_click = mlp(6 * wide, wide, 1)
+        self.structured = StructuredEvaluator(schema, shape.structured)
+        self.residual = ChannelResidual(schema, shape.residual) if shape.residual else None
+        slots = shape.structured.slots
+        self.register_buffer("support_low", torch.full((slots,), -torch.inf))
+        self.register_buffer("support_high", torch.full((slots,), torch.inf))
+        self.register_buffer("page_maps", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+
+    @property
+    def support(self) -> Support:
+        """Where the log that it was trained on has data."""
+        return Support(self.support_low, self.support_high)
+
+    def set_support(self, support: Support) -> None:
+        """Takes over the ranges."""
+        self.support_low.copy_(support.low)
+        self.support_high.copy_(support.high)
 
     def items(
         self,
@@ -118,119 +99,54 @@ class Evaluator(nn.Module):
         candidate_dense: Tensor,
         candidate_ids: Tensor,
         candidate_mask: Tensor,
-    ) -> JudgedItems:
+    ) -> EvaluatorItems:
         """B candidate sets, shapes as in `RerankBatch`."""
-        users = self.features.users(user_dense, user_ids)
-        vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask)
-        product = self.candidate_side(vectors) * self.user_side(users).unsqueeze(1)
-        tiled = users.unsqueeze(1).expand(-1, vectors.size(1), -1)
-        encoded: Tensor = self.item(torch.cat([vectors, tiled, product], dim=-1)).relu()
-        return JudgedItems(encoded, candidate_ids.index_select(2, self.group_columns))
+        request = (user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask)
+        channels = None if self.residual is None else self.residual.items(*request)
+        return EvaluatorItems(self.structured.items(*request), channels)
 
-    def forward(self, items: JudgedItems, slates: Tensor) -> FeedbackLogits:
-        """Judges slates.
+    def place(self, items: EvaluatorItems, slates: Tensor) -> PlacedItems:
+        """Slates [B, G, N'] of B candidate sets, residual included: E = B * G placed ones."""
+        placed = self.structured.place(items.structured, slates)
+        if items.channels is None or self.residual is None:
+            return placed
+        return self.with_residual(placed, self.residual(items.channels, slates))
 
-        Args:
-            items: Of B candidate sets.
-            slates: [B, G, N'] int64 with N' <= shape.slots; -1 = empty slot.
+    def with_residual(self, placed: PlacedItems, residual: Tensor) -> PlacedItems:
+        """The same items, with the residual [E, N] added to their logits where the log knows."""
+        support, slots = self.support, placed.strength.size(-1)
+        scale = ((support.high - support.low)[:slots] / 4).clamp(min=1e-3)
+        fade = torch.exp(-support.distance(placed.strength) / scale)
+        return placed._replace(logits=placed.logits + fade * residual)
 
-        Returns:
-            Logits for E = B * G slates, request by request, padded to shape.slots.
-        """
-        if slates.size(-1) > self.shape.slots:
-            raise ValueError(f"slates have {slates.size(-1)} slots, not at most {self.shape.slots}")
-        slates = functional.pad(slates, (0, self.shape.slots - slates.size(-1)), value=-1)
-        mask = slates.view(-1, self.shape.slots) >= 0
-        repeats = self.repeats_side(group_repeats(gather_slates(items.groups, slates), mask))
-        page = gather_slates(items.vectors, slates) + self.slot_embedding + repeats
-        page = keep_dropout(page, self.dropout)
-        attended = self.attention(page, mask)
-        read = self.recurrent(page, mask)
-        channels = torch.cat(
-            [
-                self.pooling(page, mask),
-                self.slot_mlp(page, mask),
-                attended.sum(1) / page.size(1),
-                read.sum(1) / page.size(1),
-                self.pairs(page, mask),
-            ],
-            dim=-1,
-        )
-        whole = self.page(self.dropout(channels))  # [E, W]
-        tiled = whole.unsqueeze(1).expand(-1, page.size(1), -1)
-        shown = keep(page, mask)
-        above, below = functional.pad(shown, (0, 0, 1, -1)), functional.pad(shown, (0, 0, -1, 1))
-        per_slot = torch.cat([page, above, below, attended, read, tiled], dim=-1)
-        slot_click = self.slot_click(per_slot).squeeze(-1)
-        return FeedbackLogits(
-            any_click_logit(slot_click, mask) + self.page_click(whole).squeeze(-1),
-            self.click_count(whole),
-            slot_click,
+    def forward(self, items: EvaluatorItems, slates: Tensor) -> PageFeedback:
+        """Judges slates [B, G, N'] with N' <= slots; -1 = empty slot. E = B * G, by request."""
+        slots = self.shape.structured.slots
+        if slates.size(-1) > slots:
+            raise ValueError(f"slates have {slates.size(-1)} slots, not at most {slots}")
+        placed = self.place(items, slates)
+        any_click, two_or_more = self.page_clicks(placed)
+        return PageFeedback(
+            self.structured.slot_click(placed)[0],
+            calibrated(any_click, self.page_maps[0]),
+            calibrated(two_or_more, self.page_maps[1]),
+            placed.strength[0],
         )
 
+    def page_clicks(self, placed: PlacedItems) -> tuple[Tensor, Tensor]:
+        """P(any click) and P(two or more), each [E], as derived from the slots alone."""
+        any_click, two_or_more = self.structured.page_clicks(placed)
+        return any_click[0], two_or_more[0]
 
-def any_click_logit(slot_click: Tensor, mask: Tensor) -> Tensor:
-    """Logit of 1 - prod_n (1 - p_n), were the slots' clicks independent: where a page head starts.
-
-    Args:
-        slot_click: [E, N]. Logits.
-        mask: [E, N] bool. True = filled.
-
-    Returns:
-        [E]. log(e^s - 1) with s = -sum_n log(1 - p_n); bounded for an empty page.
-    """
-    nothing = (functional.softplus(slot_click) * mask).sum(1).clamp(min=1e-6)
-    return nothing + torch.log(-torch.expm1(-nothing))
-
-
-def gather_slates(columns: Tensor, slates: Tensor) -> Tensor:
-    """Columns [B, M, X] of the candidates in slates [B, G, N] -> [B * G, N, X]; -1 reads 0's."""
-    requests, group, slots = slates.shape
-    chosen = slates.clamp(min=0).view(requests, group * slots, 1)
-    gathered = columns.gather(1, chosen.expand(-1, -1, columns.size(-1)))
-    return gathered.view(requests * group, slots, -1)
+    def exposed(self, pages: ExposureBatch) -> PlacedItems:
+        """The exposed slates of B pages, placed; the residual included."""
+        placed = self.structured.place_exposed(pages)
+        if self.residual is None:
+            return placed
+        items = self.residual.items(*pages[:5])
+        return self.with_residual(placed, self.residual(items, pages.slates.unsqueeze(1)))
 
 
-def group_repeats(groups: Tensor, mask: Tensor) -> Tensor:
-    """How often a slot's groups stand before it: anywhere, and in the three slots above.
-
-    Args:
-        groups: [E, N, K] int64. -1 = none.
-        mask: [E, N] bool. True = filled.
-
-    Returns:
-        [E, N, 2K] float32.
-    """
-    slots = groups.size(1)
-    known = mask.unsqueeze(-1) & (groups >= 0)
-    same = (groups.unsqueeze(2) == groups.unsqueeze(1)) & known.unsqueeze(1)  # [E, n, earlier, K]
-    lag = torch.arange(slots).unsqueeze(1) - torch.arange(slots)  # [n, earlier]
-    lag = lag.to(groups.device).view(1, slots, slots, 1)
-    before = (same & (lag > 0)).sum(2)
-    recent = (same & (lag > 0) & (lag <= 3)).sum(2)
-    return torch.cat([before, recent], dim=-1).float() * known.repeat(1, 1, 2)
-
-
-def keep_dropout(page: Tensor, dropout: nn.Dropout) -> Tensor:
-    """Drops whole features of a page alike in all slots, so that neighbours stay comparable."""
-    dropped: Tensor = page * dropout(torch.ones_like(page[:, :1]))
-    return dropped
-
-
-def feedback_loss(logits: FeedbackLogits, clicks: Tensor, slot_mask: Tensor) -> Tensor:
-    """Cross-entropy of the three heads, each a mean over pages (of a sum over slots): scalar.
-
-    Args:
-        logits: Of E pages padded to N slots.
-        clicks: [E, N] float, 0 or 1.
-        slot_mask: [E, N] bool. True = filled.
-    """
-    count = (clicks * slot_mask).sum(1)
-    per_slot = functional.binary_cross_entropy_with_logits(
-        logits.slot_click, clicks, reduction="none"
-    )
-    return (
-        functional.binary_cross_entropy_with_logits(logits.page_click, (count > 0).to(clicks.dtype))
-        + functional.cross_entropy(logits.click_count, count.long())
-        + (per_slot * slot_mask).sum(1).mean()
-    )
+def calibrated(probability: Tensor, line: Tensor) -> Tensor:
+    """sigma(a logit(p) + b) of probabilities [E] and the line (a, b): Platt, 1999."""
+    return torch.sigmoid(line[0] * torch.logit(probability, eps=1e-6) + line[1])

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+import gerank.ops  # noqa: F401  loads torch.ops.gerank.set_features
 from gerank.data.schema import Feature, FeatureSchema
 from gerank.nn.calibration import ScoreCalibration
 
@@ -50,14 +51,18 @@ class IdEmbedding(nn.Module):
         nn.init.normal_(self.table.weight, std=0.1)
         self.width = width * len(features)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """Hashed ids fall into buckets; fixed ones are rows themselves."""
+    def rows(self, ids: Tensor) -> Tensor:
+        """[..., I] row of the table per id: hashed ids fall into buckets; fixed ones are rows."""
         rows = ids
         if self.any_hashed:
             mix = -7046029254386353131  # 2^64 / golden ratio: spreads ids that share low bits
             spread = ((ids * mix) >> 33) & 0x7FFFFFFF
             rows = torch.where(self.hashed, spread % self.sizes, ids)
-        embedded: Tensor = self.table(rows + self.offsets)
+        return rows + self.offsets
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """See the class."""
+        embedded: Tensor = self.table(self.rows(ids))
         return embedded.flatten(-2)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from gerank.metrics import auc, grouped_auc
+from gerank.metrics import auc, group_aucs, grouped_auc
 
 
 def test_auc_is_the_share_of_pairs_in_order_with_ties_half() -> None:
@@ -84,3 +84,17 @@ def test_auc_names_what_is_wrong(labels: list[int], scores: list[float], message
 def test_grouped_auc_names_what_is_wrong(groups: list[float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         grouped_auc([0, 1, 0, 1], [1.0, 2.0, 3.0, 4.0], groups)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_group_aucs_are_those_of_each_group_alone(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pages, labels = rng.integers(0, 12, size=60), rng.integers(0, 2, size=60)
+    scores = rng.integers(0, 9, size=60).astype(float)
+    found = group_aucs(labels, scores, pages)
+    for page, area in zip(np.unique(pages), found, strict=True):
+        own = pages == page
+        if 0 < labels[own].sum() < own.sum():
+            assert area == pytest.approx(roc_auc_score(labels[own], scores[own]))
+        else:
+            assert np.isnan(area)

@@ -8,13 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from gerank.data.batch import RerankBatch
+from gerank.data.batch import ExposureBatch, RerankBatch
+from gerank.data.contract import RequestContract, WeightRange
+from gerank.data.schema import FeatureSchema
 from gerank.export.golden import draw_batch
+from gerank.nn.channel_residual import ChannelResidual, ResidualShape
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
+from gerank.nn.features import FeatureEncoder
 from gerank.nn.generator import Generator, GeneratorShape
+from gerank.nn.structured import StructuredEvaluator, StructuredShape
 from tests.data.request_cases import CONTRACT, MAX_CANDIDATES, MAX_SLOTS
 
 SHAPE = GeneratorShape(width=16, attention_width=12, embedding_width=3, utilities=2)
+RESIDUAL = ResidualShape(MAX_SLOTS, width=12, embedding_width=3, heads=3, dropout=0.2)
 
 
 def random_batch(seed: int, requests: int = 24, candidates: int = MAX_CANDIDATES) -> RerankBatch:
@@ -33,26 +39,99 @@ def random_generator(seed: int, *, controllable: bool = False) -> Generator:
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    _fit(generator)
+    _fit(generator.features)
     return generator.eval()
 
 
-def random_evaluator(seed: int, slots: int = MAX_SLOTS) -> Evaluator:
-    """An evaluator without dropout."""
+def random_structured(
+    seed: int, reading: str = "hidden_reader", members: int = 1, schema: FeatureSchema | None = None
+) -> StructuredEvaluator:
+    """A structured evaluator whose every parameter matters: what starts at zero is drawn too."""
     torch.manual_seed(seed)
-    shape = EvaluatorShape(slots, width=12, embedding_width=3, heads=3, dropout=0.2)
-    evaluator = Evaluator(CONTRACT.schema, shape)
-    with torch.no_grad():
-        for started_at_zero in (evaluator.repeats_side, evaluator.page_click):
-            started_at_zero.weight.normal_()
-    _fit(evaluator)
+    shape = StructuredShape(MAX_SLOTS, reading, members, embedding_width=3)
+    evaluator = StructuredEvaluator(schema or CONTRACT.schema, shape)
+    _draw_parameters(evaluator)
+    if schema is None:
+        _fit(evaluator.attraction.features)
     return evaluator.eval()
 
 
-def _fit(model: Generator | Evaluator) -> None:
+def random_residual(seed: int) -> ChannelResidual:
+    """The five channels, whose last layer is drawn."""
+    torch.manual_seed(seed)
+    residual = ChannelResidual(CONTRACT.schema, RESIDUAL)
+    _draw_last_layers(residual)
+    _fit(residual.features)
+    return residual.eval()
+
+
+def random_evaluator(seed: int, *, residual: bool = True) -> Evaluator:
+    """An evaluator that knows no support yet."""
+    torch.manual_seed(seed)
+    structured = StructuredShape(MAX_SLOTS, "examination", embedding_width=3)
+    evaluator = Evaluator(
+        CONTRACT.schema, EvaluatorShape(structured, RESIDUAL if residual else None)
+    )
+    _draw_parameters(evaluator.structured)
+    _fit(evaluator.structured.attraction.features)
+    if evaluator.residual is not None:
+        _draw_last_layers(evaluator.residual)
+        _fit(evaluator.residual.features)
+    return evaluator.eval()
+
+
+def _draw_parameters(model: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+
+
+def _draw_last_layers(residual: ChannelResidual) -> None:
+    with torch.no_grad():
+        residual.repeats_side.weight.normal_()
+        residual.slot_last.weight.normal_()
+
+
+def _fit(features: FeatureEncoder) -> None:
     batch = draw_batch(CONTRACT, 200, MAX_CANDIDATES, seed=1)
-    model.features.user_scale.fit(batch.user_dense)
-    model.features.candidate_scale.fit(batch.candidate_dense[batch.candidate_mask])
+    features.user_scale.fit(batch.user_dense)
+    features.candidate_scale.fit(batch.candidate_dense[batch.candidate_mask])
+
+
+def random_slates(batch: RerankBatch, seed: int, group: int = 1) -> Tensor:
+    """[B, G, N] real candidates without repeats, then -1."""
+    source = torch.Generator().manual_seed(seed)
+    requests, candidates = batch.candidate_mask.shape
+    keys = torch.rand(requests, group, candidates, generator=source)
+    keys = keys.masked_fill(~batch.candidate_mask.unsqueeze(1), 2.0)
+    order = keys.argsort(dim=-1)[..., :MAX_SLOTS]
+    there = torch.arange(order.size(-1)) < batch.candidate_mask.sum(1).view(-1, 1, 1)
+    slates = torch.where(there, order, -1)
+    cut = torch.randint(1, MAX_SLOTS + 1, (requests, group, 1), generator=source)
+    return torch.where(torch.arange(order.size(-1)) < cut, slates, -1)
+
+
+def with_holes(slates: Tensor, seed: int) -> Tensor:
+    """The same slates [B, G, N], where a slot in five is emptied."""
+    source = torch.Generator().manual_seed(seed)
+    return slates.masked_fill(torch.rand(slates.shape, generator=source) < 0.2, -1)
+
+
+def exposed(batch: RerankBatch, slates: Tensor, seed: int = 0) -> ExposureBatch:
+    """The requests as logged pages that showed `slates` [B, N], with random clicks."""
+    source = torch.Generator().manual_seed(seed)
+    clicks = (torch.rand(slates.shape, generator=source) < 0.4) & (slates >= 0)
+    unknown = torch.full(slates.shape, torch.nan)
+    return ExposureBatch(*batch[:5], slates, clicks.float(), unknown, unknown)
+
+
+def pages_of(schema: FeatureSchema, seed: int) -> tuple[RerankBatch, ExposureBatch]:
+    """Six requests of a schema, and the same as logged pages."""
+    contract = RequestContract(
+        schema, MAX_CANDIDATES, MAX_SLOTS, {"clicks": WeightRange(1.0, 1.0, 1.0)}
+    )
+    batch = draw_batch(contract, 6, MAX_CANDIDATES, seed)
+    return batch, exposed(batch, random_slates(batch, seed).squeeze(1), seed)
 
 
 def doubled(batch: RerankBatch) -> RerankBatch:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-import gerank.ops  # noqa: F401  set_features
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 from gerank.nn.features import DenseScale, FeatureEncoder, IdEmbedding
 from tests.data.request_cases import CONTRACT

@@ -1,0 +1,58 @@
+"""How users read a page: one form a file, found by its name or by `package.module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+
+from gerank.nn.structured.readings.competing import CompetingReadings
+from gerank.nn.structured.readings.examination import ExaminationReading
+from gerank.nn.structured.readings.hidden_reader import HiddenReader
+from gerank.nn.structured.readings.logit import LogitReading
+from gerank.nn.structured.readings.reading import Reading
+
+__all__ = ["AGAINST", "FORMS", "CompetingReadings", "Reading", "new_reading", "reading_form"]
+
+AGAINST = "|"
+"""Between the names of forms that compete in one ensemble."""
+
+FORMS: dict[str, type[Reading]] = {
+    "examination": ExaminationReading,
+    "logit": LogitReading,
+    "hidden_reader": HiddenReader,
+}
+"""Name -> form. A form of one's own is named as `package.module:Class`."""
+
+
+def reading_form(name: str) -> type[Reading]:
+    """The form of a name.
+
+    Raises:
+        ValueError: There is no such form, or what the path names is no `Reading`.
+    """
+    if name in FORMS:
+        return FORMS[name]
+    module_name, _, class_name = name.partition(":")
+    if not module_name or not class_name:
+        raise ValueError(f"{name!r} is not one of {', '.join(FORMS)}, or package.module:Class")
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # whatever the user's module does when it is imported
+        raise ValueError(f"{name!r}: module {module_name!r} does not import: {error}") from error
+    form = getattr(module, class_name, None)
+    if not (isinstance(form, type) and issubclass(form, Reading)):
+        raise ValueError(f"{name!r} names {form!r}, which is not a Reading")
+    return form
+
+
+def new_reading(name: str, members: int, slots: int) -> Reading:
+    """A reading for an ensemble: of one form, or of several, `one|another`, a form per member.
+
+    Raises:
+        ValueError: As `reading_form`, or there are not as many members as forms.
+    """
+    names = name.split(AGAINST)
+    if len(names) == 1:
+        return reading_form(name)(members, slots)
+    if len(names) != members:
+        raise ValueError(f"{name!r}: {len(names)} forms for {members} members")
+    return CompetingReadings([reading_form(form)(1, slots) for form in names])
