@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as RichTable
 
 if TYPE_CHECKING:
     from gerank.train.report import Table
+    from gerank.train.verdict import Judgement
+    from gerank.train.warnings import RunWarning
 
 out = Console()
 err = Console(stderr=True)
@@ -19,18 +22,32 @@ def say(line: str) -> None:
     out.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
+def complain(message: str) -> None:
+    """Prints an error on stderr, in one line."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+
+
 def show(table: Table) -> None:
     """Prints a table of figures."""
+    from gerank.train.report import show_cell
+
     grid = RichTable(title=table.title, title_justify="left", title_style="bold")
     for place, column in enumerate(table.columns):
         numeric = all(not isinstance(row[place], str) for row in table.rows)
         grid.add_column(column, justify="right" if numeric else "left")
     for row in table.rows:
-        grid.add_row(*(_cell(value) for value in row))
+        grid.add_row(*map(show_cell, row))
     out.print(grid)
 
 
-def _cell(value: str | float | None) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else f"{value:.4g}"
+def show_warnings(warnings: list[RunWarning]) -> None:
+    """Prints what training found to warn of, a line each."""
+    for warning in warnings:
+        say(f"warning: {warning.sentence()}")
+
+
+def show_verdict(judgement: Judgement) -> None:
+    """Prints what the verdict stands on, a line per reason, and the verdict last."""
+    for reason in judgement.reasons:
+        say(reason)
+    say(f"verdict: {judgement.verdict}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table as RichTable
 
-from gerank.cli.console import out, say, show
+from gerank.cli.console import out, say, show, show_verdict, show_warnings
 
 if TYPE_CHECKING:
     from gerank.train.run_folder import RunFolder
@@ -45,6 +45,7 @@ def demo(
 def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) -> RunFolder:
     """Simulates, trains with the packaged configuration `name`, and prints what was reached."""
     from gerank.data.simulator import SimulatorConfig, simulate
+    from gerank.train.conclusions import warnings_of
     from gerank.train.config_toml import read_config
     from gerank.train.enumerated import enumerated_table
     from gerank.train.evaluate import compared_slates, evaluate
@@ -58,17 +59,28 @@ def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) 
     config = read_config(Path(str(files("gerank") / "configs" / f"{name}.toml")))
     data = dataclasses.replace(config.data, log=(folder / "train").resolve())
     run = train(dataclasses.replace(config, data=data), folder / name)
-    for table in evaluate(run, test, truth).tables:
+    evaluation = evaluate(run, test, truth)
+    for table in evaluation.tables:
         show(table)
     if candidates <= 8:
         show(enumerated_table(compared_slates(run, test), truth))
+    show_warnings(warnings_of(run))
+    if evaluation.judgement is not None:
+        show_verdict(evaluation.judgement)
     return run
 
 
 def _export(run: RunFolder, path: Path) -> None:
     from gerank.export.from_run import export_run
+    from gerank.train.conclusions import verdict_of
+    from gerank.train.verdict import Verdict
 
-    artifact = export_run(run.path, path)
+    judgement = verdict_of(run)
+    doubted = judgement is not None and judgement.verdict is not Verdict.BETTER
+    if judgement is not None and doubted:
+        say(f"training found: {judgement.sentence()}")
+        say("`gerank export` would refuse this generator; the demo exports it with --force")
+    artifact = export_run(run.path, path, force=doubted)
     say(f"exported {path}: {artifact.model_version}")
 
 

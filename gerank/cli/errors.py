@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from rich.markup import escape
-
-from gerank.cli.console import err
+from gerank.cli.console import complain, err
 
 
 @contextlib.contextmanager
@@ -18,7 +16,7 @@ def exit_on_error() -> Iterator[None]:
     except (ValueError, RuntimeError, OSError) as error:
         if not _expected(error):
             raise
-        err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
+        complain(str(error))
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         err.print("interrupted")

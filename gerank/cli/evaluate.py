@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gerank.cli.console import out, show
+from gerank.cli.console import complain, out, show, show_verdict, show_warnings
+
+if TYPE_CHECKING:
+    from gerank.data.exposure_log import ExposureLog
+    from gerank.train.evaluate import Evaluation
+    from gerank.train.run_folder import RunFolder
+    from gerank.train.warnings import RunWarning
 
 
 def evaluate(
@@ -20,37 +26,90 @@ def evaluate(
     weight: Annotated[
         list[str] | None, typer.Option(help="UTILITY=NUMBER, as a request would; may be repeated.")
     ] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
+    shuffle_control: Annotated[
+        bool,
+        typer.Option(
+            "--shuffle-control",
+            help="Instead: train anew on shuffled clicks. The verdict must be: nothing to learn.",
+        ),
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
 ) -> None:
     """Judge a run: by its evaluators, by the truth where simulated, by logged clicks alone.
 
-    With --slates, each line is {"id": page, "order": candidate indices as logged}.
+    The verdict comes last. With --slates, each line is {"id": page, "order": candidate indices as
+    logged}. With --shuffle-control, exit code 1 says that the control found something to learn.
 
     Example:  gerank evaluate runs/first --data data/test --slates slates.jsonl
     """
     named = dict(map(_named_weight, weight or []))
+    if shuffle_control and (slates is not None or named):
+        hint = "--shuffle-control"
+        raise typer.BadParameter("takes neither --slates nor --weight", param_hint=hint)
     from gerank.data.exposure_log import ExposureLog
     from gerank.data.simulator import SimulatorTruth
-    from gerank.data.whole_file import whole_file
+    from gerank.train.conclusions import warnings_of
     from gerank.train.evaluate import evaluate as judge
-    from gerank.train.report import to_json
     from gerank.train.run_folder import RunFolder
 
     folder, log = RunFolder.open(run), ExposureLog.read(data)
+    if shuffle_control:
+        _control(folder, log, json_output=json_output)
+        return
     truth = SimulatorTruth.read(data) if (data / "truth.npz").exists() else None
     evaluation = judge(folder, log, truth, named)
     if slates is not None:
-        lines = (
-            json.dumps({"id": str(page), "order": [place for place in order if place >= 0]})
-            for page, order in zip(log.page_ids, evaluation.slates.tolist(), strict=True)
-        )
-        with whole_file(slates) as draft:
-            draft.write_text("".join(f"{line}\n" for line in lines))
+        _write_slates(slates, log, evaluation)
     if json_output:
-        out.print_json(json.dumps(to_json(evaluation.tables)))
+        out.print_json(json.dumps(_document(evaluation, warnings_of(folder))))
         return
     for table in evaluation.tables:
         show(table)
+    show_warnings(warnings_of(folder))
+    if evaluation.judgement is not None:
+        show_verdict(evaluation.judgement)
+
+
+def _control(folder: RunFolder, log: ExposureLog, *, json_output: bool) -> None:
+    from gerank.data.exposure_log import ExposureLog
+    from gerank.train.log_of_run import check_log
+    from gerank.train.shuffle_control import shuffle_control
+    from gerank.train.verdict import Verdict
+
+    check_log(folder, log)
+    judgement = shuffle_control(folder, ExposureLog.read(folder.config.data.log), log)
+    if json_output:
+        out.print_json(json.dumps({"verdict": judgement.to_json()}))
+    else:
+        show_verdict(judgement)
+    if judgement.verdict is not Verdict.NOTHING_TO_LEARN:
+        complain(
+            f"the control found something in shuffled clicks ({judgement.verdict}): do not trust "
+            f"the verdict on {folder.path}"
+        )
+        raise typer.Exit(1)
+
+
+def _write_slates(path: Path, log: ExposureLog, evaluation: Evaluation) -> None:
+    from gerank.data.whole_file import whole_file
+
+    lines = (
+        json.dumps({"id": str(page), "order": [place for place in order if place >= 0]})
+        for page, order in zip(log.page_ids, evaluation.slates.tolist(), strict=True)
+    )
+    with whole_file(path) as draft:
+        draft.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _document(evaluation: Evaluation, warnings: list[RunWarning]) -> dict[str, Any]:
+    from gerank.train.report import to_json
+
+    judgement = evaluation.judgement
+    return {
+        "tables": to_json(evaluation.tables),
+        "warnings": [warning.to_json() for warning in warnings],
+        "verdict": None if judgement is None else judgement.to_json(),
+    }
 
 
 def _named_weight(text: str) -> tuple[str, float]:

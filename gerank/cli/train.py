@@ -1,4 +1,4 @@
-"""`gerank train`: evaluator, held-out evaluator and generator."""
+"""`gerank train`: evaluator, judge, generator and the verdict on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gerank.cli.console import say
+from gerank.cli.console import say, show_verdict, show_warnings
 
 
 def train(
@@ -17,12 +17,19 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
 ) -> None:
-    """Train on an exposure log: first the evaluator, then the generator against it.
+    """Train on an exposure log: the evaluator, then the generator against it, then the verdict.
+
+    The verdict is better, not better, or nothing to learn; `gerank export` acts on it.
 
     Example:  gerank train simulator.toml --out runs/first
     """
+    from gerank.train.conclusions import verdict_of, warnings_of
     from gerank.train.config_toml import read_config
     from gerank.train.train import train as run
 
     folder = run(read_config(config), out_dir or Path("runs") / config.stem, resume=resume)
     say(f"run: {folder.path} (metrics.csv; tensorboard --logdir {folder.path})")
+    show_warnings(warnings_of(folder))
+    judgement = verdict_of(folder)
+    if judgement is not None:
+        show_verdict(judgement)

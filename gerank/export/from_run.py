@@ -1,32 +1,78 @@
-"""From the folder of a training run to an artifact."""
+"""From the folder of a training run to an artifact, if its verdict allows."""
 
 from __future__ import annotations
 
 import csv
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from gerank.export.artifact import Artifact, write_artifact
 from gerank.export.presets import read_presets
+from gerank.train.conclusions import verdict_of
 from gerank.train.config_toml import to_toml
 from gerank.train.run_folder import RunFolder
 from gerank.train.utilities import utility_kind
+from gerank.train.verdict import Judgement, Verdict
 
 
-def export_run(run: Path, path: Path, presets: Path | None = None) -> Artifact:
-    """Writes the best generator of the run `run` to `path`, with the presets of a file.
+class Policy(StrEnum):
+    """What of a run is exported.
+
+    Attributes:
+        GENERATOR: The generator; the verdict is on it.
+        CLONE: The logged-like policy, which shows what was shown and promises nothing.
+    """
+
+    GENERATOR = "generator"
+    CLONE = "clone"
+
+
+class ExportRefusedError(ValueError):
+    """A generator that is not believed to be better than what was logged."""
+
+
+def export_run(
+    run: Path,
+    path: Path,
+    presets: Path | None = None,
+    *,
+    force: bool = False,
+    policy: str = Policy.GENERATOR,
+) -> Artifact:
+    """Writes a policy of the run `run` to `path`, with the presets of a file.
+
+    A run that was trained with a reward of its own has no verdict and is exported without one.
+
+    Args:
+        run: The folder of the run.
+        path: The artifact.
+        presets: TOML or JSON file of named presets.
+        force: Export a generator whose verdict is not "better" all the same. The artifact says so.
+        policy: One of `Policy`.
 
     Raises:
         RunError: `run` is no finished run.
+        ExportRefusedError: The verdict is not "better", and `force` is unset.
         PresetError: The file of presets is malformed, or one of them does not fit the model.
         ArtifactError: What was written does not pass its checks.
+        ValueError: There is no such policy.
     """
-    folder = RunFolder.open(run)
+    folder, chosen = RunFolder.open(run), Policy(policy)
+    judgement = verdict_of(folder)
+    if chosen is Policy.GENERATOR and judgement is not None and not force:
+        _check(run, judgement)
     named = read_presets(presets, folder.contract) if presets else None
-    facts = {"config": to_toml(folder.config), "metrics": _last_metrics(folder.path)}
-    generator = folder.load_generator()
+    facts: dict[str, Any] = {
+        "config": to_toml(folder.config),
+        "metrics": _last_metrics(folder.path),
+        "policy": str(chosen),
+    }
+    if judgement is not None:
+        facts["verdict"] = judgement.to_json()
+    clone = chosen is Policy.CLONE
     return write_artifact(
-        generator,
+        folder.load_clone() if clone else folder.load_generator(),
         folder.contract,
         path,
         name=run.resolve().name,
@@ -34,6 +80,14 @@ def export_run(run: Path, path: Path, presets: Path | None = None) -> Artifact:
         presets=named,
         utilities=_utilities(folder),
     )
+
+
+def _check(run: Path, judgement: Judgement) -> None:
+    if judgement.verdict is not Verdict.BETTER:
+        raise ExportRefusedError(
+            f"{run}: {judgement.sentence()} Export it all the same with --force, or what is like "
+            f"the logged pages with --policy {Policy.CLONE}"
+        )
 
 
 def _utilities(folder: RunFolder) -> dict[str, Any]:

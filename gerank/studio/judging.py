@@ -143,7 +143,7 @@ def judge_of_run(contract: RequestContract, run: Path) -> SlateJudge:
     built = build_utilities(folder.config.reward, folder.schema)
     scales = dict(zip(folder.config.reward, folder.scales.tolist(), strict=True))
     functions = dict(zip(folder.config.reward, built, strict=True))
-    feedback = EvaluatorFeedback(folder.load_evaluator("evaluator"))
+    feedback = EvaluatorFeedback(folder.load_evaluator())
     return SlateJudge(contract, functions, scales, feedback)
 
 

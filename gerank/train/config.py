@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gerank.nn.control import Control
+from gerank.nn.structured.readings import reading_form
 
 
 class ConfigError(ValueError):
@@ -50,6 +51,13 @@ class Baseline(StrEnum):
     EXPOSED_PAGE = "exposed_page"
     LEAVE_ONE_OUT = "leave_one_out"
     GREEDY_ROLLOUT = "greedy_rollout"
+
+
+class Credit(StrEnum):
+    """What a choice learns from."""
+
+    SLOT = "slot"
+    SLATE = "slate"
 
 
 class PolicyLoss(StrEnum):
@@ -98,40 +106,84 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class EvaluatorConfig:
-    """The evaluator and its training.
+    """The structured evaluator, the residual on top of it, and their training.
 
     Attributes:
-        width: Of an item's vector inside the channels.
+        readings: Forms in which users may read a page: `examination`, `logit`, `hidden_reader`, or
+            a class of yours as `package.module:Class`. Held-out pages choose among them.
+        prior_strengths: Of the prior on all weights; held-out pages choose. The forms are compared
+            at the middle one.
+        compare_steps: Optimizer steps of the fits that forms are compared by.
+        steps: Optimizer steps of the fit of the chosen form, whatever the size of the log.
         embedding_width: Of each id feature.
-        heads: Of the self-attention.
-        dropout: Share of activations dropped in training.
-        epochs: Passes over the training pages.
-        batch_size: Pages per step.
-        learning_rate: Of AdamW, decayed to zero along a cosine.
-        weight_decay: Of AdamW.
-        page_slots: Slots of logged pages to learn from, 0 = data.slots. Where it is more, every
-            other batch is cut to data.slots: the first slots of a page are a page that was seen.
+        page_slots: Slots of logged pages to learn from, 0 = data.slots.
+        residual: Whether the five channels may stand on top, where held-out pages say so.
+        residual_steps: Optimizer steps of the residual.
+        width: Of an item's vector inside the channels.
+        heads: Of the channels' self-attention.
+        dropout: Share of the channels' activations dropped in training.
+        batch_size: Pages per step of the residual.
+        learning_rate: Of the residual's AdamW, decayed to zero along a cosine.
+        weight_decay: Of the residual's AdamW.
     """
 
-    width: int = 48
-    embedding_width: int = 8
+    readings: tuple[str, ...] = ("examination", "logit", "hidden_reader")
+    prior_strengths: tuple[float, ...] = (256.0, 64.0, 16.0)
+    compare_steps: int = 300
+    steps: int = 600
+    embedding_width: int = 4
+    page_slots: int = 0
+    residual: bool = True
+    residual_steps: int = 300
+    width: int = 32
     heads: int = 4
     dropout: float = 0.1
-    epochs: int = 8
-    batch_size: int = 256
+    batch_size: int = 128
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    page_slots: int = 0
+    weight_decay: float = 1e-2
 
     def __post_init__(self) -> None:
         _widths(self, "width", "embedding_width")
         _require("in [0, 128]", lambda slots: 0 <= slots <= 128, self, "page_slots")
-        _at_least_one(self, "heads", "epochs", "batch_size")
+        _at_least_one(self, "heads", "batch_size", "compare_steps", "steps", "residual_steps")
         divides = f"a divisor of width = {self.width}"
         _require(divides, lambda heads: self.width % heads == 0, self, "heads")
         _require("in [0, 1)", lambda share: 0 <= share < 1, self, "dropout")
         _positive(self, "learning_rate")
         _not_negative(self, "weight_decay")
+        _require("a list of one form or more", bool, self, "readings")
+        _require("a list of one number or more", bool, self, "prior_strengths")
+        _require(
+            "a list of numbers > 0, all finite",
+            lambda all_of: all(0 < strength < math.inf for strength in all_of),
+            self,
+            "prior_strengths",
+        )
+        for name in self.readings:
+            try:
+                reading_form(name)
+            except ValueError as error:
+                raise ConfigError(f"readings: {error}") from None
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """The judge, which no reward comes from and which gives the verdict.
+
+    Attributes:
+        bootstraps: Members of its ensemble, each fitted on resampled people: its lower bound.
+        boosted: Whether a judge of another family (LightGBM) stands beside it where the extra
+            `gerank[compare]` is installed.
+        clone_steps: Optimizer steps of the logged-like policy that is trained beside the generator.
+    """
+
+    bootstraps: int = 6
+    boosted: bool = True
+    clone_steps: int = 200
+
+    def __post_init__(self) -> None:
+        _require(">= 2", lambda count: count >= 2, self, "bootstraps")
+        _at_least_one(self, "clone_steps")
 
 
 @dataclass(frozen=True)
@@ -143,11 +195,19 @@ class GeneratorConfig:
         attention_width: H.
         embedding_width: Of each id feature.
         context_window: Slots that "recent" looks back in the local context.
-        epochs: Passes over the training pages.
-        batch_size: Requests per step.
+        epochs: Passes over the training pages; more where `min_steps` asks for them.
+        batch_size: Requests per step; 0 = the training pages / 25, within 32..128.
+        min_steps: At least so many optimizer steps, in whole passes: a small log is passed over
+            more often.
         slates_per_request: G, slates sampled per request and step.
-        baseline: `exposed_page`, `greedy_rollout` or `leave_one_out` (needs two slates per request
-            or more).
+        credit: `slot`: a choice learns from what its slot and later ones earn, whole-slate
+            utilities standing at the last slot; `slate`: from what the whole slate earns.
+        discount: By what factor credit counts less for a choice with every slot further down, 0..1;
+            of slot credit alone.
+        baseline: What that is compared with: `leave_one_out`, the mean of the other slates of the
+            request (needs two per request or more); `exposed_page`; or `greedy_rollout`.
+        support_price: Price of leaving the log's support, taken from the credit slot by slot, as a
+            share of the top slot's click rate; 0 = none.
         learning_rate: Of Adam, decayed to a twentieth along a cosine.
         clip_norm: Largest norm of a step's gradient.
         entropy_bonus: Weight of the mean entropy per slot in the loss.
@@ -165,11 +225,15 @@ class GeneratorConfig:
     width: int = 64
     attention_width: int = 64
     embedding_width: int = 8
-    context_window: int = 3
-    epochs: int = 6
-    batch_size: int = 256
+    context_window: int = 1
+    epochs: int = 4
+    batch_size: int = 0
+    min_steps: int = 500
     slates_per_request: int = 4
-    baseline: Baseline = Baseline.EXPOSED_PAGE
+    credit: Credit = Credit.SLOT
+    discount: float = 1.0
+    baseline: Baseline = Baseline.LEAVE_ONE_OUT
+    support_price: float = 0.1
     learning_rate: float = 2e-3
     clip_norm: float = 1.0
     entropy_bonus: float = 0.0
@@ -184,11 +248,11 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         _widths(self, "width", "attention_width", "embedding_width")
-        counts = ("context_window", "epochs", "batch_size", "slates_per_request", "ppo_epochs")
-        _at_least_one(self, *counts)
+        _at_least_one(self, "context_window", "epochs", "slates_per_request", "ppo_epochs")
+        _require(">= 0", lambda count: count >= 0, self, "batch_size", "min_steps")
         _positive(self, "learning_rate", "clip_norm", "ppo_clip")
-        _not_negative(self, "entropy_bonus", "novelty_weight")
-        _require("in 0..1", lambda share: 0 <= share <= 1, self, "default_share")
+        _not_negative(self, "support_price", "entropy_bonus", "novelty_weight")
+        _require("in 0..1", lambda share: 0 <= share <= 1, self, "discount", "default_share")
         _require("in 0.001..1000", lambda t: 1e-3 <= t <= 1e3, self, "temperature")
         if self.baseline is Baseline.LEAVE_ONE_OUT:
             rule = f">= 2, which {self.baseline} needs"
@@ -228,6 +292,7 @@ class TrainConfig:
         data: Which pages are learned from.
         evaluator: The evaluator and its training.
         generator: The generator and its training.
+        judge: The judge and the logged-like policy, which the verdict stands on.
         reward: Utility name -> what it is and the range of its weight.
         normalise: Whether weights are of utilities divided by their spread over the slates of a
             logged page, so that equal weights pull equally. With one utility nothing is divided.
@@ -238,6 +303,7 @@ class TrainConfig:
     data: DataConfig
     evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
     reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
     normalise: bool = True
     seed: int = 0

@@ -1,4 +1,4 @@
-"""How good a run is: its evaluators, its slates by several judges, and by logged clicks alone."""
+"""How good a run is: its evaluators, its slates by several judges, by logged clicks, a verdict."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.schema import FeatureSchema
 from gerank.data.simulator import SimulatorTruth
-from gerank.metrics.auc import auc, grouped_auc
-from gerank.metrics.better import better_percentage
-from gerank.metrics.calibration import expected_calibration_error
+from gerank.train.evaluator_tables import calibration_table, order_table
 from gerank.train.feedback import EvaluatorFeedback
-from gerank.train.judges import PageJudge, true_clicks
-from gerank.train.logged_clicks import clicks_table, ndcg_table, page_values
-from gerank.train.orders import exposed_slates, generated_slates, score_slates
-from gerank.train.report import Table, show_mean
+from gerank.train.greedy_on_evaluator import greedy_slates
+from gerank.train.judge import mean_feedback, opinion, panel_feedback
+from gerank.train.judge_run import boosted_judge
+from gerank.train.judges import PageJudge
+from gerank.train.log_of_run import check_log
+from gerank.train.logged_click_tables import clicks_table, ranking_table
+from gerank.train.logged_clicks import page_values
+from gerank.train.orders import (
+    exposed_slates,
+    generated_slates,
+    score_slates,
+    shown_length,
+    shuffled_slates,
+)
+from gerank.train.reading_choice import ReadingChoice
+from gerank.train.report import Table
 from gerank.train.run_folder import RunError, RunFolder
+from gerank.train.slate_tables import SlateSources, slate_table, support_table, utility_table
+from gerank.train.verdict import Judgement, judge_slates
 
 
 @dataclass(frozen=True)
@@ -31,10 +41,12 @@ class Evaluation:
     Attributes:
         tables: For people.
         slates: [E, N] int64. The generator's greedy slate of every page, -1 behind the end.
+        judgement: The verdict on these pages; None of a run whose reward was no evaluator's.
     """
 
     tables: list[Table]
     slates: Tensor
+    judgement: Judgement | None
 
 
 def evaluate(
@@ -44,6 +56,8 @@ def evaluate(
     named: Mapping[str, float] | None = None,
 ) -> Evaluation:
     """Judges a run on the pages of `log`, which should be of people it was not trained on.
+
+    Slates are compared at the length that was shown: a longer one would win by its length.
 
     Args:
         folder: The run.
@@ -58,21 +72,50 @@ def evaluate(
     if truth is not None and not np.array_equal(truth.page_ids, log.page_ids):
         raise RunError(f"the truth is of {len(truth)} other pages than the log's {len(log)}")
     asked = weights_of(folder, named or {})
-    slates = compared_slates(folder, log, asked)
+    full = compared_slates(folder, log, asked)
+    slates = {name: shown_length(order, full["logged"]) for name, order in full.items()}
     weights = asked / folder.scales
-    judges = _judges(folder, log)
-    tables = [_evaluator_table(judges, log, slates["logged"])] if judges else []
-    tables.append(_slate_table(slates, judges, truth, weights, log))
-    if judges and len(weights) > 1:
-        tables.append(_utility_table(slates, judges, list(folder.config.reward)))
-    tables += _logged_click_tables(slates, judges, log)
-    return Evaluation(tables, slates["generator"])
+    if not folder.checkpoint("evaluator", "best").exists():
+        sources = SlateSources({}, {}, truth)
+        tables = [] if truth is None else [slate_table(slates, sources, weights, log)]
+        return Evaluation(tables + _logged_clicks(slates, None, log), full["generator"], None)
+
+    evaluator = EvaluatorFeedback(folder.load_evaluator())
+    panel = panel_feedback(folder.load_judge()) | boosted_judge(folder)
+    reward = folder.config.reward
+    judges = {"training evaluator": PageJudge(evaluator, log, reward)}
+    judges |= {name: PageJudge(mean_feedback(of), log, reward) for name, of in panel.items()}
+    opinions = {
+        judge: {
+            name: opinion(judge, members, log, order, slates["logged"], reward, weights)
+            for name, order in slates.items()
+            if name != "logged"
+        }
+        for judge, members in panel.items()
+    }
+    support, outside = support_table(slates, evaluator, log)
+    tables = [
+        order_table(judges, log, slates["logged"]),
+        calibration_table(judges, evaluator, log, slates["logged"]),
+        slate_table(slates, SlateSources(judges, opinions, truth), weights, log),
+        support,
+    ]
+    if len(weights) > 1:
+        tables.append(utility_table(slates, judges, list(reward)))
+    tables += _logged_clicks(slates, judges.get(next(iter(panel), "training evaluator")), log)
+    choice = ReadingChoice.from_json(folder.facts["reading"])
+    said = [by_policy["generator"] for by_policy in opinions.values()]
+    judgement = judge_slates(choice.learnt, said, outside["generator"])
+    return Evaluation(tables, full["generator"], judgement)
 
 
 def compared_slates(
     folder: RunFolder, log: ExposureLog, weights: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Slates [E, N] of every page by name: logged, sort by score (if configured), generator.
+    """Slates [E, N] of every page by name.
+
+    These are what was logged; the sort by score, if one is configured; the behavior clone and the
+    greedy walk on the evaluator, where the run has them; a shuffle; and the generator, at last.
 
     Args:
         folder: The run.
@@ -82,14 +125,18 @@ def compared_slates(
     Raises:
         RunError: The log is empty, or its schema is not the run's.
     """
-    if not len(log):
-        raise RunError("the log has no pages to judge")
-    _check_schema(folder, log)
+    check_log(folder, log)
     data = folder.config.data
+    asked = default_weights(folder) if weights is None else weights
     slates = {"logged": exposed_slates(log, data.slots)}
     if data.score:
         slates["sort by score"] = score_slates(log, data.score, data.slots)
-    asked = default_weights(folder) if weights is None else weights
+    if folder.checkpoint("clone", "best").exists():
+        slates["behavior clone"] = generated_slates(folder.load_clone(), log, data.slots, asked)
+    if folder.checkpoint("evaluator", "best").exists():
+        evaluator = EvaluatorFeedback(folder.load_evaluator())
+        slates["greedy on evaluator"] = greedy_slates(evaluator, log, data.slots)
+    slates["shuffle"] = shuffled_slates(log, data.slots)
     slates["generator"] = generated_slates(folder.load_generator(), log, data.slots, asked)
     return slates
 
@@ -116,121 +163,16 @@ def weights_of(folder: RunFolder, named: Mapping[str, float]) -> Tensor:
     return weights
 
 
-def _check_schema(folder: RunFolder, log: ExposureLog) -> None:
-    ours, theirs = _features(folder.schema), _features(log.schema)
-    for mine, other in zip(ours, theirs, strict=False):
-        if mine != other:
-            raise RunError(f"feature {other} of the log is {mine} in {folder.path}")
-    if len(ours) != len(theirs):
-        raise RunError(f"the log has {len(theirs)} features, {folder.path} has {len(ours)}")
-    widest = np.diff(log.candidate_offsets).max()
-    if widest > folder.max_candidates:
-        raise RunError(f"a page has {widest} candidates, not at most {folder.max_candidates}")
-    for what in ("groups", "flags"):
-        mine, other = getattr(folder.schema, what), getattr(log.schema, what)
-        if mine != other:
-            raise RunError(f"{what} of the log are {other}, of {folder.path} {mine}")
-
-
-def _features(schema: FeatureSchema) -> list[tuple[object, ...]]:
-    """Of every feature what a model relies on: not the range, which is for information."""
-    features = [*schema.user, *schema.candidate]
-    return [(f.name, str(f.kind), f.vocabulary, f.hashed, f.values) for f in features]
-
-
-def _judges(folder: RunFolder, log: ExposureLog) -> dict[str, PageJudge]:
-    names = {"evaluator": "training evaluator", "judge": "held-out evaluator"}
-    reward = folder.config.reward
-    return {
-        title: PageJudge(EvaluatorFeedback(folder.load_evaluator(stage)), log, reward)
-        for stage, title in names.items()
-        if folder.checkpoint(stage, "best").exists()
-    }
-
-
-def _evaluator_table(judges: dict[str, PageJudge], log: ExposureLog, shown: Tensor) -> Table:
-    """Page AUC over all pages; slot AUC within a person (GAUC); calibration of page clicks.
-
-    An AUC is None where it has no meaning: all clicked, or none.
-    """
-    clicks = _padded(log.batch(np.arange(len(log)), shown.size(1)).clicks, shown.size(1)).numpy()
-    filled = (shown >= 0).numpy()
-    clicked = clicks.sum(1) > 0
-    whole = np.zeros(len(log), np.int64)
-    people = np.repeat(log.person_ids[:, None], shown.size(1), axis=1)[filled]
-    rows: list[tuple[str | float | None, ...]] = []
-    for title, judge in judges.items():
-        page, slot = judge.feedback(shown)
-        over_all = auc(clicked, page.numpy()) if _both_kinds(clicked, whole)[0] else None
-        within = None
-        if _both_kinds(clicks[filled] > 0, people).any():
-            within = grouped_auc(clicks[filled] > 0, slot.numpy()[filled], people).value
-        error = expected_calibration_error(clicked, page.numpy())
-        rows.append((title, over_all, within, error))
-    columns = ("", "page AUC", "slot GAUC by person", "page calibration error")
-    return Table("Evaluators on logged pages", columns, tuple(rows))
-
-
-def _both_kinds(clicked: NDArray[np.bool_], groups: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Per group: whether it has something clicked and something not."""
-    _, codes = np.unique(groups, return_inverse=True)
-    clicks, examples = np.bincount(codes, weights=clicked), np.bincount(codes)
-    return (clicks > 0) & (clicks < examples)
-
-
-def _slate_table(
-    slates: dict[str, Tensor],
-    judges: dict[str, PageJudge],
-    truth: SimulatorTruth | None,
-    weights: Tensor,
-    log: ExposureLog,
-) -> Table:
-    """Reward per page and better percentage of every policy, by every judge."""
-    opinions = {
-        title: {name: judge.rewards(order, weights) for name, order in slates.items()}
-        for title, judge in judges.items()
-    }
-    if truth is not None:
-        opinions["truth (clicks)"] = {n: true_clicks(truth, order) for n, order in slates.items()}
-    rows: list[tuple[str | float | None, ...]] = []
-    for title, reward in opinions.items():
-        for name, values in reward.items():
-            against = better_percentage(values.numpy(), reward["logged"].numpy())
-            share = None if name == "logged" else 100.0 * against.better
-            mean = show_mean(values.numpy(), log.person_ids)
-            rows.append((title, name, mean, share))
-    columns = ("judge", "slates", "reward per page", "better, %")
-    return Table("Slates by their judges", columns, tuple(rows))
-
-
-def _utility_table(
-    slates: dict[str, Tensor], judges: dict[str, PageJudge], names: list[str]
-) -> Table:
-    """Mean of every utility, in its own unit."""
-    rows: list[tuple[str | float | None, ...]] = []
-    for title, judge in judges.items():
-        for policy, order in slates.items():
-            rows.append((title, policy, *judge.utilities(order).double().mean(0).tolist()))
-    return Table("Utilities per page", ("judge", "slates", *names), tuple(rows))
-
-
-def _logged_click_tables(
-    slates: dict[str, Tensor], judges: dict[str, PageJudge], log: ExposureLog
+def _logged_clicks(
+    slates: dict[str, Tensor], judge: PageJudge | None, log: ExposureLog
 ) -> list[Table]:
-    """What logged clicks alone say: only where the log tells its placement propensities."""
-    if np.isnan(log.placement_propensity).any():
-        return []
+    """What logged clicks alone say; estimates where the log tells its placement propensities."""
+    known = not np.isnan(log.placement_propensity).any()
     predictions = None
-    if judges:
-        judge = judges.get("held-out evaluator", next(iter(judges.values())))
+    if judge is not None and known:
         predictions = {name: judge.feedback(order)[1] for name, order in slates.items()}
     values = page_values(slates, predictions, log)
     slots = slates["logged"].size(1)
-    tables = [clicks_table(values, log.person_ids, slots)]
-    if not np.isnan(values["logged"].ndcg).all():
-        tables.append(ndcg_table(values, log.person_ids, slots))
-    return tables
-
-
-def _padded(values: Tensor, slots: int) -> Tensor:
-    return torch.nn.functional.pad(values, (0, slots - values.size(1)))
+    clicks = clicks_table(values, log.person_ids, slots)
+    ranking = ranking_table(values, log.person_ids, slots)
+    return [ranking] if clicks is None else [clicks, ranking]

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.simulator import SimulatorTruth
-from gerank.nn.evaluator import Evaluator
-from gerank.rl.utilities import page_click
+from gerank.nn.evaluator import Evaluator, EvaluatorItems
+from gerank.nn.structured import StructuredEvaluator
 
 
 class Feedback(Protocol):
@@ -29,6 +29,7 @@ class EvaluatorFeedback:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator.eval().requires_grad_(False)
+        self._seen: tuple[ExposureBatch, EvaluatorItems] | None = None
 
     @torch.no_grad()
     def __call__(
@@ -36,9 +37,59 @@ class EvaluatorFeedback:
     ) -> tuple[Tensor, Tensor]:
         """See `Feedback`."""
         requests, group, slots = slates.shape
-        logits = self.evaluator(self.evaluator.items(*pages[:5]), slates)
-        click = logits.slot_click.sigmoid().view(requests, group, -1)[..., :slots]
-        return click * (slates >= 0), logits.page_click.sigmoid().view(requests, group)
+        feedback = self.evaluator(self._items(pages), slates)
+        click = feedback.slot_click.view(requests, group, slots)
+        return click, feedback.page_click.view(requests, group)
+
+    @torch.no_grad()
+    def page_heads(self, pages: ExposureBatch, slates: Tensor) -> tuple[Tensor, Tensor]:
+        """P(any click) and P(two clicks or more), each [B, G], of slates [B, G, N]."""
+        feedback = self.evaluator(self._items(pages), slates)
+        shape = slates.shape[:2]
+        return feedback.page_click.view(shape), feedback.two_or_more.view(shape)
+
+    @torch.no_grad()
+    def strength(self, pages: ExposureBatch, slates: Tensor) -> Tensor:
+        """[B, G, N] the items' own parts of the logits, 0 at empty slots."""
+        placed = self.evaluator.structured.place(self._items(pages).structured, slates)
+        return placed.strength[0].view(slates.shape)
+
+    def _items(self, pages: ExposureBatch) -> EvaluatorItems:
+        """Of the last batch once: a training step asks several times about the same pages."""
+        if self._seen is None or self._seen[0] is not pages:
+            self._seen = pages, self.evaluator.items(*pages[:5])
+        return self._seen[1]
+
+
+class StructuredFeedback:
+    """One structured evaluator alone: a member of a judge's ensemble."""
+
+    def __init__(self, evaluator: StructuredEvaluator) -> None:
+        self.evaluator = evaluator.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def __call__(
+        self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Feedback`."""
+        placed = self.evaluator.place(self.evaluator.items(*pages[:5]), slates)
+        click = self.evaluator.slot_click(placed)[0].view(slates.shape)
+        return click, self.evaluator.page_clicks(placed)[0][0].view(slates.shape[:2])
+
+
+class MeanFeedback:
+    """The mean of several: what a judge's ensemble says on the whole."""
+
+    def __init__(self, members: list[Feedback]) -> None:
+        self.members = members
+
+    def __call__(
+        self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Feedback`."""
+        said = [member(rows, pages, slates) for member in self.members]
+        clicks, any_click = zip(*said, strict=True)
+        return torch.stack(clicks).mean(0), torch.stack(any_click).mean(0)
 
 
 class TrueFeedback:
@@ -52,4 +103,4 @@ class TrueFeedback:
     ) -> tuple[Tensor, Tensor]:
         """See `Feedback`; `rows` are rows of the truth."""
         click = self.truth.click_probability(rows, slates)
-        return click, page_click(click, slates >= 0)
+        return click, self.truth.any_click(rows, slates)

@@ -1,7 +1,7 @@
-"""Policies judged by logged clicks and known propensities, without an evaluator's opinion.
+"""Policies judged by logged clicks alone, page by page, without an evaluator's opinion.
 
-Values come per page first and become tables later, so that pages of several runs (cross-fitting)
-can be put together in between.
+Values come per page first and become tables later (`gerank.train.logged_click_tables`), so that
+pages of several runs (cross-fitting) can be put together in between.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.metrics import counterfactual
 from gerank.metrics.importance_weights import placement_weights
 from gerank.metrics.ndcg import ndcg_at_k
-from gerank.train.report import Table, show_mean, show_ratio
+from gerank.metrics.recall import recall_at_k
 
 Floats = NDArray[np.floating]
 
 
 @dataclass(frozen=True)
-class PageValues:
-    """What logged clicks say of one policy, per page [E].
+class WeightedValues:
+    """Estimates that weigh logged clicks by known propensities, per page [E].
 
     Attributes:
         ips: Inverse propensity estimate of the clicks in the slate.
         snips: Numerator and denominator of the self-normalised estimate.
         doubly_robust: None where no click model was given.
-        ndcg: Of logged clicks; NaN where a page has none or does not show all its candidates.
+        weights: [E, N]. How much each logged slot counts.
     """
 
     ips: Floats
     snips: tuple[Floats, Floats]
     doubly_robust: Floats | None
-    ndcg: Floats
+    weights: Floats
 
     @classmethod
-    def concatenate(cls, parts: list[PageValues]) -> PageValues:
+    def concatenate(cls, parts: list[WeightedValues]) -> WeightedValues:
         """Pages of several folds as one."""
         robust = [part.doubly_robust for part in parts if part.doubly_robust is not None]
         return cls(
@@ -49,7 +49,39 @@ class PageValues:
                 np.concatenate([part.snips[1] for part in parts]),
             ),
             np.concatenate(robust) if len(robust) == len(parts) else None,
+            np.concatenate([part.weights for part in parts]),
+        )
+
+
+@dataclass(frozen=True)
+class PageValues:
+    """What logged clicks say of one policy, per page [E].
+
+    NDCG and recall take the logged clicks of the shown candidates as relevance. They need no
+    propensities and see order alone, and they assume that a click does not depend on where the
+    candidate stood or on the rest of the page: an order near the logged one is favoured, as the
+    upper slots get more clicks. Where a page did not show all its candidates they assume besides
+    that those left out are worth nothing, which counts against any policy that shows them; only on
+    pages that show all candidates is it free of that.
+
+    Attributes:
+        ndcg: NaN where a page has no click.
+        recall: Share of the clicked candidates in the slate; NaN where a page has no click.
+        weighted: None where placement propensities are unknown.
+    """
+
+    ndcg: Floats
+    recall: Floats
+    weighted: WeightedValues | None
+
+    @classmethod
+    def concatenate(cls, parts: list[PageValues]) -> PageValues:
+        """Pages of several folds as one."""
+        weighted = [part.weighted for part in parts if part.weighted is not None]
+        return cls(
             np.concatenate([part.ndcg for part in parts]),
+            np.concatenate([part.recall for part in parts]),
+            WeightedValues.concatenate(weighted) if len(weighted) == len(parts) else None,
         )
 
 
@@ -65,67 +97,56 @@ def page_values(
             not depend on the logged order.
         predictions: Policy name -> [E, N] click probabilities of its own slates, from a model that
             was not trained on these people; None: no doubly robust estimate.
-        log: The E pages, with placement propensities.
+        log: The E pages. Where one of their slots has no placement propensity, nothing is weighted.
     """
     width = next(iter(slates.values())).size(1)
     pages = log.batch(np.arange(len(log)), width)
-    clicks, propensity = (
-        _padded(values, width, 0.0).numpy() for values in (pages.clicks, pages.placement_propensity)
-    )
-    shown = _padded(pages.slates, width, -1).numpy()
-    filled = shown >= 0
+    filled = (_padded(pages.slates, width, -1) >= 0).numpy()
     relevance = _relevance(log)
+    known = not np.isnan(log.placement_propensity).any()
     values = {}
     for name, order in slates.items():
-        if name == "logged":  # drawn by the behavior policy itself: every weight is 1
-            weights = filled.astype(np.float64)
-        else:
-            weights = placement_weights(shown, np.where(filled, order, -1), propensity)
-        robust = None
-        if predictions is not None:
-            expected = predictions[name].numpy() * filled
-            robust = counterfactual.doubly_robust(clicks, weights, expected, expected)
+        shown = np.where(filled, order, -1)
+        weighted = None
+        if known:
+            expected = None if predictions is None else predictions[name].numpy() * filled
+            weighted = _weighted(log, shown, expected, own=name == "logged")
         values[name] = PageValues(
-            counterfactual.ips(clicks, weights),
-            counterfactual.self_normalised(clicks, weights, filled.sum(1)),
-            robust,
-            ndcg_at_k(relevance, order.numpy()),
+            ndcg_at_k(relevance, shown), recall_at_k(relevance, shown), weighted
         )
     return values
 
 
-def clicks_table(values: dict[str, PageValues], people: NDArray[np.str_], slots: int) -> Table:
-    """Clicks in the slate by three estimators, with intervals by person."""
-    rows: list[tuple[str | float | None, ...]] = []
-    for name, page in values.items():
-        robust = None
-        if page.doubly_robust is not None:
-            robust = show_mean(page.doubly_robust, people)
-        rows.append((name, show_mean(page.ips, people), show_ratio(*page.snips, people), robust))
-    columns = ("slates", "IPS", "self-normalised", "doubly robust")
-    return Table(f"Clicks in the first {slots}, from logged clicks", columns, tuple(rows))
-
-
-def ndcg_table(values: dict[str, PageValues], people: NDArray[np.str_], slots: int) -> Table:
-    """NDCG of logged clicks, and the generator's paired difference from the others."""
-    kept = ~np.isnan(values["generator"].ndcg)
-    ours = values["generator"].ndcg[kept]
-    rows: list[tuple[str | float | None, ...]] = []
-    for name, page in values.items():
-        theirs = page.ndcg[kept]
-        gain = None if name == "generator" else show_mean(ours - theirs, people[kept])
-        rows.append((name, show_mean(theirs, people[kept]), gain))
-    title = f"NDCG@{slots} of logged clicks, {int(kept.sum())} pages with a click"
-    return Table(title, ("slates", "NDCG", "generator minus it"), tuple(rows))
+def _weighted(
+    log: ExposureLog, order: NDArray[np.int64], expected: Floats | None, *, own: bool
+) -> WeightedValues:
+    """Of slates [E, N] with expected clicks [E, N]; `own` = drawn by the behavior policy."""
+    width = order.shape[1]
+    pages = log.batch(np.arange(len(log)), width)
+    shown = _padded(pages.slates, width, -1).numpy()
+    clicks, propensity = (
+        _padded(values, width, 0.0).numpy() for values in (pages.clicks, pages.placement_propensity)
+    )
+    filled = shown >= 0
+    ones = filled.astype(np.float64)
+    weights = ones if own else placement_weights(shown, order, propensity)
+    robust = None
+    if expected is not None:
+        robust = counterfactual.doubly_robust(clicks, weights, expected, expected)
+    return WeightedValues(
+        counterfactual.ips(clicks, weights),
+        counterfactual.self_normalised(clicks, weights, filled.sum(1)),
+        robust,
+        weights,
+    )
 
 
 def _relevance(log: ExposureLog) -> Floats:
-    """[E, M] logged clicks per candidate; all 0 where a page did not show all its candidates."""
+    """[E, M] logged clicks per candidate."""
     pages = log.batch(np.arange(len(log)))
     relevance = torch.zeros(pages.candidate_mask.shape)
     relevance.scatter_add_(1, pages.slates.clamp(min=0), pages.clicks * (pages.slates >= 0))
-    whole = np.diff(log.slate_offsets) == np.diff(log.candidate_offsets)
-    return (relevance * torch.from_numpy(whole).unsqueeze(1)).numpy()
+    return relevance.numpy()
 
 
 def _padded(values: Tensor, width: int, padding: float) -> Tensor:

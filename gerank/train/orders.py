@@ -1,9 +1,14 @@
-"""The slates that are compared with the exposed page: by the generator, by a score."""
+"""The slates that are compared with the exposed page: by a generator, by a score, by chance."""
 
 from __future__ import annotations
 
+import itertools
+import zlib
+from collections.abc import Iterator
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
@@ -45,7 +50,44 @@ def score_slates(log: ExposureLog, score: str, slots: int) -> Tensor:
     return torch.from_numpy(slates)
 
 
+def shuffled_slates(log: ExposureLog, slots: int) -> Tensor:
+    """Every page in random order: [E, N] int64, -1 behind the end.
+
+    A page's order is drawn by its id and by its candidates' names, not by their places in the log,
+    and is the same each time.
+    """
+    slates = np.full((len(log), slots), -1, np.int64)
+    for page, ranks in enumerate(_name_ranks_by_page(log)):
+        rng = np.random.default_rng(zlib.crc32(str(log.page_ids[page]).encode()))
+        order = np.argsort(ranks)[rng.permutation(len(ranks))][:slots]
+        slates[page, : len(order)] = order
+    return torch.from_numpy(slates)
+
+
+def name_ranks(log: ExposureLog) -> Tensor:
+    """[E, M] int64 place of each candidate when those of its page are sorted by name.
+
+    Ties are broken by it, as the place in the log may be the logged order. Padding comes last.
+    """
+    widest = int(np.diff(log.candidate_offsets).max(initial=1))
+    ranks = np.full((len(log), widest), widest, np.int64)
+    for page, of_page in enumerate(_name_ranks_by_page(log)):
+        ranks[page, : len(of_page)] = of_page
+    return torch.from_numpy(ranks)
+
+
+def _name_ranks_by_page(log: ExposureLog) -> Iterator[NDArray[np.int64]]:
+    for first, last in itertools.pairwise(log.candidate_offsets):
+        yield np.argsort(np.argsort(log.candidate_names[first:last], kind="stable"))
+
+
 def exposed_slates(log: ExposureLog, slots: int) -> Tensor:
     """What was shown, cut to N slots: [E, N] int64, -1 behind the end."""
     shown = log.batch(np.arange(len(log)), slots).slates
     return torch.nn.functional.pad(shown, (0, slots - shown.size(1)), value=-1)
+
+
+def shown_length(slates: Tensor, logged: Tensor) -> Tensor:
+    """Slates [E, N] cut to as many slots as the `logged` ones [E, N] fill: [E, N]."""
+    shown = (logged >= 0).sum(1, keepdim=True)
+    return slates.masked_fill(torch.arange(slates.size(1)) >= shown, -1)

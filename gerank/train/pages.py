@@ -52,6 +52,17 @@ def row_batches(rows: np.ndarray, size: int, seed: int | None = None) -> Iterato
         yield rows[first : first + size]
 
 
+def endless_batches(rows: np.ndarray, size: int, seed: int) -> Iterator[np.ndarray]:
+    """Batches of exactly `size` rows (or of all, if there are fewer), reshuffled without end."""
+    size = min(size, len(rows))
+    draw = 0
+    while True:
+        for some in row_batches(rows, size, seed=seed * 1009 + draw):
+            if len(some) == size:
+                yield some
+        draw += 1
+
+
 def as_requests(
     exposures: ExposureBatch,
     weights: Tensor,

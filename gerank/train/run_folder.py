@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,15 +12,16 @@ from torch import Tensor, nn
 
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.schema import FeatureSchema
+from gerank.data.whole_file import whole_file
+from gerank.nn.channel_residual import ResidualShape
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.generator import Generator, GeneratorShape
-from gerank.train.config import EvaluatorConfig, TrainConfig
+from gerank.nn.structured import StructuredEvaluator, StructuredShape
+from gerank.train.config import TrainConfig
 from gerank.train.config_toml import read_config, to_toml
 from gerank.train.reward import RewardStatistics
 
 Model = TypeVar("Model", bound=nn.Module)
-
-STAGES = ("evaluator", "judge", "generator")
 
 
 class RunError(ValueError):
@@ -77,19 +78,15 @@ class RunFolder:
 
     def write_statistics(self, statistics: RewardStatistics) -> None:
         """Keeps what weights are relative to, in run.json."""
-        path = self.path / "run.json"
-        document = json.loads(path.read_text(encoding="utf-8"))
         columns = zip(self.config.reward, *(part.tolist() for part in statistics), strict=True)
-        document["utilities"] = {
-            name: {"exposed_mean": mean, "scale": scale} for name, mean, scale in columns
-        }
-        path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        self.write_facts(
+            {"utilities": {name: {"exposed_mean": m, "scale": s} for name, m, s in columns}}
+        )
 
     @property
     def utility_statistics(self) -> dict[str, dict[str, float]]:
         """Utility name -> `exposed_mean` and `scale`; empty where none were taken."""
-        document = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        statistics: dict[str, dict[str, float]] = document.get("utilities", {})
+        statistics: dict[str, dict[str, float]] = self.facts.get("utilities", {})
         return statistics
 
     @property
@@ -113,18 +110,51 @@ class RunFolder:
         """Where the `last` or the `best` checkpoint of a stage lies."""
         return self.path / "checkpoints" / f"{stage}.{which}.pt"
 
-    def new_evaluator(self) -> Evaluator:
-        """An evaluator with fresh parameters."""
-        config: EvaluatorConfig = self.config.evaluator
-        shape = EvaluatorShape(
-            max(self.config.data.slots, config.page_slots),
-            config.width,
-            config.embedding_width,
-            config.heads,
-            config.dropout,
-            self.config.data.calibrated,
-        )
-        return Evaluator(self.schema, shape)
+    def write_facts(self, facts: dict[str, Any]) -> None:
+        """Adds entries to run.json, or replaces them; all or nothing."""
+        path = self.path / "run.json"
+        document = json.loads(path.read_text(encoding="utf-8")) | facts
+        with whole_file(path) as draft:
+            draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What run.json holds: schema, limits, statistics, reading, verdict, warnings."""
+        document: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        return document
+
+    def write_evaluator(self, evaluator: Evaluator) -> None:
+        """Keeps the evaluator that the held-out pages chose."""
+        shape = {
+            "structured": asdict(evaluator.shape.structured),
+            "residual": asdict(evaluator.shape.residual) if evaluator.shape.residual else None,
+        }
+        document = {"model": evaluator.state_dict(), "shape": shape}
+        write_checkpoint(self.checkpoint("evaluator", "best"), document)
+
+    def write_judge(self, panel: dict[str, StructuredEvaluator]) -> None:
+        """Keeps the judge: form of reading -> ensemble."""
+        forms = {
+            form: {"model": ensemble.state_dict(), "shape": asdict(ensemble.shape)}
+            for form, ensemble in panel.items()
+        }
+        write_checkpoint(self.checkpoint("judge", "best"), {"forms": forms})
+
+    def write_boosted(self, document: dict[str, Any]) -> None:
+        """Keeps the judge of another family."""
+        with whole_file(self._boosted) as draft:
+            draft.write_text(json.dumps(document), encoding="utf-8")
+
+    def read_boosted(self) -> dict[str, Any] | None:
+        """What `write_boosted` kept; None where the run has no such judge."""
+        if not self._boosted.exists():
+            return None
+        document: dict[str, Any] = json.loads(self._boosted.read_text(encoding="utf-8"))
+        return document
+
+    @property
+    def _boosted(self) -> Path:
+        return self.path / "checkpoints" / "judge-boosted.json"
 
     def new_generator(self) -> Generator:
         """A generator with fresh parameters."""
@@ -143,13 +173,39 @@ class RunFolder:
         )
         return Generator(self.schema, shape)
 
-    def load_evaluator(self, stage: str) -> Evaluator:
-        """The best `evaluator` or `judge`, ready to judge."""
-        return _restore(self.new_evaluator(), self.checkpoint(stage, "best"))
+    def load_evaluator(self) -> Evaluator:
+        """The evaluator that the reward comes from, ready to judge."""
+        path = self.checkpoint("evaluator", "best")
+        document = read_checkpoint(path)
+        try:
+            shape, residual = document["shape"], document["shape"]["residual"]
+            structured = _structured_shape(shape["structured"])
+            channels = ResidualShape(**_with_tuples(residual)) if residual else None
+            evaluator = Evaluator(self.schema, EvaluatorShape(structured, channels))
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{path} is not of an evaluator: {error}") from None
+        return _restored(evaluator, document, path)
+
+    def load_judge(self) -> dict[str, StructuredEvaluator]:
+        """Form of reading -> ensemble; empty where the run has no judge."""
+        path = self.checkpoint("judge", "best")
+        if not path.exists():
+            return {}
+        panel = {}
+        for form, document in read_checkpoint(path)["forms"].items():
+            shape = _structured_shape(document["shape"])
+            panel[form] = _restored(StructuredEvaluator(self.schema, shape), document, path)
+        return panel
+
+    def load_clone(self) -> Generator:
+        """The logged-like policy, ready to decode."""
+        path = self.checkpoint("clone", "best")
+        return _restored(self.new_generator(), read_checkpoint(path), path)
 
     def load_generator(self) -> Generator:
         """The best generator, ready to decode."""
-        return _restore(self.new_generator(), self.checkpoint("generator", "best"))
+        path = self.checkpoint("generator", "best")
+        return _restored(self.new_generator(), read_checkpoint(path), path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -167,9 +223,24 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return document
 
 
-def _restore(model: Model, path: Path) -> Model:
+def write_checkpoint(path: Path, document: dict[str, Any]) -> None:
+    """Writes a checkpoint whole or not at all."""
+    draft = path.with_suffix(".tmp")
+    torch.save(document, draft)
+    draft.replace(path)
+
+
+def _structured_shape(document: dict[str, Any]) -> StructuredShape:
+    return StructuredShape(**_with_tuples(document))
+
+
+def _with_tuples(document: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in document.items()}
+
+
+def _restored(model: Model, document: dict[str, Any], path: Path) -> Model:
     try:
-        model.load_state_dict(read_checkpoint(path)["model"])
+        model.load_state_dict(document["model"])
     except (KeyError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path} is not of the model of this run: {reason}") from None

@@ -23,7 +23,7 @@ from rich.progress import (
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
+from gerank.train.run_folder import RunError, RunFolder, read_checkpoint, write_checkpoint
 
 Metrics = dict[str, float]
 
@@ -121,8 +121,8 @@ def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) ->
                 )
             if score > best_score:
                 best_score = score
-                _write_atomically(best, {"model": stage.model.state_dict(), "epoch": epoch})
-            _write_atomically(last, _state(stage, epoch, best_score))
+                write_checkpoint(best, {"model": stage.model.state_dict(), "epoch": epoch})
+            write_checkpoint(last, _state(stage, epoch, best_score))
             progress.update(task, description=f"{stage.name} {_brief(judged)}")
     stage.model.load_state_dict(read_checkpoint(best)["model"])
     stage.model.eval()
@@ -161,12 +161,6 @@ def _resume(stage: Stage, last: Path) -> tuple[int, float]:
     stage.load_more_state(state["more"])
     torch.set_rng_state(state["rng"])
     return state["epoch"] + 1, state["best_score"]
-
-
-def _write_atomically(path: Path, state: dict[str, object]) -> None:
-    draft = path.with_suffix(".tmp")
-    torch.save(state, draft)
-    draft.replace(path)
 
 
 def _brief(metrics: Metrics) -> str:

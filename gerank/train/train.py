@@ -8,33 +8,45 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
-from gerank.nn.features import FeatureEncoder
-from gerank.train.calibrate import fit_calibration
+from gerank.train.clone_stage import CloneStage
 from gerank.train.config import ConfigError, TrainConfig
-from gerank.train.evaluator_stage import EvaluatorStage
+from gerank.train.credit import SupportPrice
+from gerank.train.evaluator_training import Training, train_evaluator
 from gerank.train.feedback import EvaluatorFeedback
+from gerank.train.fit_features import fit_features
 from gerank.train.generator_stage import GeneratorStage
+from gerank.train.judge import train_judge
+from gerank.train.judge_run import judge_run, train_boosted_judge
 from gerank.train.pages import PageSplit, split_by_person
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunFolder
 from gerank.train.stage import MetricsLog, run_stage
-from gerank.train.utilities import build_utilities
+from gerank.train.utilities import PREDICTED_KINDS, build_utilities, utility_kind
+from gerank.train.warning_figures import run_warnings
 
 _LARGEST_SET, _MOST_GROUPS, _MOST_FLAGS = 512, 8, 16  # what the decode ops take
 
 
 def train(
-    config: TrainConfig, out: Path, *, resume: bool = False, reward: Reward | None = None
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    reward: Reward | None = None,
+    log: ExposureLog | None = None,
 ) -> RunFolder:
-    """Trains evaluator, held-out evaluator and generator.
+    """Trains evaluator, judge, logged-like policy and generator, and judges the generator.
 
     Args:
         config: All settings.
         out: Folder of the run.
         resume: Go on from the last checkpoints in `out`.
         reward: Scores slates in place of the learned evaluator, which is then not trained: for
-            experiments in which the truth is known. Its utilities are not normalised.
+            experiments in which the truth is known. Its utilities are not normalised, and there
+            is no verdict.
+        log: Pages to learn from in place of those that `config.data.log` names.
 
     Raises:
         ConfigError: A setting does not fit the log.
@@ -42,27 +54,40 @@ def train(
     """
     if config.threads:
         torch.set_num_threads(config.threads)
-    log = ExposureLog.read(config.data.log)
+    log = ExposureLog.read(config.data.log) if log is None else log
     folder = RunFolder(out, config, log.schema, _LARGEST_SET)
     split = split_by_person(log, config.data)
     _check(config, log, split)
     if reward is None:
         build_utilities(config.reward, log.schema)
     folder.create(resume)
-    metrics = MetricsLog(out)
+    training = Training(folder, log, split, MetricsLog(out), resume)
     try:
-        scales = torch.ones(len(config.reward))
         if reward is None:
-            for name, rows, seed in (("evaluator", split.train, 0), ("judge", split.judge, 1)):
-                if len(rows):
-                    _train_evaluator(folder, name, log, rows, split, metrics, resume, seed)
-            feedback = EvaluatorFeedback(folder.load_evaluator("evaluator"))
-            reward = UtilityReward(feedback, log.schema, config.reward)
-            scales = _utility_scales(folder, reward, log, split)
-        _train_generator(folder, reward, scales, log, split, metrics, resume)
+            _learn_from_users(training)
+        else:
+            _train_generator(training, reward, torch.ones(len(config.reward)), None)
     finally:
-        metrics.close()
+        training.metrics.close()
     return folder
+
+
+def _learn_from_users(training: Training) -> None:
+    """Evaluator, judge, logged-like policy, generator, and at last verdict and warnings."""
+    folder, log, split = training.folder, training.log, training.split
+    choice = train_evaluator(training)
+    folder.write_facts({"reading": choice.to_json()})
+    if len(split.judge):
+        train_judge(training, choice)
+        train_boosted_judge(training)
+    feedback = EvaluatorFeedback(folder.load_evaluator())
+    reward = UtilityReward(feedback, log.schema, folder.config.reward)
+    scales = _utility_scales(folder, reward, log, split)
+    _train_clone(training)
+    _train_generator(training, reward, scales, _support_price(training, feedback, scales))
+    judgement = judge_run(folder, log.select(split.validation))
+    warnings = [warning.to_json() for warning in run_warnings(training, judgement)]
+    folder.write_facts({"verdict": judgement.to_json(), "warnings": warnings})
 
 
 def _utility_scales(
@@ -75,6 +100,34 @@ def _utility_scales(
         statistics = statistics._replace(scale=torch.ones(len(config.reward)))
     folder.write_statistics(statistics)
     return statistics.scale
+
+
+def _support_price(
+    training: Training, feedback: EvaluatorFeedback, scales: Tensor
+) -> SupportPrice | None:
+    """What a slot pays for an item of a strength that the log never showed there.
+
+    It is in the units of the reward: as if it were clicks, weighed as the predicted utilities are
+    by default.
+    """
+    config = training.folder.config
+    if not config.generator.support_price:
+        return None
+    predicted = [
+        utility.default / scale
+        for (name, utility), scale in zip(config.reward.items(), scales.tolist(), strict=True)
+        if utility_kind(name, utility, training.log.schema)[0] in PREDICTED_KINDS
+    ]
+    top = training.log.batch(training.split.train, 1).clicks.mean().item()
+    price = config.generator.support_price * top * max(0.0, sum(predicted))
+    support = feedback.evaluator.support
+
+    def priced(rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
+        distance = support.distance(feedback.strength(exposures, slates))
+        paid: Tensor = price * distance * (slates >= 0)
+        return paid
+
+    return priced if price > 0 else None
 
 
 def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
@@ -99,70 +152,51 @@ def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
             )
 
 
-def _train_evaluator(
-    folder: RunFolder,
-    name: str,
-    log: ExposureLog,
-    rows: np.ndarray,
-    split: PageSplit,
-    metrics: MetricsLog,
-    resume: bool,
-    seed: int,
-) -> None:
-    config = folder.config
-    torch.manual_seed(2 * config.seed + seed)
-    evaluator = folder.new_evaluator()
-    fit_features(evaluator.features, config.data.calibrated, log, rows)
-    stage = EvaluatorStage(
-        name,
-        evaluator,
-        log,
-        rows,
+def _train_clone(training: Training) -> None:
+    folder, config, split = training.folder, training.folder.config, training.split
+    torch.manual_seed(config.seed)
+    clone = folder.new_generator()
+    fit_features(clone.features, config.data.calibrated, training.log, split.train)
+    weights = torch.tensor([utility.default for utility in config.reward.values()])
+    stage = CloneStage(
+        clone,
+        training.log,
+        split.train,
         split.validation,
-        config.evaluator,
-        config.data.slots,
-        2 * config.seed + seed,
+        weights,
+        steps=config.judge.clone_steps,
+        slots=config.data.slots,
+        seed=config.seed,
     )
-    run_stage(stage, folder, metrics, resume)
+    run_stage(stage, folder, training.metrics, training.resume)
 
 
 def _train_generator(
-    folder: RunFolder,
-    reward: Reward,
-    scales: Tensor,
-    log: ExposureLog,
-    split: PageSplit,
-    metrics: MetricsLog,
-    resume: bool,
+    training: Training, reward: Reward, scales: Tensor, support: SupportPrice | None
 ) -> None:
-    config = folder.config
+    """The generator learns on the judge's people as well: of their pages it sees no feedback.
+
+    Candidate sets are all that a policy gradient needs, and few of them are learnt by heart. The
+    reward does not come from the judge, and the verdict is given on the pages of others.
+    """
+    folder, config, split = training.folder, training.folder.config, training.split
     torch.manual_seed(config.seed)
     generator = folder.new_generator()
-    fit_features(generator.features, config.data.calibrated, log, split.train)
+    fit_features(generator.features, config.data.calibrated, training.log, split.train)
     stage = GeneratorStage(
         generator,
         reward,
-        log,
-        split.train,
+        training.log,
+        np.concatenate([split.train, split.judge]),
         split.validation,
         config.generator,
         config.reward,
         config.data.slots,
         config.seed,
         scales,
+        support=support,
     )
-    run_stage(stage, folder, metrics, resume)
-
-
-def fit_features(
-    features: FeatureEncoder, calibrated: tuple[str, ...], log: ExposureLog, rows: np.ndarray
-) -> None:
-    """Takes maps of scores, then mean and deviation of dense features, from the pages `rows`."""
-    fit_calibration(features.calibration, calibrated, log, rows)
-    pages = log.batch(rows)
-    features.user_scale.fit(pages.user_dense)
-    dense = features.calibration(pages.candidate_dense)
-    features.candidate_scale.fit(dense[pages.candidate_mask])
+    run_stage(stage, folder, training.metrics, training.resume)
 
 
 def count_parameters(model: nn.Module) -> int:

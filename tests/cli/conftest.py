@@ -21,11 +21,17 @@ slots = 3
 score = "ctr_score"
 
 [evaluator]
-width = 8
+readings = ["examination"]
+prior_strengths = [64.0]
+compare_steps = 10
+steps = 20
 embedding_width = 2
-heads = 2
-epochs = 1
-batch_size = 64
+residual = false
+
+[judge]
+bootstraps = 2
+boosted = false
+clone_steps = 5
 
 [generator]
 width = 8
@@ -33,6 +39,7 @@ attention_width = 8
 embedding_width = 2
 epochs = 1
 batch_size = 64
+min_steps = 0
 slates_per_request = 2
 
 [reward.clicks]
@@ -80,7 +87,7 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
     done("simulate", "--pages", 60, *size, "--seed", 1, "--out", walked.test)
     walked.config.write_text(CONFIG)
     done("train", walked.config, "--out", walked.run)
-    done("export", walked.run, "--out", walked.model)
+    done("export", walked.run, "--out", walked.model, "--force")
     return walked
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from gerank.export.manifest import FORMAT_VERSION
+from gerank.train.run_folder import RunFolder
 from tests.cli.command import gerank
 from tests.cli.conftest import CONFIG, Journey
 from tests.export.archives import with_manifest
@@ -87,7 +88,7 @@ def test_events_that_are_not_ranklens_are_named(refused: Refused, tmp_path: Path
     [
         ("slots = 3", "slot = 3", "unknown key 'data.slot'; did you mean 'slots'?"),
         ("slots = 3", "slots = 0", "data.slots: 0 is not in 1..128"),
-        ("heads = 2", "heads = 3", "evaluator.heads: 3 is not a divisor of width = 8"),
+        ("\nsteps = 20", "\nheads = 3", "evaluator.heads: 3 is not a divisor of width = 32"),
         ('"ctr_score"', '"price"', "data.score: 'price' is not a dense feature"),
         ("[reward.clicks]", "[reward.joy]", "reward.joy: no such utility"),
         ('log = "train"', 'log = "gone"', "gone/exposures.parquet: no such file"),
@@ -126,19 +127,24 @@ def test_an_unfinished_run_is_not_exported(
 ) -> None:
     run = Path(shutil.copytree(journey.run, tmp_path / "run"))
     (run / "checkpoints" / "generator.best.pt").unlink()
-    message = refused("export", run, "--out", tmp_path / "m.gerank")
+    target = ("--out", tmp_path / "m.gerank", "--force")
+    message = refused("export", run, *target)
     assert "generator.best.pt is missing: train first, or resume" in message
     (run / "checkpoints" / "generator.best.pt").write_bytes(b"\x80garbage")
-    assert "generator.best.pt is damaged" in refused("export", run, "--out", tmp_path / "m.gerank")
+    assert "generator.best.pt is damaged" in refused("export", run, *target)
+    RunFolder.open(run).create(resume=True)  # as the first step of going on
+    assert "has no verdict: training has not ended" in refused("export", run, *target)
 
 
 def test_an_export_that_cannot_be_written_leaves_nothing(
     refused: Refused, journey: Journey, tmp_path: Path
 ) -> None:
     (tmp_path / "folder").mkdir()
-    assert "folder" in refused("export", journey.run, "--out", tmp_path / "folder")
+    target = tmp_path / "folder"
+    assert str(target) in refused("export", journey.run, "--force", "--out", target)
     (tmp_path / "file").write_text("kept")
-    assert "file" in refused("export", journey.run, "--out", tmp_path / "file" / "m.gerank")
+    target = tmp_path / "file" / "m.gerank"
+    assert str(tmp_path / "file") in refused("export", journey.run, "--force", "--out", target)
 
 
 def test_a_demo_does_not_mix_with_other_files(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,19 @@ import torch
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.log_requests import request_document
+from gerank.train import shuffle_control
 from gerank.train.evaluate import compared_slates
 from gerank.train.run_folder import RunFolder
-from tests.cli.command import done
+from gerank.train.verdict import Judgement, Verdict
+from tests.cli.command import done, gerank
 from tests.cli.conftest import Journey
+
+
+def verdict_of(journey: Journey) -> str:
+    """Not better: the journey's run is too small for that."""
+    verdict = str(RunFolder.open(journey.run).facts["verdict"]["verdict"])
+    assert verdict != "better"
+    return verdict
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -52,8 +62,10 @@ def test_a_finished_run_can_be_resumed(journey: Journey) -> None:
 def test_evaluate_prints_tables_and_writes_orders(journey: Journey, tmp_path: Path) -> None:
     target = tmp_path / "new" / "slates.jsonl"
     text = done("evaluate", journey.run, "--data", journey.test, "--slates", target)
-    for word in ("page AUC", "held-out evaluator", "truth (clicks)", "sort by score", "generator"):
+    for word in ("page AUC", "judge (examination)", "truth (clicks)", "sort by score", "generator"):
         assert word in text
+    assert "warning: too few pages: " in text
+    assert text.splitlines()[-1] == f"verdict: {verdict_of(journey)}"
     log = ExposureLog.read(journey.test)
     expected = compared_slates(RunFolder.open(journey.run), log)["generator"]
     written = lines(target)
@@ -79,14 +91,69 @@ def test_orders_index_the_candidates_as_logged(journey: Journey, tmp_path: Path)
 
 
 def test_evaluate_as_json_holds_the_printed_figures(journey: Journey) -> None:
-    tables = json.loads(done("evaluate", journey.run, "--data", journey.test, "--json"))
-    assert [table["title"] for table in tables] == [
+    document = json.loads(done("evaluate", journey.run, "--data", journey.test, "--json"))
+    titles = [table["title"] for table in document["tables"]]
+    assert titles[:-1] == [
         "Evaluators on logged pages",
+        "Calibration on logged pages",
         "Slates by their judges",
+        "Slates and what the log has shown",
         "Utilities per page",
     ]
-    for table in tables:
+    assert titles[-1].startswith("Order of logged clicks")
+    for table in document["tables"]:
         assert all(len(row) == len(table["columns"]) for row in table["rows"])
+        cells = [cell for row in table["rows"] for cell in row]
+        assert not any("[" in cell for cell in cells if isinstance(cell, str))
+        for cell in cells:
+            if isinstance(cell, dict):
+                assert cell["low"] <= cell["estimate"] <= cell["high"]
+    assert document["verdict"]["verdict"] == verdict_of(journey)
+    assert document["warnings"] == RunFolder.open(journey.run).facts["warnings"]
+
+
+def test_train_prints_warnings_and_the_verdict_last(journey: Journey, tmp_path: Path) -> None:
+    text = done("train", journey.config, "--out", tmp_path / "run")
+    warnings = RunFolder.open(tmp_path / "run").facts["warnings"]
+    assert [line.split(":")[1].strip() for line in text.splitlines() if "warning:" in line] == [
+        warning["name"] for warning in warnings
+    ]
+    assert text.splitlines()[-1] == f"verdict: {verdict_of(journey)}"
+
+
+def test_export_refuses_what_is_not_better_and_says_what_can_be_done(
+    journey: Journey, tmp_path: Path, refused: Callable[..., str]
+) -> None:
+    target = tmp_path / "model.gerank"
+    message = refused("export", journey.run, "--out", target)
+    assert f"{journey.run}: verdict: {verdict_of(journey)}." in message
+    assert "judge (examination): gain" in message
+    assert "--force" in message
+    assert "--policy clone" in message
+    text = done("export", journey.run, "--out", target, "--policy", "clone")
+    assert "golden requests passed" in text
+    training = json.loads(done("info", target, "--json"))["training"]
+    assert training["policy"] == "clone"
+    forced = json.loads(done("info", journey.model, "--json"))["training"]
+    assert forced["policy"] == "generator"
+    assert forced["verdict"]["verdict"] == verdict_of(journey)
+
+
+def test_the_shuffle_control_passes_where_it_finds_nothing(journey: Journey) -> None:
+    control = ("evaluate", journey.run, "--data", journey.test, "--shuffle-control")
+    assert done(*control).splitlines()[-1] == "verdict: nothing to learn"
+    assert json.loads(done(*control, "--json"))["verdict"]["verdict"] == "nothing to learn"
+
+
+def test_the_shuffle_control_fails_loudly_where_it_finds_something(
+    journey: Journey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Judgement(Verdict.NOT_BETTER, ("A reason.",), (), 0.0)
+    monkeypatch.setattr(shuffle_control, "shuffle_control", lambda *_: found)
+    result = gerank("evaluate", journey.run, "--data", journey.test, "--shuffle-control")
+    assert result.code == 1
+    assert result.out == "A reason.\nverdict: not better\n"
+    assert "error: the control found something in shuffled clicks (not better)" in result.err
 
 
 def test_info_as_json_is_the_manifest(journey: Journey) -> None:

@@ -30,7 +30,8 @@ def calibrated(journey: Journey, tmp_path_factory: pytest.TempPathFactory) -> Pa
     config.write_text(text.replace('log = "train"', f'log = "{journey.train}"'))
     presets.write_text(PRESETS + "[plain]\n")
     done("train", config, "--out", folder / "run")
-    text = done("export", folder / "run", "--presets", presets, "--out", folder / "model.gerank")
+    target = ("--out", folder / "model.gerank", "--force")
+    text = done("export", folder / "run", "--presets", presets, *target)
     assert "presets new arrivals, plain" in text
     return folder / "model.gerank"
 
@@ -77,7 +78,7 @@ def test_a_preset_that_does_not_fit_the_model_is_named(
 ) -> None:
     presets = tmp_path / "presets.toml"
     presets.write_text("[mine]\nweights = { clicks = 9.0 }\n")
-    arguments = ("--presets", presets, "--out", tmp_path / "new.gerank")
+    arguments = ("--presets", presets, "--out", tmp_path / "new.gerank", "--force")
     message = refused("export", journey.run, *arguments)
     assert f"{presets}: presets.mine.weights.clicks: must be a number in [0, 2], got 9.0" in message
 
@@ -98,7 +99,7 @@ def test_evaluate_judges_the_slates_of_given_weights(
 ) -> None:
     def diversity(*arguments: str) -> float:
         text = done("evaluate", journey.run, "--data", journey.test, "--json", *arguments)
-        (table,) = (t for t in json.loads(text) if t["title"] == "Utilities per page")
+        (table,) = (t for t in json.loads(text)["tables"] if t["title"] == "Utilities per page")
         (row,) = (r for r in table["rows"] if r[:2] == ["training evaluator", "generator"])
         return float(row[table["columns"].index("seller_diversity")])
 

@@ -28,10 +28,13 @@ def test_the_demo_exits_with_0(demo: Result) -> None:
 
 def test_the_demo_prints_what_was_reached_by_every_judge(demo: Result) -> None:
     for word in (
-        *("page AUC", "training evaluator", "held-out evaluator", "truth"),
+        *("page AUC", "training evaluator", "judge (", "truth"),
         *("logged", "sort by score", "generator", "best of all slates"),
     ):
         assert word in demo.out
+    assert (
+        len(re.findall(r"^verdict: (?:better|not better|nothing to learn)$", demo.out, re.M)) == 2
+    )
     assert "Every slate tried: M=8, N=4, 100 pages" in demo.out
 
 

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from gerank.export.artifact import load_artifact
-from gerank.export.from_run import export_run
+from gerank.export.from_run import ExportRefusedError, export_run
 from gerank.train.config_toml import read_config
+from gerank.train.judge import JudgeOpinion
 from gerank.train.pages import as_requests
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.train import train
+from gerank.train.verdict import Judgement, judge_slates
 from tests.train.tiny import RANGED, SLOTS, tiny_config, tiny_log, write_tiny_log
 
 
@@ -23,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 def test_an_exported_run_answers_as_its_best_generator(run: RunFolder, tmp_path: Path) -> None:
-    artifact = export_run(run.path, tmp_path / "model.gerank")
+    artifact = export_run(run.path, tmp_path / "model.gerank", force=True)
     log, _ = tiny_log(30, seed=1)
     weights = torch.rand(30, 2, generator=torch.Generator().manual_seed(1))
     batch = as_requests(log.batch(np.arange(30)), weights, log.schema, slots=SLOTS)
@@ -38,7 +42,7 @@ def test_an_exported_run_answers_as_its_best_generator(run: RunFolder, tmp_path:
 def test_the_manifest_keeps_the_configuration_and_the_last_metrics(
     run: RunFolder, tmp_path: Path
 ) -> None:
-    manifest = export_run(run.path, tmp_path / "model.gerank").manifest
+    manifest = export_run(run.path, tmp_path / "model.gerank", force=True).manifest
     assert manifest["model_version"].startswith("my-run-")
     kept = tmp_path / "config.toml"
     kept.write_text(manifest["training"]["config"])
@@ -50,7 +54,7 @@ def test_the_manifest_keeps_the_configuration_and_the_last_metrics(
 
 
 def test_dense_features_carry_the_range_of_the_log(run: RunFolder, tmp_path: Path) -> None:
-    manifest = export_run(run.path, tmp_path / "model.gerank").manifest
+    manifest = export_run(run.path, tmp_path / "model.gerank", force=True).manifest
     log, _ = tiny_log()
     for feature in manifest["features"]["candidate"]:
         if feature["kind"] == "dense":
@@ -62,3 +66,87 @@ def test_what_is_no_run_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not the folder of a training run"):
         export_run(tmp_path, tmp_path / "model.gerank")
     assert not (tmp_path / "model.gerank").exists()
+
+
+def with_verdict(run: RunFolder, folder: Path, judgement: Judgement) -> RunFolder:
+    """A copy of a run that was judged so."""
+    copied = RunFolder.open(Path(shutil.copytree(run.path, folder / "judged")))
+    copied.write_facts({"verdict": judgement.to_json()})
+    return copied
+
+
+GAIN = JudgeOpinion("judge (examination)", 0.2, 0.1, 0.8)
+DOUBT = JudgeOpinion("judge (examination)", 0.2, -0.1, 0.6)
+
+
+def test_a_generator_that_is_better_is_exported_with_its_verdict(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    judged = with_verdict(run, tmp_path, judge_slates(True, [GAIN], 0.02))
+    training = export_run(judged.path, tmp_path / "model.gerank").manifest["training"]
+    assert training["policy"] == "generator"
+    assert training["verdict"]["verdict"] == "better"
+    assert training["verdict"]["opinions"][0]["low"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("learnt", "opinions", "outside", "words"),
+    [
+        (True, [DOUBT], 0.02, r"verdict: not better\. judge \(examination\): gain \+0\.2000"),
+        (True, [GAIN], 0.5, r"verdict: not better\. 50\.0 % of the slots"),
+        (True, [], 0.02, r"verdict: not better\. There is no judge"),
+        (False, [GAIN], 0.02, r"verdict: nothing to learn\."),
+    ],
+)
+def test_any_other_verdict_refuses_with_its_reasons(
+    run: RunFolder,
+    tmp_path: Path,
+    learnt: bool,
+    opinions: list[JudgeOpinion],
+    outside: float,
+    words: str,
+) -> None:
+    judged = with_verdict(run, tmp_path, judge_slates(learnt, opinions, outside))
+    with pytest.raises(ExportRefusedError, match=words + r".*--force.*--policy clone"):
+        export_run(judged.path, tmp_path / "model.gerank")
+    assert not (tmp_path / "model.gerank").exists()
+    forced = export_run(judged.path, tmp_path / "model.gerank", force=True)
+    assert forced.manifest["training"]["verdict"]["verdict"] != "better"
+
+
+def test_the_logged_like_policy_is_exported_whatever_the_verdict(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    artifact = export_run(run.path, tmp_path / "model.gerank", policy="clone")
+    log, _ = tiny_log(30, seed=1)
+    batch = as_requests(log.batch(np.arange(30)), torch.ones(30, 2), log.schema, slots=SLOTS)
+    clone = run.load_clone()
+    clone.freeze()
+    with torch.inference_mode():
+        eager = clone(*batch)
+    assert all(map(torch.equal, artifact.rerank(batch), eager))
+    assert artifact.manifest["training"]["policy"] == "clone"
+
+
+def test_a_policy_that_is_none_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'evaluator' is not a valid Policy"):
+        export_run(run.path, tmp_path / "model.gerank", policy="evaluator")
+
+
+def test_a_run_that_did_not_end_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    folder = RunFolder.open(Path(shutil.copytree(run.path, tmp_path / "half")))
+    folder.create(resume=True)
+    with pytest.raises(RunError, match="training has not ended"):
+        export_run(folder.path, tmp_path / "model.gerank", force=True)
+
+
+def test_a_run_with_a_reward_of_its_own_needs_no_verdict(tmp_path: Path) -> None:
+    def nothing(_rows: object, _pages: object, slates: Tensor) -> Tensor:
+        return torch.zeros(*slates.shape[:2], 1)
+
+    config = tiny_config(write_tiny_log(tmp_path / "log"))
+    folder = train(config, tmp_path / "run", reward=nothing)
+    artifact = export_run(folder.path, tmp_path / "model.gerank")
+    assert "verdict" not in artifact.manifest["training"]
+    with pytest.raises(RunError, match=r"clone\.best\.pt is missing"):
+        export_run(folder.path, tmp_path / "clone.gerank", policy="clone")

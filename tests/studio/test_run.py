@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("run")
     log = write_tiny_log(path / "log", pages=200)
     train(tiny_config(log, reward=RANGED), path / "run")
-    export_run(path / "run", path / "model.gerank")
+    export_run(path / "run", path / "model.gerank", force=True)
     return path
 
 
@@ -32,11 +32,11 @@ def test_clicks_are_what_the_evaluator_of_the_run_expects(folder: Path) -> None:
     with open_session(folder / "model.gerank", folder / "log", run=folder / "run") as session:
         outcome = session.rerank(session.pages.page(7), default_controls(session.contract), LOGGED)
     run = RunFolder.open(folder / "run")
-    evaluator = run.load_evaluator("evaluator")
+    evaluator = run.load_evaluator()
     page = ExposureLog.read(folder / "log").batch(np.array([7]))
     slates = torch.tensor([[outcome.before, outcome.after]])
     with torch.no_grad():
-        click = evaluator(evaluator.items(*page[:5]), slates).slot_click.sigmoid()
+        click = evaluator(evaluator.items(*page[:5]), slates).slot_click
     clicks = outcome.utilities[0]
     expected = click.view(2, -1).sum(1).tolist()
     assert [clicks.before, clicks.after] == pytest.approx(expected, rel=1e-4)

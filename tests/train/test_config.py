@@ -11,9 +11,11 @@ from gerank.data.simulator.observation import simulator_schema
 from gerank.train.config import (
     Baseline,
     ConfigError,
+    Credit,
     DataConfig,
     EvaluatorConfig,
     GeneratorConfig,
+    JudgeConfig,
     TrainConfig,
     UtilityConfig,
 )
@@ -67,8 +69,41 @@ def test_packaged_configurations_are_valid(name: str) -> None:
         TrainConfig(DataConfig(Path("/pages"))),
         TrainConfig(
             DataConfig(Path('/my "pages"\\2026 [é]\n'), 7, "ctr", 0.25, 0.0, 3, ("ctr", 'é"')),
-            EvaluatorConfig(24, 3, 6, 0.0, 1, 2, 1e-7, 0.0, 9),
-            GeneratorConfig(8, 9, 1, 2, 3, 4, 5, Baseline.LEAVE_ONE_OUT, 1e-5, 0.5, 0.01, 2.0),
+            EvaluatorConfig(
+                readings=("logit", "tests.nn.own_reading:TopOnly"),
+                prior_strengths=(3.0, 1e-3),
+                compare_steps=9,
+                steps=7,
+                embedding_width=3,
+                page_slots=9,
+                residual=False,
+                residual_steps=5,
+                width=24,
+                heads=6,
+                dropout=0.0,
+                batch_size=2,
+                learning_rate=1e-7,
+                weight_decay=0.0,
+            ),
+            GeneratorConfig(
+                8,
+                9,
+                1,
+                2,
+                3,
+                batch_size=4,
+                min_steps=0,
+                slates_per_request=5,
+                credit=Credit.SLATE,
+                discount=0.9,
+                baseline=Baseline.EXPOSED_PAGE,
+                support_price=0.0,
+                learning_rate=1e-5,
+                clip_norm=0.5,
+                entropy_bonus=0.01,
+                temperature=2.0,
+            ),
+            JudgeConfig(bootstraps=3, boosted=False, clone_steps=1),
             {
                 "clicks": UtilityConfig(0.0, 2.0, 1.5),
                 'kind of é."x"_diversity': UtilityConfig(),
@@ -88,7 +123,15 @@ def test_what_is_written_is_read_back(tmp_path: Path, config: TrainConfig) -> No
 
 def test_every_setting_is_written_out(tmp_path: Path) -> None:
     text = to_toml(TrainConfig(DataConfig(tmp_path)))
-    for part in (TrainConfig, DataConfig, EvaluatorConfig, GeneratorConfig, UtilityConfig):
+    parts = (
+        TrainConfig,
+        DataConfig,
+        EvaluatorConfig,
+        GeneratorConfig,
+        JudgeConfig,
+        UtilityConfig,
+    )
+    for part in parts:
         for entry in dataclasses.fields(part):
             assert f"{entry.name} = " in text or re.search(rf"\[(.*\.)?{entry.name}[\].]", text)
 
@@ -101,7 +144,9 @@ def test_every_setting_is_written_out(tmp_path: Path) -> None:
         (LEAST + "[evaluator]\nlearning_rat = 1.0\n", "evaluator.learning_rat", "learning_rate"),
         (LEAST + "[generator]\nepoch = 3\n", "generator.epoch", "epochs"),
         (LEAST + "[reward.clicks]\nmaximum = 3.0\n", "reward.clicks.maximum", "max"),
-        (LEAST + "[evaluater]\nepochs = 3\n", "evaluater", "evaluator"),
+        (LEAST + "[evaluater]\nsteps = 3\n", "evaluater", "evaluator"),
+        (LEAST + "[evaluator]\nreading = []\n", "evaluator.reading", "readings"),
+        (LEAST + "[judge]\nbootstrap = 3\n", "judge.bootstrap", "bootstraps"),
     ],
 )
 def test_an_unknown_key_is_named_and_the_nearest_suggested(
@@ -141,7 +186,16 @@ BAD_VALUES = [
     ("evaluator.dropout", "1.0"),
     ("evaluator.dropout", "-0.5"),
     ("evaluator.dropout", "nan"),
-    ("evaluator.epochs", "0"),
+    ("evaluator.readings", "[]"),
+    ("evaluator.readings", '"logit"'),
+    ("evaluator.readings", "3"),
+    ("evaluator.prior_strengths", "[]"),
+    ("evaluator.prior_strengths", "16.0"),
+    ("evaluator.compare_steps", "0"),
+    ("evaluator.steps", "0"),
+    ("evaluator.steps", "-1"),
+    ("evaluator.residual", "1"),
+    ("evaluator.residual_steps", "0"),
     ("evaluator.batch_size", "0"),
     ("evaluator.batch_size", "-4"),
     ("evaluator.learning_rate", "0.0"),
@@ -152,12 +206,23 @@ BAD_VALUES = [
     ("evaluator.weight_decay", "-1.0"),
     ("evaluator.page_slots", "-1"),
     ("evaluator.page_slots", "129"),
+    ("judge.bootstraps", "1"),
+    ("judge.bootstraps", "2.0"),
+    ("judge.boosted", "3"),
+    ("judge.clone_steps", "0"),
+    ("judge", "3"),
     ("generator.width", "1000"),
     ("generator.attention_width", "0"),
     ("generator.embedding_width", "-1"),
     ("generator.context_window", "0"),
     ("generator.epochs", "0"),
-    ("generator.batch_size", "0"),
+    ("generator.batch_size", "-1"),
+    ("generator.min_steps", "-1"),
+    ("generator.credit", '"page"'),
+    ("generator.discount", "1.1"),
+    ("generator.discount", "nan"),
+    ("generator.support_price", "-0.1"),
+    ("generator.support_price", "inf"),
     ("generator.slates_per_request", "0"),
     ("generator.baseline", '"none"'),
     ("generator.baseline", "1"),
@@ -197,7 +262,7 @@ BAD_VALUES = [
 def test_a_bad_value_is_named_with_its_key(tmp_path: Path, key: str, value: str) -> None:
     text = "" if key in ("data", "data.log") else 'data.log = "pages"\n'
     message = refused(tmp_path, f"{text}{key} = {value}\n")
-    shown = {"true": "True", "-1e-3": "-0.001", "1e9": "1000000000.0", "-1.0": "-1.0"}
+    shown = {"true": "True", "-1e-3": "-0.001", "1e9": "1000000000.0", "[]": "()"}
     assert f"{key}: {shown.get(value, value).replace(chr(34), chr(39))} " in message
 
 
@@ -206,6 +271,13 @@ def test_leave_one_out_needs_two_slates(tmp_path: Path) -> None:
     assert read(tmp_path, LEAST + generator + "2\n").generator.baseline is Baseline.LEAVE_ONE_OUT
     message = refused(tmp_path, LEAST + generator + "1\n")
     assert "generator.slates_per_request: 1 is not >= 2, which leave_one_out needs" in message
+
+
+def test_by_default_a_choice_learns_from_what_follows_it() -> None:
+    generator = GeneratorConfig()
+    assert (generator.credit, generator.discount) == (Credit.SLOT, 1.0)
+    assert generator.baseline is Baseline.LEAVE_ONE_OUT
+    assert generator.support_price > 0
 
 
 def test_an_integer_is_a_number(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,50 +8,136 @@ import pytest
 import torch
 from torch import Tensor
 
-from gerank.data.schema import FeatureSchema
 from gerank.data.simulator import best_slates
-from gerank.metrics.auc import auc
+from gerank.metrics.intervals import Interval
 from gerank.train import evaluate as module
 from gerank.train.config import UtilityConfig
 from gerank.train.enumerated import enumerated_table
-from gerank.train.evaluate import compared_slates, default_weights, evaluate, weights_of
+from gerank.train.evaluate import (
+    Evaluation,
+    compared_slates,
+    default_weights,
+    evaluate,
+    weights_of,
+)
 from gerank.train.feedback import EvaluatorFeedback
+from gerank.train.judge_run import judge_policy
 from gerank.train.judges import PageJudge, true_clicks
-from gerank.train.orders import exposed_slates
-from gerank.train.report import Table, to_json
+from gerank.train.orders import exposed_slates, shown_length
+from gerank.train.report import Cell, Table, to_json
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.train import train
 from tests.train.tiny import RANGED, SLOTS, tiny_config, tiny_log
 from tests.train.uniform_log import uniform_log
 
 CLICKS = {"clicks": UtilityConfig()}
-POLICIES = ["logged", "sort by score", "generator"]
+POLICIES = [
+    *("logged", "sort by score", "behavior clone", "greedy on evaluator", "shuffle"),
+    "generator",
+]
+EVALUATORS = ["training evaluator", "judge (examination)"]
 LOG, TRUTH = tiny_log(80, seed=1)
 
 
-def column(table: Table, name: str, *of: str) -> list[object]:
+def column(table: Table, name: str, *of: str) -> list[Cell]:
     """Cells of the rows that begin with `of`."""
     place = table.columns.index(name)
     return [row[place] for row in table.rows if row[: len(of)] == of]
 
 
+def estimate(cell: Cell) -> float:
+    """The number of a cell, with or without an interval."""
+    assert isinstance(cell, Interval | float)
+    return cell.estimate if isinstance(cell, Interval) else cell
+
+
+def titled(evaluation: Evaluation, title: str) -> Table:
+    """The one table whose title begins so."""
+    (table,) = (table for table in evaluation.tables if table.title.startswith(title))
+    return table
+
+
+ORDER, CALIBRATION = "Evaluators on logged pages", "Calibration on logged pages"
+SLATES, SUPPORT = "Slates by their judges", "Slates and what the log has shown"
+CLICKED, SUPPORT_SHARE = "Order of logged clicks", "slots of a strength never logged there, %"
+
+
 def answer_with(slates: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever generator is asked, the clone too."""
     monkeypatch.setattr(module, "generated_slates", lambda *_: slates)
 
 
 def test_the_tables_name_judges_and_policies(run: RunFolder) -> None:
-    evaluators, slates = evaluate(run, LOG, TRUTH).tables
-    assert [row[0] for row in evaluators.rows] == ["training evaluator", "held-out evaluator"]
-    judges = ["training evaluator", "held-out evaluator", "truth (clicks)"]
-    assert [row[:2] for row in slates.rows] == [(j, p) for j in judges for p in POLICIES]
-    for table in (evaluators, slates):
+    evaluation = evaluate(run, LOG, TRUTH)
+    for title in (ORDER, CALIBRATION):
+        assert [row[0] for row in titled(evaluation, title).rows] == EVALUATORS
+    judges = [*EVALUATORS, "truth (clicks)"]
+    rows = titled(evaluation, SLATES).rows
+    assert [row[:2] for row in rows] == [(j, p) for j in judges for p in POLICIES]
+    for title in (SUPPORT, CLICKED):
+        assert [row[0] for row in titled(evaluation, title).rows] == POLICIES
+    for table in evaluation.tables:
         assert all(len(row) == len(table.columns) for row in table.rows)
-    assert to_json([slates])[0]["columns"] == slates.columns
+    assert to_json(evaluation.tables)[0]["columns"] == list(evaluation.tables[0].columns)
 
 
 def test_without_a_truth_nothing_is_said_of_it(run: RunFolder) -> None:
-    _, slates = evaluate(run, LOG, None).tables
+    slates = titled(evaluate(run, LOG, None), SLATES)
     assert "truth (clicks)" not in {row[0] for row in slates.rows}
+
+
+def test_the_verdict_is_the_one_on_the_generators_slates(run: RunFolder) -> None:
+    found = evaluate(run, LOG, None)
+    assert found.judgement is not None
+    slates = shown_length(found.slates, exposed_slates(LOG, SLOTS))
+    expected = judge_policy(run, LOG, slates, exposed_slates(LOG, SLOTS))
+    assert found.judgement == expected
+    outside = column(titled(found, SUPPORT), SUPPORT_SHARE, "generator")
+    assert outside == [pytest.approx(100 * expected.outside)]
+
+
+def test_the_lower_bound_of_every_policy_is_its_judges(run: RunFolder) -> None:
+    table = titled(evaluate(run, LOG, None), SLATES)
+    logged = exposed_slates(LOG, SLOTS)
+    for name, order in compared_slates(run, LOG).items():
+        (low,) = column(table, "lower bound", EVALUATORS[1], name)
+        if name == "logged":
+            assert low is None
+            continue
+        (said,) = judge_policy(run, LOG, order, logged).opinions
+        assert low == pytest.approx(said.low)
+        (gain,) = column(table, "minus logged", EVALUATORS[1], name)
+        assert estimate(gain) == pytest.approx(said.gain, rel=1e-4, abs=1e-6)
+    assert set(column(table, "lower bound", EVALUATORS[0])) == {None}
+
+
+def test_a_run_with_a_reward_of_its_own_is_judged_by_truth_and_clicks(
+    log_folder: Path, tmp_path: Path
+) -> None:
+    def nothing(_rows: object, _pages: object, slates: Tensor) -> Tensor:
+        return torch.zeros(*slates.shape[:2], 1)
+
+    folder = train(tiny_config(log_folder), tmp_path / "run", reward=nothing)
+    found = evaluate(folder, LOG, TRUTH)
+    assert found.judgement is None
+    assert found.tables[0].title == SLATES
+    policies = [row[0] for row in titled(found, CLICKED).rows]
+    assert policies == ["logged", "sort by score", "shuffle", "generator"]
+    assert len(evaluate(folder, LOG, None).tables) == 1
+
+
+def test_slates_are_compared_at_the_length_that_was_shown(bare_run: RunFolder) -> None:
+    """A page of which two slots were shown gives no policy a third one to win by."""
+    log = uniform_log(0, pages=40, candidates=(5, 6), slots=2)
+    evaluation = evaluate(bare_run, log, None)
+    assert (evaluation.slates >= 0).all()
+    table = titled(evaluation, SLATES)
+    judge = PageJudge(EvaluatorFeedback(bare_run.load_evaluator()), log, CLICKS)
+    cut = evaluation.slates.clone()
+    cut[:, 2] = -1
+    expected = judge.rewards(cut, torch.ones(1)).mean().item()
+    (reward,) = column(table, "reward per page", EVALUATORS[0], "generator")
+    assert estimate(reward) == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_chosen_slates_are_given_back(run: RunFolder) -> None:
@@ -65,12 +150,13 @@ def test_slates_equal_to_the_logged_are_never_better(
     run: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer_with(exposed_slates(LOG, SLOTS), monkeypatch)
-    _, table = evaluate(run, LOG, TRUTH).tables
-    for judge in ("training evaluator", "held-out evaluator", "truth (clicks)"):
+    table = titled(evaluate(run, LOG, TRUTH), SLATES)
+    for judge in (*EVALUATORS, "truth (clicks)"):
         assert column(table, "better, %", judge, "generator") == [0.0]
         assert column(table, "better, %", judge, "logged") == [None]
         rewards = [column(table, "reward per page", judge, p) for p in ("generator", "logged")]
         assert rewards[0] == rewards[1]
+        assert column(table, "minus logged", judge, "generator") == [Interval(0.0, 0.0, 0.0, 0.0)]
 
 
 def test_the_best_slates_are_better_by_the_truth_where_the_log_is_not_best(
@@ -78,29 +164,19 @@ def test_the_best_slates_are_better_by_the_truth_where_the_log_is_not_best(
 ) -> None:
     best, clicks = best_slates(TRUTH, torch.arange(len(LOG)), SLOTS)
     answer_with(best, monkeypatch)
-    _, table = evaluate(run, LOG, TRUTH).tables
+    table = titled(evaluate(run, LOG, TRUTH), SLATES)
     logged = true_clicks(TRUTH, exposed_slates(LOG, SLOTS))
     expected = 100 * sum(ours > theirs for ours, theirs in zip(clicks, logged, strict=True))
     better = column(table, "better, %", "truth (clicks)", "generator")
     assert better == [pytest.approx(expected.item() / len(LOG))]
     assert expected > 0
-    reward = column(table, "reward per page", "truth (clicks)", "generator")
-    assert str(reward[0]).startswith(f"{clicks.double().mean():.4f} [")
-
-
-def test_the_page_auc_is_that_of_the_evaluators_predictions(run: RunFolder) -> None:
-    shown = exposed_slates(LOG, SLOTS)
-    clicked = LOG.clicks.reshape(len(LOG), -1)[:, :SLOTS].sum(1) > 0
-    table, _ = evaluate(run, LOG, None).tables
-    for stage, title in (("evaluator", "training evaluator"), ("judge", "held-out evaluator")):
-        judge = PageJudge(EvaluatorFeedback(run.load_evaluator(stage)), LOG, CLICKS)
-        expected = auc(clicked, judge.feedback(shown)[0].numpy())
-        assert column(table, "page AUC", title) == [pytest.approx(expected)]
+    (reward,) = column(table, "reward per page", "truth (clicks)", "generator")
+    assert estimate(reward) == pytest.approx(clicks.double().mean().item(), rel=1e-5)
 
 
 def test_judging_pages_together_is_judging_them_apart(run: RunFolder) -> None:
     shown, weights = exposed_slates(LOG, SLOTS), torch.ones(1)
-    evaluator = EvaluatorFeedback(run.load_evaluator("evaluator"))
+    evaluator = EvaluatorFeedback(run.load_evaluator())
     together = PageJudge(evaluator, LOG, CLICKS).rewards(shown, weights)
     for page in range(0, len(LOG), 9):
         one = LOG.select(np.array([page]))
@@ -110,7 +186,7 @@ def test_judging_pages_together_is_judging_them_apart(run: RunFolder) -> None:
 
 def test_several_utilities_are_shown_in_their_own_units(log_folder: Path, tmp_path: Path) -> None:
     folder = train(tiny_config(log_folder, reward=RANGED), tmp_path / "run")
-    table = evaluate(folder, LOG, TRUTH).tables[2]
+    table = titled(evaluate(folder, LOG, TRUTH), "Utilities per page")
     assert table.columns == ("judge", "slates", *RANGED)
     sellers = LOG.candidate["seller"].reshape(len(LOG), -1)
     shown = exposed_slates(LOG, SLOTS).numpy()
@@ -151,24 +227,26 @@ def test_known_propensities_add_estimates_from_logged_clicks(
     bare_run: RunFolder, seed: int, slots: int | None
 ) -> None:
     log = uniform_log(seed, pages=100, candidates=(3, 6), slots=slots)
-    titles = [table.title for table in evaluate(bare_run, log, None).tables]
-    assert f"Clicks in the first {SLOTS}, from logged clicks" in titles
-    assert any(title.startswith("NDCG@3") for title in titles) is (slots is None)
+    found = evaluate(bare_run, log, None)
+    clicks = titled(found, f"Clicks in the first {SLOTS}, from logged clicks")
+    assert [row[0] for row in clicks.rows] == [row[0] for row in titled(found, CLICKED).rows]
+    assert all(isinstance(cell, Interval) for cell in column(clicks, "doubly robust"))
 
 
 @pytest.mark.parametrize("click_rate", [0.0, 1.0])
 def test_pages_that_all_end_alike_have_no_auc(bare_run: RunFolder, click_rate: float) -> None:
-    log = uniform_log(0, click_rate=click_rate)
-    table = evaluate(bare_run, log, None).tables[0]
-    for title in ("training evaluator", "held-out evaluator"):
-        assert column(table, "page AUC", title) == [None]
-        assert column(table, "slot GAUC by person", title) == [None]
-        assert isinstance(column(table, "page calibration error", title)[0], float)
+    found = evaluate(bare_run, uniform_log(0, click_rate=click_rate), None)
+    for title in EVALUATORS:
+        (row,) = (row for row in titled(found, ORDER).rows if row[0] == title)
+        assert row[1:] == (None,) * 4
+        error = column(titled(found, CALIBRATION), "error, any click", title)[0]
+        assert isinstance(error, float)
 
 
 def test_pages_of_one_person_are_judged_without_intervals(bare_run: RunFolder) -> None:
     tables = evaluate(bare_run, uniform_log(0, people=1), None).tables
-    assert not any("[" in str(cell) for table in tables for row in table.rows for cell in row)
+    cells = [cell for table in tables for row in table.rows for cell in row]
+    assert not any(isinstance(cell, Interval) for cell in cells)
 
 
 def test_a_single_page_can_be_judged(bare_run: RunFolder, seed: int) -> None:
@@ -176,59 +254,11 @@ def test_a_single_page_can_be_judged(bare_run: RunFolder, seed: int) -> None:
     assert evaluation.slates.shape == (1, SLOTS)
 
 
-def test_an_empty_log_is_refused(bare_run: RunFolder) -> None:
-    with pytest.raises(RunError, match="no pages"):
-        evaluate(bare_run, uniform_log(0).select(np.zeros(0, np.int64)), None)
-
-
-def test_too_large_a_candidate_set_is_refused(bare_run: RunFolder) -> None:
-    with pytest.raises(RunError, match="a page has 513 candidates, not at most 512"):
-        evaluate(bare_run, uniform_log(0, candidates=(513, 513)), None)
-
-
 def test_a_truth_of_other_pages_is_refused(run: RunFolder) -> None:
     with pytest.raises(RunError, match="truth"):
         evaluate(run, LOG, tiny_log(80, seed=2)[1])
     with pytest.raises(RunError, match="truth"):
         evaluate(run, LOG, tiny_log(79, seed=1)[1])
-
-
-def another_name(schema: FeatureSchema) -> FeatureSchema:
-    features = (dataclasses.replace(schema.user[0], name="age"), *schema.user[1:])
-    return dataclasses.replace(schema, user=features)
-
-
-def another_order_of_values(schema: FeatureSchema) -> FeatureSchema:
-    segment = schema.user[-1]
-    features = (*schema.user[:-1], dataclasses.replace(segment, values=segment.values[::-1]))
-    return dataclasses.replace(schema, user=features)
-
-
-def fewer_groups(schema: FeatureSchema) -> FeatureSchema:
-    return dataclasses.replace(schema, groups=schema.groups[:1])
-
-
-def swapped_flags(schema: FeatureSchema) -> FeatureSchema:
-    return dataclasses.replace(schema, flags=schema.flags[::-1])
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (another_name, r"feature \('age'.* of the log is \('taste_0'"),
-        (another_order_of_values, r"feature \('segment'.*'segment-7', 'segment-6'.* of the log is"),
-        (fewer_groups, r"groups of the log are \('seller',\), of .* \('seller', 'category', "),
-        (swapped_flags, r"flags of the log are \('fresh', 'cold_start'\), of"),
-    ],
-)
-def test_a_log_of_another_schema_is_refused(
-    run: RunFolder, change: Callable[[FeatureSchema], FeatureSchema], words: str
-) -> None:
-    schema = change(LOG.schema)
-    user = {f.name: LOG.user.get(f.name, LOG.user["taste_0"]) for f in schema.user}
-    other = dataclasses.replace(LOG, schema=schema, user=user)
-    with pytest.raises(RunError, match=words):
-        compared_slates(run, other)
 
 
 def test_the_best_of_all_slates_has_100_percent(run: RunFolder) -> None:

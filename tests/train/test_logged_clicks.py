@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -8,8 +9,11 @@ import torch
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.train.logged_clicks import PageValues, clicks_table, ndcg_table, page_values
+from gerank.metrics.intervals import Interval
+from gerank.train.logged_click_tables import clicks_table, ranking_table
+from gerank.train.logged_clicks import PageValues, WeightedValues, page_values
 from gerank.train.orders import exposed_slates
+from gerank.train.report import Table
 from tests.train.uniform_log import uniform_log
 
 WIDTH = 4
@@ -38,6 +42,17 @@ def judged(log: ExposureLog, seed: int) -> tuple[dict[str, Tensor], dict[str, Te
     return slates, predictions
 
 
+def weighted(values: PageValues) -> WeightedValues:
+    assert values.weighted is not None
+    return values.weighted
+
+
+def clicks_of(values: dict[str, PageValues], log: ExposureLog) -> Table:
+    table = clicks_table(values, log.person_ids, WIDTH)
+    assert table is not None
+    return table
+
+
 def logged_page(log: ExposureLog, page: int) -> list[tuple[int, float, float]]:
     """(candidate, click, propensity) of the first slots."""
     first, last = log.slate_offsets[page : page + 2]
@@ -61,11 +76,13 @@ def test_estimates_are_those_of_direct_loops(seed: int, slots: int | None) -> No
                 ips += w * click
                 weight += w
                 robust += q + w * (click - q)
-            assert values[name].ips[page] == pytest.approx(ips, abs=1e-5)
-            assert values[name].doubly_robust[page] == pytest.approx(robust, abs=1e-5)
-            assert values[name].snips[0][page] == pytest.approx(ips, abs=1e-5)
+            found = weighted(values[name])
+            assert found.ips[page] == pytest.approx(ips, abs=1e-5)
+            assert found.doubly_robust is not None
+            assert found.doubly_robust[page] == pytest.approx(robust, abs=1e-5)
+            assert found.snips[0][page] == pytest.approx(ips, abs=1e-5)
             expected = weight / np.mean(lengths)
-            assert values[name].snips[1][page] == pytest.approx(expected, abs=1e-5)
+            assert found.snips[1][page] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("slots", [None, 2])
@@ -74,7 +91,7 @@ def test_the_logged_policys_value_is_its_clicks_by_every_estimator(
 ) -> None:
     log = uniform_log(seed, slots=slots, candidates=(1, 6))
     slates, predictions = judged(log, seed)
-    logged = page_values(slates, predictions, log)["logged"]
+    logged = weighted(page_values(slates, predictions, log)["logged"])
     clicks = [sum(click for _, click, _ in logged_page(log, page)) for page in range(len(log))]
     np.testing.assert_allclose(logged.ips, clicks)
     np.testing.assert_allclose(logged.doubly_robust, clicks, atol=1e-5)
@@ -82,23 +99,40 @@ def test_the_logged_policys_value_is_its_clicks_by_every_estimator(
     assert numerators.sum() / denominators.sum() == pytest.approx(np.mean(clicks))
 
 
-def test_ndcg_is_that_of_a_direct_loop_and_of_whole_pages_only(seed: int) -> None:
-    log = uniform_log(seed, candidates=(1, 6), slots=4)
+@pytest.mark.parametrize("slots", [None, 3])
+def test_order_of_clicks_is_that_of_a_direct_loop(seed: int, slots: int | None) -> None:
+    """Also where a page did not show all its candidates: those are worth nothing."""
+    log = uniform_log(seed, candidates=(1, 6), slots=slots)
     slates, _ = judged(log, seed)
     values = page_values(slates, None, log)
-    for page, size in enumerate(np.diff(log.candidate_offsets)):
-        clicks = {candidate: click for candidate, click, _ in logged_page(log, page)}
-        best = sum(1 / math.log2(n + 2) for n in range(int(sum(clicks.values()))))
+    for page in range(len(log)):
+        first, last = log.slate_offsets[page : page + 2]
+        clicked = set(log.slates[first:last][log.clicks[first:last] > 0].tolist())
+        best = sum(1 / math.log2(n + 2) for n in range(min(len(clicked), WIDTH)))
         for name, order in slates.items():
-            if size > 4 or best == 0:
+            if not clicked:
                 assert math.isnan(values[name].ndcg[page])
+                assert math.isnan(values[name].recall[page])
                 continue
-            gain = sum(
-                clicks[candidate] / math.log2(n + 2)
-                for n, candidate in enumerate(order[page].tolist())
-                if candidate >= 0
-            )
+            slate = order[page].tolist()[: last - first]
+            gain = sum(1 / math.log2(n + 2) for n, m in enumerate(slate) if m in clicked)
             assert values[name].ndcg[page] == pytest.approx(gain / best)
+            share = len(clicked & set(slate)) / len(clicked)
+            assert values[name].recall[page] == pytest.approx(share)
+
+
+def test_unknown_propensities_leave_the_order_of_clicks_alone(seed: int) -> None:
+    log = uniform_log(seed)
+    slates, predictions = judged(log, seed)
+    unknown = dataclasses.replace(
+        log, placement_propensity=np.full_like(log.placement_propensity, np.nan)
+    )
+    known, values = (page_values(slates, predictions, each) for each in (log, unknown))
+    for name, page in values.items():
+        assert page.weighted is None
+        np.testing.assert_array_equal(page.ndcg, known[name].ndcg)
+    assert clicks_table(values, log.person_ids, WIDTH) is None
+    assert len(ranking_table(values, log.person_ids, WIDTH).rows) == len(slates)
 
 
 def test_folds_are_put_together_page_by_page(seed: int) -> None:
@@ -110,17 +144,18 @@ def test_folds_are_put_together_page_by_page(seed: int) -> None:
         part = ({n: t[rows] for n, t in of.items()} for of in (slates, predictions))
         parts.append(page_values(*part, log.select(rows))["generator"])
     joined = PageValues.concatenate(parts)
-    np.testing.assert_array_equal(joined.ips, whole.ips)
-    np.testing.assert_array_equal(joined.snips, whole.snips)
-    np.testing.assert_array_equal(joined.doubly_robust, whole.doubly_robust)
+    for name in ("ips", "snips", "doubly_robust", "weights"):
+        ours, theirs = (getattr(weighted(each), name) for each in (joined, whole))
+        np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(joined.ndcg, whole.ndcg)
+    np.testing.assert_array_equal(joined.recall, whole.recall)
 
 
 def test_a_fold_without_a_click_model_leaves_no_doubly_robust_estimate(seed: int) -> None:
     log = uniform_log(seed)
     slates, predictions = judged(log, seed)
     parts = [page_values(slates, given, log)["other"] for given in (predictions, None)]
-    joined = PageValues.concatenate(parts)
+    joined = weighted(PageValues.concatenate(parts))
     assert joined.doubly_robust is None
     assert len(joined.ips) == 2 * len(log)
 
@@ -129,32 +164,52 @@ def test_tables_have_a_row_per_policy_and_paired_gains(seed: int) -> None:
     log = uniform_log(seed, candidates=(WIDTH, WIDTH))
     slates, predictions = judged(log, seed)
     values = page_values(slates, predictions, log)
-    clicks = clicks_table(values, log.person_ids, WIDTH)
-    ndcg = ndcg_table(values, log.person_ids, WIDTH)
-    assert [row[0] for row in clicks.rows] == [row[0] for row in ndcg.rows] == list(slates)
+    clicks, order = clicks_of(values, log), ranking_table(values, log.person_ids, WIDTH)
+    assert [row[0] for row in clicks.rows] == [row[0] for row in order.rows] == list(slates)
     for row in clicks.rows:
-        ips = values[row[0]].ips
-        assert str(row[1]).startswith(f"{ips.mean():.4f} [")
-        assert len(row) == len(clicks.columns) == 4
+        interval = row[1]
+        assert isinstance(interval, Interval)
+        assert interval.estimate == pytest.approx(weighted(values[str(row[0])]).ips.mean())
+        assert len(row) == len(clicks.columns) == 5
     kept = ~np.isnan(values["generator"].ndcg)
-    assert f"{int(kept.sum())} pages with a click" in ndcg.title
-    gains = {row[0]: row[2] for row in ndcg.rows}
-    assert gains["generator"] is None
-    paired = values["generator"].ndcg[kept] - values["other"].ndcg[kept]
-    assert str(gains["other"]).startswith(f"{paired.mean():.4f} [")
+    assert f"{int(kept.sum())} pages with a click" in order.title
+    for place, name in ((2, "ndcg"), (4, "recall")):
+        gains = {row[0]: row[place] for row in order.rows}
+        assert gains["generator"] is None
+        paired = getattr(values["generator"], name)[kept] - getattr(values["other"], name)[kept]
+        gain = gains["other"]
+        assert isinstance(gain, Interval)
+        assert gain.estimate == pytest.approx(paired.mean())
+
+
+def test_the_effective_pages_are_all_for_the_logged_policy_and_fewer_for_others(seed: int) -> None:
+    log = uniform_log(seed, candidates=(WIDTH, WIDTH))
+    slates, _ = judged(log, seed)
+    pages = {row[0]: row[4] for row in clicks_of(page_values(slates, None, log), log).rows}
+    assert pages["logged"] == pytest.approx(len(log))
+    shown = slates["logged"]
+    matches = (slates["other"] == shown).sum(0).double().mean().item()  # equal weights
+    assert pages["other"] == pytest.approx(matches)
 
 
 def test_a_policy_without_overlap_or_click_model_has_blank_cells(seed: int) -> None:
     log = uniform_log(seed, candidates=(WIDTH, WIDTH))
     shown = exposed_slates(log, WIDTH)
     never = {"logged": shown, "generator": shown.roll(1, 1)}
-    table = clicks_table(page_values(never, None, log), log.person_ids, WIDTH)
-    assert table.rows[1] == ("generator", "0.0000 [0.0000, 0.0000]", None, None)
+    table = clicks_of(page_values(never, None, log), log)
+    assert table.rows[1] == ("generator", Interval(0.0, 0.0, 0.0, 0.0), None, None, 0.0)
+
+
+def test_a_log_without_a_click_has_no_order_of_clicks(seed: int) -> None:
+    log = uniform_log(seed, click_rate=0.0)
+    table = ranking_table(page_values(judged(log, seed)[0], None, log), log.person_ids, WIDTH)
+    assert "0 pages with a click" in table.title
+    assert all(row[1:] == (None,) * 4 for row in table.rows)
 
 
 def test_one_person_has_means_without_intervals(seed: int) -> None:
     log = uniform_log(seed, people=1, candidates=(WIDTH, WIDTH))
     slates, predictions = judged(log, seed)
     values = page_values(slates, predictions, log)
-    logged = clicks_table(values, log.person_ids, WIDTH).rows[0]
-    assert logged[1:] == (f"{values['logged'].ips.mean():.4f}",) * 3
+    logged = clicks_of(values, log).rows[0]
+    assert logged[1:4] == pytest.approx((weighted(values["logged"]).ips.mean(),) * 3)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from gerank.train.orders import exposed_slates, generated_slates, score_slates
+from gerank.train.orders import (
+    exposed_slates,
+    generated_slates,
+    name_ranks,
+    score_slates,
+    shown_length,
+    shuffled_slates,
+)
 from gerank.train.run_folder import RunError, RunFolder
 from tests.train.tiny import SLOTS, tiny_log
 from tests.train.uniform_log import uniform_log
@@ -62,3 +69,43 @@ def test_generated_slates_are_greedy_whatever_the_batch(run: RunFolder) -> None:
     ]
     assert torch.equal(together, torch.cat(apart))
     assert all(len(set(slate)) == SLOTS for slate in together.tolist())
+
+
+def test_shuffled_slates_are_of_the_page_and_the_same_each_time(seed: int) -> None:
+    log = uniform_log(seed, pages=30, candidates=(1, 6))
+    slates = shuffled_slates(log, 4)
+    assert torch.equal(slates, shuffled_slates(log, 4))
+    for slate, size in zip(slates.tolist(), np.diff(log.candidate_offsets).tolist(), strict=True):
+        length = min(size, 4)
+        assert len({place for place in slate[:length] if 0 <= place < size}) == length
+        assert slate[length:] == [-1] * (4 - length)
+
+
+def test_every_candidate_is_shuffled_to_the_top_as_often(seed: int) -> None:
+    log = uniform_log(seed, pages=4000, candidates=(4, 4))
+    top = np.bincount(shuffled_slates(log, 1)[:, 0].numpy(), minlength=4) / 4000
+    assert abs(top - 0.25).max() < 0.05
+
+
+def test_shuffling_does_not_see_the_logged_order(seed: int) -> None:
+    log = uniform_log(seed, pages=1, candidates=(6, 6))
+    order = np.random.default_rng(seed).permutation(6)
+    moved = dataclasses.replace(log, candidate_names=log.candidate_names[order])
+    left, right = (each.candidate_names[shuffled_slates(each, 6)[0]] for each in (log, moved))
+    assert left.tolist() == right.tolist()
+
+
+def test_names_are_ranked_within_their_page(seed: int) -> None:
+    log = uniform_log(seed, pages=20, candidates=(1, 6))
+    ranks = name_ranks(log)
+    for page, of_page in enumerate(ranks):
+        first, last = log.candidate_offsets[page : page + 2]
+        names = log.candidate_names[first:last]
+        assert names[of_page[: last - first].numpy().argsort()].tolist() == sorted(names)
+        assert (of_page[last - first :] > of_page[: last - first].max()).all()
+
+
+def test_slates_are_cut_to_what_was_shown() -> None:
+    logged = torch.tensor([[3, 1, -1], [2, -1, -1], [0, 1, 2]])
+    slates = torch.tensor([[0, 1, 2], [3, 2, 1], [2, -1, -1]])
+    assert shown_length(slates, logged).tolist() == [[0, 1, -1], [3, -1, -1], [2, -1, -1]]

@@ -11,8 +11,8 @@ import torch
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.train.config import UtilityConfig
-from gerank.train.run_folder import STAGES, RunError, RunFolder, read_checkpoint
-from tests.train.tiny import RANGED, SLOTS, tiny_config
+from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
+from tests.train.tiny import RANGED, SLOTS, STAGES, tiny_config
 
 
 @pytest.fixture
@@ -81,16 +81,17 @@ def test_a_checkpoint_that_does_not_serve_is_named(
 
 
 def test_models_come_back_ready_to_judge_and_decode(run: RunFolder) -> None:
-    for model in (run.load_evaluator("evaluator"), run.load_evaluator("judge")):
+    judges = [run.load_evaluator(), *run.load_judge().values()]
+    policies = [run.load_generator(), run.load_clone()]
+    for model in (*judges, *policies):
         assert not model.training
-    assert not run.load_generator().training
 
 
 def test_every_stage_leaves_its_best_and_its_last_checkpoint(run: RunFolder) -> None:
-    for stage in STAGES:
+    for stage, epochs in STAGES.items():
         best, last = (read_checkpoint(run.checkpoint(stage, which)) for which in ("best", "last"))
-        assert last["epoch"] == 1
-        assert best["epoch"] in (0, 1)
+        assert last["epoch"] == epochs - 1
+        assert best["epoch"] in range(epochs)
 
 
 def test_weights_with_a_range_make_the_generator_controllable(log_folder: Path) -> None:
@@ -118,3 +119,20 @@ def test_a_run_is_not_resumed_with_another_configuration(run: RunFolder) -> None
 def test_the_schema_is_kept_as_json(run: RunFolder) -> None:
     document = json.loads((run.path / "run.json").read_text())
     assert document["schema"] == run.schema.to_json()
+
+
+def test_facts_are_added_and_replaced(copied: Path) -> None:
+    folder = RunFolder.open(copied)
+    folder.write_facts({"verdict": None, "more": [1]})
+    assert folder.facts["verdict"] is None
+    assert folder.facts["more"] == [1]
+    assert folder.facts["schema"] == folder.schema.to_json()
+    assert not list(copied.glob("*.tmp"))
+
+
+def test_an_evaluator_that_is_none_is_named(copied: Path) -> None:
+    folder = RunFolder.open(copied)
+    path = folder.checkpoint("evaluator", "best")
+    torch.save({"model": {}, "shape": {"structured": {"slots": 3}}}, path)
+    with pytest.raises(RunError, match="is not of an evaluator"):
+        folder.load_evaluator()

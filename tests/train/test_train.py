@@ -14,26 +14,27 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.control import Control
+from gerank.train.clone_stage import CloneStage
 from gerank.train.config import (
     Baseline,
     ConfigError,
-    EvaluatorConfig,
     Exploration,
     PolicyLoss,
     TrainConfig,
     UtilityConfig,
 )
 from gerank.train.evaluate import evaluate
-from gerank.train.run_folder import STAGES, RunError, RunFolder, read_checkpoint
+from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
 from gerank.train.stage import MetricsLog
 from gerank.train.train import count_parameters, train
-from tests.train.tiny import RANGED, tiny_config
+from tests.train.tiny import RANGED, STAGES, tiny_config
 from tests.train.uniform_log import uniform_log
 
-EVALUATOR_METRICS = {"loss", "page_auc", "validation_loss", "score"}
+EVALUATOR_METRICS = {"loss", "validation_loss", "score"}
+CLONE_METRICS = {"loss", "log_prob", "score"}
 GENERATOR_METRICS = {
     *("reward", "exposed_reward", "entropy", "gradient_norm"),
-    *("better", "gain", "score"),
+    *("better", "gain", "score", "support_price"),
 }
 
 
@@ -50,13 +51,20 @@ def metrics_of(run: Path) -> dict[tuple[str, int], dict[str, float]]:
 
 
 def parameters_of(run: RunFolder) -> dict[str, torch.Tensor]:
-    """Every number of every checkpoint, by stage and name."""
-    return {
+    """Every number of every checkpoint, by stage and name; of evaluator and judge as they judge."""
+    stages = {
         f"{stage}.{which}.{name}": tensor
         for stage in STAGES
         for which in ("best", "last")
         for name, tensor in read_checkpoint(run.checkpoint(stage, which))["model"].items()
     }
+    models = {"evaluator": run.load_evaluator(), **run.load_judge()}
+    judging = {
+        f"{title}.{name}": tensor
+        for title, model in models.items()
+        for name, tensor in model.state_dict().items()
+    }
+    return stages | judging
 
 
 def assert_same_parameters(left: RunFolder, right: RunFolder) -> None:
@@ -72,10 +80,10 @@ def written(folder: Path, log: ExposureLog) -> Path:
 
 def test_metrics_are_kept_per_stage_and_epoch(run: RunFolder) -> None:
     figures = metrics_of(run.path)
-    assert list(figures) == [(stage, epoch) for stage in STAGES for epoch in (0, 1)]
+    assert list(figures) == [(stage, e) for stage, epochs in STAGES.items() for e in range(epochs)]
+    by_stage = {"generator": GENERATOR_METRICS, "clone": CLONE_METRICS}
     for (stage, _), names in figures.items():
-        expected = GENERATOR_METRICS if stage == "generator" else EVALUATOR_METRICS
-        assert names.keys() == expected
+        assert names.keys() == by_stage.get(stage, EVALUATOR_METRICS)
         assert all(np.isfinite(value) for value in names.values())
 
 
@@ -89,8 +97,8 @@ def test_tensorboard_tells_the_same_figures(run: RunFolder) -> None:
 
 def test_the_best_checkpoint_is_that_of_the_best_validation(run: RunFolder) -> None:
     figures = metrics_of(run.path)
-    for stage in STAGES:
-        scores = [figures[stage, epoch]["score"] for epoch in (0, 1)]
+    for stage, epochs in STAGES.items():
+        scores = [figures[stage, epoch]["score"] for epoch in range(epochs)]
         best = read_checkpoint(run.checkpoint(stage, "best"))
         assert best["epoch"] == int(np.argmax(scores))
 
@@ -101,9 +109,10 @@ def test_equal_configurations_give_equal_parameters(
     again = train(tiny_config(log_folder), tmp_path / "run")
     assert_same_parameters(again, run)
     other = parameters_of(train(tiny_config(log_folder, seed=1), tmp_path / "other"))
+    ours = parameters_of(run)
     for stage in STAGES:
-        table = f"{stage}.last.features.candidate_embedding.table.weight"
-        assert not torch.equal(parameters_of(run)[table], other[table])
+        names = [name for name in ours if name.startswith(f"{stage}.last.") and "embedding" in name]
+        assert any(not torch.equal(ours[name], other[name]) for name in names)
 
 
 @pytest.mark.parametrize("epochs_before", range(6))
@@ -131,6 +140,7 @@ def test_an_interrupted_and_resumed_run_equals_an_uninterrupted_one(
     resumed = train(tiny_config(log_folder), tmp_path / "run", resume=True)
     assert_same_parameters(resumed, run)
     assert metrics_of(resumed.path) == metrics_of(run.path)
+    assert resumed.facts == run.facts
     assert not list(resumed.path.rglob("*.tmp"))
 
 
@@ -177,12 +187,13 @@ def test_scores_are_mapped_before_they_are_standardised(log_folder: Path, tmp_pa
     config = tiny_config(log_folder)
     data = dataclasses.replace(config.data, calibrated=("value_score",))
     folder = train(dataclasses.replace(config, data=data), tmp_path / "run")
-    for model in (folder.load_generator(), folder.load_evaluator("evaluator")):
-        maps = model.features.calibration
+    evaluator = folder.load_evaluator().structured.attraction
+    for features in (folder.load_generator().features, evaluator.features):
+        maps = features.calibration
         assert maps.columns.tolist() == [1]
         assert not torch.equal(maps.knots, maps.values)
         log = ExposureLog.read(log_folder)
-        mean = model.features.candidate_scale.mean[1].item()
+        mean = features.candidate_scale.mean[1].item()
         assert abs(mean - maps(log.batch(np.arange(len(log))).candidate_dense)[..., 1].mean()) < 0.2
 
 
@@ -227,10 +238,10 @@ def test_an_evaluator_may_learn_from_longer_pages_than_it_judges(tmp_path: Path)
     config = _bare(tiny_config(log))
     longer = dataclasses.replace(config.evaluator, page_slots=5)
     folder = train(dataclasses.replace(config, evaluator=longer), tmp_path / "run")
-    assert folder.load_evaluator("evaluator").shape.slots == 5
+    assert folder.load_evaluator().shape.structured.slots == 5
     assert folder.contract.max_slots == config.data.slots == 3
     table = evaluate(folder, uniform_log(1), None).tables[0]
-    assert all(isinstance(row[1], float) for row in table.rows)
+    assert [isinstance(row[1], float) for row in table.rows] == [True, True]
 
 
 def test_without_judges_no_judge_is_trained(log_folder: Path, tmp_path: Path) -> None:
@@ -238,18 +249,24 @@ def test_without_judges_no_judge_is_trained(log_folder: Path, tmp_path: Path) ->
     data = dataclasses.replace(config.data, judge_share=0.0)
     folder = train(dataclasses.replace(config, data=data), tmp_path / "run")
     assert not folder.checkpoint("judge", "best").exists()
-    assert {stage for stage, _ in metrics_of(folder.path)} == {"evaluator", "generator"}
+    assert folder.load_judge() == {}
+    assert "judge-examination" not in {stage for stage, _ in metrics_of(folder.path)}
+    assert folder.facts["verdict"]["verdict"] != "better"
+    assert "There is no judge" in " ".join(folder.facts["verdict"]["reasons"])
+    assert len(evaluate(folder, ExposureLog.read(log_folder), None).tables[0].rows) == 1
 
 
 @pytest.mark.parametrize("click_rate", [0.0, 1.0])
-def test_a_log_where_all_pages_end_alike_has_no_auc_but_trains(
+def test_a_log_where_all_pages_end_alike_trains_and_is_warned_of(
     tmp_path: Path, click_rate: float
 ) -> None:
     log = written(tmp_path / "log", uniform_log(0, pages=120, click_rate=click_rate))
     folder = train(_bare(tiny_config(log)), tmp_path / "run")
     figures = metrics_of(folder.path)
-    assert figures["evaluator", 1].keys() == EVALUATOR_METRICS - {"page_auc"}
-    assert figures["generator", 1].keys() == GENERATOR_METRICS
+    assert figures["evaluator-readings", 0].keys() == EVALUATOR_METRICS
+    assert figures["generator", 1].keys() >= GENERATOR_METRICS - {"support_price"}
+    assert folder.facts["verdict"]["verdict"] == "nothing to learn"
+    assert folder.facts["warnings"][0]["name"] == "one-class feedback"
 
 
 def test_the_barest_schema_and_single_candidates_train(tmp_path: Path) -> None:
@@ -301,20 +318,23 @@ def test_an_unknown_utility_is_refused_before_anything_is_trained(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_diverged_training_says_so(log_folder: Path, tmp_path: Path) -> None:
-    config = dataclasses.replace(
-        tiny_config(log_folder),
-        evaluator=EvaluatorConfig(width=8, heads=2, epochs=3, learning_rate=1e30),
-    )
-    with pytest.raises(RunError, match=r"evaluator: the score of epoch 0 is .*diverged"):
-        train(config, tmp_path / "run")
+def test_a_diverged_training_says_so(
+    log_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CloneStage, "validate", lambda _: (float("nan"), {}))
+    with pytest.raises(RunError, match=r"clone: the score of epoch 0 is nan: training diverged"):
+        train(tiny_config(log_folder), tmp_path / "run")
 
 
 def test_count_parameters_counts_numbers() -> None:
     assert count_parameters(torch.nn.Linear(3, 4)) == 3 * 4 + 4
 
 
-def test_the_held_out_evaluator_is_another_model(run: RunFolder) -> None:
-    ours, other = (run.load_evaluator(stage).state_dict() for stage in ("evaluator", "judge"))
-    trained = [name for name, _ in run.new_evaluator().named_parameters()]
-    assert [name for name in trained if torch.equal(ours[name], other[name])] == []
+def test_the_judges_members_are_other_models(run: RunFolder) -> None:
+    ours = run.load_evaluator().structured
+    (panel,) = run.load_judge().values()
+    others = [panel.select(torch.tensor([member])).state_dict() for member in (0, 1)]
+    for name in ("attraction.linear", "attraction.bias", "reading.slot"):
+        first, second, third = (s[name] for s in (ours.state_dict(), *others))
+        assert not torch.equal(first, second)
+        assert not torch.equal(second, third)

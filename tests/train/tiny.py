@@ -11,6 +11,7 @@ from gerank.train.config import (
     DataConfig,
     EvaluatorConfig,
     GeneratorConfig,
+    JudgeConfig,
     TrainConfig,
     UtilityConfig,
 )
@@ -18,6 +19,14 @@ from gerank.train.config import (
 CANDIDATES, SLOTS = 6, 3
 RANGED = {"clicks": UtilityConfig(0.0, 1.0, 1.0), "seller_diversity": UtilityConfig(0.0, 1.0, 0.2)}
 """Two utilities with ranges: a generator trained for them is controllable."""
+STAGES = {
+    "evaluator-readings": 1,
+    "evaluator-fit": 1,
+    "judge-examination": 1,
+    "clone": 1,
+    "generator": 2,
+}
+"""Stage of a tiny run -> its epochs, in their order."""
 
 
 def tiny_log(pages: int = 400, seed: int = 0) -> tuple[ExposureLog, SimulatorTruth]:
@@ -35,22 +44,34 @@ def write_tiny_log(folder: Path, pages: int = 400, seed: int = 0) -> Path:
 
 
 def tiny_config(log: Path, **changes: Any) -> TrainConfig:
-    """Two epochs of everything at widths of 8; `changes`: of TrainConfig or GeneratorConfig."""
+    """Two epochs of the generator, few steps of the others, one form of reading.
+
+    `changes`: of TrainConfig or GeneratorConfig.
+    """
     generator = {
         "width": 8,
         "attention_width": 8,
         "embedding_width": 2,
         "epochs": 2,
         "batch_size": 64,
+        "min_steps": 0,
         "slates_per_request": 2,
     }
     top = {name: changes.pop(name) for name in ("reward", "seed", "normalise") if name in changes}
     return TrainConfig(
         data=DataConfig(log.resolve(), slots=SLOTS, score="ctr_score"),
         evaluator=EvaluatorConfig(
-            width=8, embedding_width=2, heads=2, epochs=2, batch_size=64, learning_rate=1e-2
+            readings=("examination",),
+            prior_strengths=(64.0, 16.0),
+            compare_steps=10,
+            steps=20,
+            embedding_width=2,
+            residual=False,
+            width=8,
+            heads=2,
         ),
         generator=GeneratorConfig(**generator | changes),
+        judge=JudgeConfig(bootstraps=2, boosted=False, clone_steps=5),
         threads=1,
         **top,
     )

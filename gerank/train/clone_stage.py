@@ -1,0 +1,91 @@
+"""The logged-like policy: a generator that learns to show what was shown."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.nn.generator import Generator
+from gerank.train.pages import as_requests, endless_batches, row_batches
+from gerank.train.stage import Metrics
+
+_STEPS_BETWEEN_LOOKS = 50
+_BATCH_SIZE = 64
+
+
+class CloneStage:
+    """Maximum likelihood of the logged slates: behavior cloning, by teacher forcing.
+
+    It is what to serve where the log gives no reason to believe in anything better, and what the
+    generator is compared with. Bain and Sammut, "A framework for behavioural cloning", 1995.
+    """
+
+    name = "clone"
+
+    def __init__(
+        self,
+        generator: Generator,
+        log: ExposureLog,
+        train: np.ndarray,
+        validation: np.ndarray,
+        weights: Tensor,
+        *,
+        steps: int,
+        slots: int,
+        seed: int,
+        learning_rate: float = 2e-3,
+    ) -> None:
+        """`weights` [U]: preference weights of every page, which the log says nothing of."""
+        self.model = generator
+        self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
+        self.steps_per_epoch = math.ceil(steps / self.epochs)
+        self.optimizer = torch.optim.Adam(generator.parameters(), lr=learning_rate, fused=True)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, self.epochs * self.steps_per_epoch, learning_rate / 20
+        )
+        self._log, self._train, self._validation = log, train, validation
+        self._weights, self._slots, self._seed = weights, slots, seed
+
+    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+        """A fixed number of steps over shuffled pages."""
+        batches = endless_batches(self._train, _BATCH_SIZE, self._seed * 1009 + epoch)
+        for _ in range(self.steps_per_epoch):
+            loss = -self._log_prob(next(batches)).mean()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            self.optimizer.step()
+            self.schedule.step()
+            yield {"loss": loss.item()}
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, Metrics]:
+        """Mean log-probability of the logged slates of validation pages."""
+        parts = [self._log_prob(rows) for rows in row_batches(self._validation, 1024)]
+        score = torch.cat(parts).mean().item()
+        return score, {"log_prob": score}
+
+    def more_state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """Nothing to load."""
+
+    def _log_prob(self, rows: np.ndarray) -> Tensor:
+        """[B] log-probability of the exposed slates."""
+        pages = self._log.batch(rows, self._slots)
+        weights = self._weights.expand(len(rows), -1)
+        batch = as_requests(pages, weights, self._log.schema, slots=self._slots)
+        slates = torch.nn.functional.pad(
+            pages.slates, (0, self._slots - pages.slates.size(1)), value=-1
+        )
+        encoded = self.model.encode_batch(batch)
+        log_prob, _ = self.model.slate_log_prob(encoded, batch, slates.unsqueeze(1))
+        return log_prob.sum((1, 2))

@@ -1,0 +1,222 @@
+"""The evaluator of a run: form of reading, prior, residual, page heads and support."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.metrics.platt import fit_platt_line
+from gerank.nn.channel_residual import ResidualShape
+from gerank.nn.evaluator import Evaluator, EvaluatorShape
+from gerank.nn.features import FeatureEncoder
+from gerank.nn.structured import StructuredEvaluator, StructuredShape
+from gerank.nn.structured.readings import AGAINST
+from gerank.nn.support import Support
+from gerank.train.fit_features import fit_features
+from gerank.train.pages import PageSplit, row_batches
+from gerank.train.reading_choice import (
+    LEARNT_ERRORS,
+    LEAST_LEARNT,
+    ReadingChoice,
+    compare_forms,
+    paired_margin,
+    strongest_prior,
+)
+from gerank.train.residual_stage import ResidualStage, held_out_likelihood
+from gerank.train.run_folder import RunFolder
+from gerank.train.stage import MetricsLog, run_stage
+from gerank.train.structured_stage import StructuredStage
+
+_FEWEST_PAGES_FOR_A_RESIDUAL = 1000
+_PAGES_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class Training:
+    """What every stage of a run is given.
+
+    Attributes:
+        folder: The run.
+        log: All its pages.
+        split: Of their people.
+        metrics: Where figures go.
+        resume: Whether stages go on from their last checkpoints.
+    """
+
+    folder: RunFolder
+    log: ExposureLog
+    split: PageSplit
+    metrics: MetricsLog
+    resume: bool
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """Rows that no evaluator learns from: of validation and of the judge's people."""
+        return np.concatenate([self.split.validation, self.split.judge])
+
+
+def train_evaluator(training: Training) -> ReadingChoice:
+    """Trains the evaluator on the training people and writes its checkpoint.
+
+    Every form is fitted shortly at the middle strength of the prior, and the held-out pages choose.
+    The chosen one is fitted at all strengths, and once without items: what items tell is the
+    difference. The held-out pages choose the strength as well. The five channels stay on top where
+    they lower the held-out loss by more than two standard errors.
+    """
+    config = training.folder.config.evaluator
+    people = training.log.person_ids[training.held_out]
+    strengths = sorted(config.prior_strengths)
+    middle = strengths[len(strengths) // 2]
+    forms = config.readings
+    _, compared = _fit(
+        training, AGAINST.join(forms), [middle] * len(forms), config.compare_steps, "readings"
+    )
+    losses = dict(zip(forms, compared, strict=True))
+    results = compare_forms(losses, people)
+    chosen = next(iter(results))
+    ensemble, fitted = _fit(training, chosen, [*strengths, middle], config.steps, "fit", blind=True)
+    by_strength = dict(zip(strengths, fitted, strict=False))
+    strength = strongest_prior(by_strength, people)
+    structured = ensemble.select(torch.tensor([strengths.index(strength)]))
+    items = paired_margin(fitted[-1], by_strength[strength], people)
+    choice = ReadingChoice(chosen, results, strength, items, len(people))
+    evaluator = _with_support(training, structured)
+    evaluator = _with_residual(training, evaluator, choice)
+    _calibrate_page_heads(training, evaluator)
+    training.folder.write_evaluator(evaluator)
+    return choice
+
+
+def fresh_ensemble(
+    training: Training, form: str, members: int, rows: np.ndarray
+) -> StructuredEvaluator:
+    """An ensemble that has learnt nothing but the scales of the features on the pages `rows`."""
+    data, config = training.folder.config.data, training.folder.config.evaluator
+    shape = StructuredShape(
+        slots=max(data.slots, config.page_slots),
+        reading=form,
+        members=members,
+        embedding_width=config.embedding_width,
+        calibrated=data.calibrated,
+        score=data.score,
+    )
+    ensemble = StructuredEvaluator(training.log.schema, shape)
+    fit_features(ensemble.attraction.features, data.calibrated, training.log, rows)
+    return ensemble
+
+
+def _fit(
+    training: Training,
+    form: str,
+    strengths: list[float],
+    steps: int,
+    name: str,
+    *,
+    blind: bool = False,
+) -> tuple[StructuredEvaluator, np.ndarray]:
+    """The ensemble, and its losses [K, E] on the held-out pages; with `blind` the last is so."""
+    folder, rows = training.folder, training.split.train
+    torch.manual_seed(folder.config.seed)
+    ensemble = fresh_ensemble(training, form, len(strengths), rows)
+    if blind:
+        ensemble.item_share[-1] = 0.0
+    stage = StructuredStage(
+        f"evaluator-{name}",
+        ensemble,
+        training.log,
+        rows,
+        training.split.validation,
+        torch.tensor(strengths),
+        steps=steps,
+        seed=folder.config.seed,
+    )
+    run_stage(stage, folder, training.metrics, training.resume)
+    stage.restore_best()
+    return ensemble, -stage.held_out(training.held_out).numpy()
+
+
+def _with_support(training: Training, structured: StructuredEvaluator) -> Evaluator:
+    evaluator = Evaluator(training.log.schema, EvaluatorShape(structured.shape))
+    evaluator.structured.load_state_dict(structured.state_dict())
+    evaluator.set_support(logged_support(structured, training.log, training.split.train))
+    return evaluator.eval()
+
+
+@torch.no_grad()
+def logged_support(structured: StructuredEvaluator, log: ExposureLog, rows: np.ndarray) -> Support:
+    """Which strengths stood at which slot of the pages `rows`; of the first member."""
+    slots = structured.shape.slots
+    strengths, masks = [], []
+    for some in row_batches(rows, _PAGES_AT_ONCE):
+        placed = structured.place_exposed(log.batch(some, slots))
+        short = (0, slots - placed.mask.size(1))
+        strengths.append(torch.nn.functional.pad(placed.strength[0], short))
+        masks.append(torch.nn.functional.pad(placed.mask, short))
+    return Support.of(torch.cat(strengths), torch.cat(masks))
+
+
+def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) -> Evaluator:
+    """The evaluator with five channels on top, or `plain` where held-out pages keep them out."""
+    folder, rows = training.folder, training.split.train
+    config, data = folder.config.evaluator, folder.config.data
+    if not config.residual or len(rows) < _FEWEST_PAGES_FOR_A_RESIDUAL or not choice.learnt:
+        return plain
+    torch.manual_seed(folder.config.seed)
+    shape = ResidualShape(
+        plain.shape.structured.slots,
+        config.width,
+        config.embedding_width,
+        config.heads,
+        config.dropout,
+        data.calibrated,
+    )
+    evaluator = Evaluator(training.log.schema, replace(plain.shape, residual=shape))
+    evaluator.load_state_dict(plain.state_dict(), strict=False)
+    assert evaluator.residual is not None
+    _copy_scales(plain.structured.attraction.features, evaluator.residual.features)
+    stage = ResidualStage(
+        "evaluator-residual",
+        evaluator,
+        training.log,
+        rows,
+        training.split.validation,
+        config,
+        choice.prior_strength,
+        folder.config.seed,
+    )
+    run_stage(stage, folder, training.metrics, training.resume)
+    held_out = training.held_out
+    losses = [-held_out_likelihood(e, training.log, held_out).numpy() for e in (plain, evaluator)]
+    margin = paired_margin(losses[0], losses[1], training.log.person_ids[held_out])
+    folder.write_facts({"residual": {"gain": margin.difference, "error": margin.error}})
+    better = margin.errors > LEARNT_ERRORS and margin.difference > LEAST_LEARNT
+    return evaluator.eval() if better else plain
+
+
+def _copy_scales(fitted: FeatureEncoder, fresh: FeatureEncoder) -> None:
+    fresh.calibration.load_state_dict(fitted.calibration.state_dict())
+    fresh.user_scale.load_state_dict(fitted.user_scale.state_dict())
+    fresh.candidate_scale.load_state_dict(fitted.candidate_scale.state_dict())
+
+
+@torch.no_grad()
+def _calibrate_page_heads(training: Training, evaluator: Evaluator) -> None:
+    """Fits the lines of both page heads on validation pages of data.slots."""
+    slots = training.folder.config.data.slots
+    derived: list[Tensor] = []
+    counts = []
+    for some in row_batches(training.split.validation, _PAGES_AT_ONCE):
+        pages = training.log.batch(some, slots)
+        derived.append(torch.stack(evaluator.page_clicks(evaluator.exposed(pages))))
+        counts.append(pages.clicks.sum(1))
+    any_click, two_or_more = torch.cat(derived, dim=1).numpy()
+    clicked = torch.cat(counts).numpy()
+    lines = (
+        fit_platt_line((clicked >= 1).astype(np.int64), any_click),
+        fit_platt_line((clicked >= 2).astype(np.int64), two_or_more),
+    )
+    evaluator.page_maps.copy_(torch.tensor(lines))

@@ -1,0 +1,98 @@
+"""Judges the generator of a run on pages of people that it has not seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.train.boosted_judge import BoostedJudge, BoostedJudgeError, boosted_judge_available
+from gerank.train.evaluator_training import Training
+from gerank.train.feedback import EvaluatorFeedback, Feedback
+from gerank.train.judge import opinion, panel_feedback
+from gerank.train.orders import exposed_slates, generated_slates, shown_length
+from gerank.train.pages import row_batches
+from gerank.train.reading_choice import ReadingChoice
+from gerank.train.run_folder import RunFolder
+from gerank.train.verdict import BOOSTED, Judgement, judge_slates
+
+_PAGES_AT_ONCE = 1024
+_BOOSTED_MEMBERS = 3
+
+
+def judge_run(folder: RunFolder, log: ExposureLog) -> Judgement:
+    """The verdict on the generator's greedy slates of `log`, with the default weights.
+
+    Args:
+        folder: The run; evaluator and judge are trained.
+        log: Pages of people that neither the generator nor the judge learnt from.
+    """
+    config = folder.config
+    default = torch.tensor([utility.default for utility in config.reward.values()])
+    logged = exposed_slates(log, config.data.slots)
+    slates = generated_slates(folder.load_generator(), log, config.data.slots, default)
+    return judge_policy(folder, log, shown_length(slates, logged), logged)
+
+
+def judge_policy(
+    folder: RunFolder,
+    log: ExposureLog,
+    slates: Tensor,
+    logged: Tensor,
+) -> Judgement:
+    """The verdict on any slates [E, N] of the pages of `log`, against the logged ones [E, N]."""
+    config = folder.config
+    default = torch.tensor([utility.default for utility in config.reward.values()])
+    weights = default / folder.scales
+    judges = panel_feedback(folder.load_judge()) | boosted_judge(folder)
+    opinions = [
+        opinion(name, members, log, slates, logged, config.reward, weights)
+        for name, members in judges.items()
+    ]
+    choice = ReadingChoice.from_json(folder.facts["reading"])
+    outside = share_outside(EvaluatorFeedback(folder.load_evaluator()), log, slates)
+    return judge_slates(choice.learnt, opinions, outside)
+
+
+def share_outside(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tensor) -> float:
+    """Share of the filled slots of `slates` [E, N] that hold strengths the log never showed."""
+    strengths = [
+        feedback.strength(log.batch(rows), slates[rows].unsqueeze(1))[:, 0]
+        for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE)
+    ]
+    return feedback.evaluator.support.outside(torch.cat(strengths), slates >= 0)
+
+
+def train_boosted_judge(training: Training) -> None:
+    """Fits the judge of another family where it is asked for and installed, and keeps it.
+
+    Pages that no trees can be fitted on (one-class feedback, one person) leave the run without it.
+    """
+    folder, split = training.folder, training.split
+    config = folder.config
+    if not (config.judge.boosted and boosted_judge_available() and len(split.judge)):
+        return
+    try:
+        judge = BoostedJudge(
+            training.log,
+            split.judge,
+            split.validation,
+            config.data.slots,
+            score=config.data.score,
+            bootstrap=_BOOSTED_MEMBERS,
+            seed=config.seed,
+            threads=max(1, torch.get_num_threads()),
+        )
+    except BoostedJudgeError as error:
+        folder.write_facts({"boosted_judge": {"left_out": str(error)}})
+        return
+    folder.write_boosted(judge.to_json())
+
+
+def boosted_judge(folder: RunFolder) -> dict[str, list[Feedback]]:
+    """The run's judge of another family: name -> members; empty where there is none."""
+    document = folder.read_boosted()
+    if document is None or not boosted_judge_available():
+        return {}
+    return {BOOSTED: BoostedJudge.from_json(folder.schema, document).members()}

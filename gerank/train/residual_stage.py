@@ -1,0 +1,102 @@
+"""The five channels learn what the structured evaluator leaves over."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.batch import ExposureBatch
+from gerank.data.exposure_log import ExposureLog
+from gerank.nn.evaluator import Evaluator
+from gerank.train.config import EvaluatorConfig
+from gerank.train.pages import endless_batches, row_batches
+from gerank.train.stage import Metrics
+
+_STEPS_BETWEEN_LOOKS = 50
+_PAGES_AT_ONCE = 1024
+
+
+class ResidualStage:
+    """Minus the log-likelihood of pages, the structured part frozen, the residual drawn to zero."""
+
+    def __init__(
+        self,
+        name: str,
+        evaluator: Evaluator,
+        log: ExposureLog,
+        train: np.ndarray,
+        validation: np.ndarray,
+        config: EvaluatorConfig,
+        prior_strength: float,
+        seed: int,
+    ) -> None:
+        if evaluator.residual is None:
+            raise ValueError("the evaluator has no residual to train")
+        self.name, self.model = name, evaluator
+        evaluator.structured.requires_grad_(False)
+        self.epochs = math.ceil(config.residual_steps / _STEPS_BETWEEN_LOOKS)
+        self.steps_per_epoch = math.ceil(config.residual_steps / self.epochs)
+        self.optimizer = torch.optim.AdamW(
+            evaluator.residual.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+        )
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, self.epochs * self.steps_per_epoch
+        )
+        self._log, self._train, self._validation = log, train, validation
+        self._batch_size, self._seed = config.batch_size, seed
+        self._prior = prior_strength / len(train)
+
+    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+        """A fixed number of steps over shuffled pages."""
+        batches = endless_batches(self._train, self._batch_size, self._seed * 1009 + epoch)
+        for _ in range(self.steps_per_epoch):
+            pages = self._log.batch(next(batches), self.model.shape.structured.slots)
+            plain, placed = self._placed(pages)
+            added = (placed.logits - plain)[0] * placed.mask  # [B, N]
+            likelihood = self.model.structured.log_likelihood(placed, pages.clicks)[0]
+            loss = (self._prior * added.square().sum(1) / 2 - likelihood).mean()
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
+            self.optimizer.step()
+            self.schedule.step()
+            yield {"loss": loss.item()}
+
+    def _placed(self, pages: ExposureBatch) -> tuple[Tensor, Any]:
+        with torch.no_grad():
+            plain = self.model.structured.place_exposed(pages)
+        residual = self.model.residual
+        assert residual is not None
+        added = residual(residual.items(*pages[:5]), pages.slates.unsqueeze(1))
+        return plain.logits, self.model.with_residual(plain, added)
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, Metrics]:
+        """Mean log-likelihood of validation pages."""
+        score = held_out_likelihood(self.model, self._log, self._validation).mean().item()
+        return (score if math.isfinite(score) else math.nan), {"validation_loss": -score}
+
+    def more_state(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """Nothing to load."""
+
+
+@torch.no_grad()
+def held_out_likelihood(evaluator: Evaluator, log: ExposureLog, rows: np.ndarray) -> Tensor:
+    """[len(rows)] log-likelihood of the clicks of pages, each given those above."""
+    parts = []
+    for some in row_batches(rows, _PAGES_AT_ONCE):
+        pages = log.batch(some, evaluator.shape.structured.slots)
+        placed = evaluator.exposed(pages)
+        parts.append(evaluator.structured.log_likelihood(placed, pages.clicks)[0])
+    return torch.cat(parts)

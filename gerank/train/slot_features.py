@@ -1,0 +1,136 @@
+"""What stands in a slot, and what stands above it, as one row of numbers per filled slot.
+
+For models of another family than the evaluator's: trees and linear models read tables.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gerank.data.batch import ExposureBatch
+from gerank.data.schema import Feature, FeatureSchema
+from gerank.ops import set_features
+
+SMALL_VOCABULARY = 64
+"""An id feature of more values, or a hashed one, is left out: a table has no room for it."""
+
+_RECENT = 3  # slots
+
+
+class SlotFeatures:
+    """The columns of a table of slots; causal: a slot's row tells of slots above it only.
+
+    Per dense candidate feature its value, its rank in the set and its z-score there; small ids of
+    candidate and user; dense user features; the slot; per group key how many items above are of
+    the same group, on the whole page, in the last three slots and directly above; per flag how
+    many items above have it; with a score, how far it is above that of the item directly above
+    and above their mean (NaN where there is none).
+
+    Attributes:
+        names: [F] of the columns.
+        categorical: Columns that hold ids: column -> number of values.
+    """
+
+    def __init__(self, schema: FeatureSchema, score: str = "") -> None:
+        """Raises ValueError where `score` is no dense feature of the candidates."""
+        dense = [feature.name for feature in schema.candidate_dense]
+        if score and score not in dense:
+            raise ValueError(
+                f"score: {score!r} is not a dense feature of the candidates: {', '.join(dense)}"
+            )
+        self.score = score
+        self._score = dense.index(score) if score else None
+        self._groups, self._flags = schema.group_columns, schema.flag_columns
+        self._user_ids = _small(schema.user_ids)
+        self._candidate_ids = _small(schema.candidate_ids)
+        names = ["slot"]
+        names += [f"{name}, {view}" for view in ("value", "rank", "z-score") for name in dense]
+        names += [f"user {feature.name}" for feature in schema.user_dense]
+        for key in schema.groups:
+            names += [f"same {key}, {where}" for where in ("page", "recent", "above")]
+        names += [f"earlier {flag}" for flag in schema.flags]
+        if score:
+            names += [f"{score}, over the item above", f"{score}, over the mean above"]
+        ids = [schema.candidate_ids[column] for column in self._candidate_ids]
+        ids += [schema.user_ids[column] for column in self._user_ids]
+        self.categorical = {len(names) + place: f.vocabulary for place, f in enumerate(ids)}
+        self.names = (*names, *(feature.name for feature in ids))
+
+    def __call__(self, pages: ExposureBatch, slates: Tensor) -> NDArray[np.float32]:
+        """The filled slots' rows.
+
+        Args:
+            pages: B pages.
+            slates: [B, G, N] int64. Candidates; -1 = empty.
+
+        Returns:
+            [filled, F], in the order of `slates[slates >= 0]`.
+        """
+        filled = slates >= 0
+        chosen = slates.clamp(min=0)
+        slots = torch.arange(slates.size(2)).expand(slates.shape)
+        columns = [slots.unsqueeze(-1).float(), _placed(_three_views(pages), chosen)]
+        columns.append(_tiled(pages.user_dense, slates))
+        ids = _placed(pages.candidate_ids, chosen)  # [B, G, N, I]
+        columns += [_same_above(ids[..., column], filled) for column in self._groups]
+        for column in self._flags:
+            flagged = ((ids[..., column] == 1) & filled).float()
+            columns.append((flagged.cumsum(-1) - flagged).unsqueeze(-1))
+        if self._score is not None:
+            score = _placed(pages.candidate_dense[..., [self._score]], chosen).squeeze(-1)
+            columns.append(_over_above(score, filled))
+        columns.append(ids[..., list(self._candidate_ids)].float())
+        columns.append(_tiled(pages.user_ids[:, list(self._user_ids)].float(), slates))
+        rows: NDArray[np.float32] = torch.cat(columns, dim=-1)[filled].numpy()
+        return rows
+
+
+def _small(features: tuple[Feature, ...]) -> tuple[int, ...]:
+    return tuple(
+        column
+        for column, feature in enumerate(features)
+        if not feature.hashed and feature.vocabulary <= SMALL_VOCABULARY
+    )
+
+
+def _three_views(pages: ExposureBatch) -> Tensor:
+    """[B, M, 3F]: raw values, ranks, z-scores. A tree needs no common scale of raw values."""
+    values = pages.candidate_dense
+    width = values.size(2)
+    zeros, ones = values.new_zeros(width), values.new_ones(width)
+    views = set_features(values, pages.candidate_mask, zeros, ones)
+    return torch.cat([values, views[..., width:]], dim=-1)
+
+
+def _placed(columns: Tensor, chosen: Tensor) -> Tensor:
+    """Columns [B, M, C] of the items in the slots: [B, G, N, C]."""
+    places = chosen.flatten(1).unsqueeze(-1).expand(-1, -1, columns.size(2))
+    return columns.gather(1, places).view(*chosen.shape, columns.size(2))
+
+
+def _tiled(columns: Tensor, slates: Tensor) -> Tensor:
+    """Columns [B, C] of the pages, for every slot: [B, G, N, C]."""
+    return columns[:, None, None, :].expand(*slates.shape, columns.size(1))
+
+
+def _same_above(group: Tensor, filled: Tensor) -> Tensor:
+    """[B, G, N, 3]: items of the same group above, of the last three slots, directly above."""
+    slots = torch.arange(group.size(-1))
+    back = slots[:, None] - slots  # [N, N], how far j lies above i
+    grouped = filled & (group >= 0)
+    same = (group[..., :, None] == group[..., None, :]) & grouped[..., None, :]  # [B, G, N, N]
+    reaches = [(back >= 1) & (back <= reach) for reach in (group.size(-1), _RECENT, 1)]
+    return torch.stack([(same & near).sum(-1).float() for near in reaches], dim=-1)
+
+
+def _over_above(score: Tensor, filled: Tensor) -> Tensor:
+    """[B, G, N, 2]: score minus that of the slot above, and minus the mean of all above."""
+    known = score.masked_fill(~filled, torch.nan)
+    above = torch.nn.functional.pad(known[..., :-1], (1, 0), value=torch.nan)
+    sums = score.masked_fill(~filled, 0.0)
+    total, count = sums.cumsum(-1) - sums, filled.cumsum(-1) - filled.long()
+    mean = torch.where(count > 0, total / count, torch.nan)
+    return torch.stack([score - above, score - mean], dim=-1)

@@ -1,0 +1,141 @@
+"""Fits an ensemble of structured evaluators: maximum a posteriori, best checkpoint per member."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.nn.structured import StructuredEvaluator
+from gerank.train.pages import endless_batches, row_batches
+from gerank.train.stage import Metrics
+
+_STEPS_BETWEEN_LOOKS = 50
+_FAST, _LAGS, _SLOW = 2e-2, 3e-3, 1e-3
+_FAST_PARAMETERS = ("linear", "id_weight", "user_linear", "user_id_weight", "side", "bias")
+_PAGES_AT_ONCE = 2048
+
+
+class StructuredStage:
+    """Minus the mean log-likelihood of pages, plus the prior over the number of pages.
+
+    Members differ by the strength of their prior, by whether items count at all, or by the pages
+    they are shown; they see the same batches. The number of steps does not depend on the size of
+    the log. Slot parameters learn fast: at the rate of the networks they would stay behind, and
+    the form of reading would look wrong for it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        evaluator: StructuredEvaluator,
+        log: ExposureLog,
+        train: np.ndarray,
+        validation: np.ndarray,
+        prior_strengths: Tensor,
+        *,
+        steps: int,
+        seed: int,
+        page_weights: Tensor | None = None,
+    ) -> None:
+        """`prior_strengths` [K]; `page_weights` [K, len(train)], how often a member sees a page."""
+        self.name, self.model = name, evaluator
+        self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
+        self.steps_per_epoch = math.ceil(steps / self.epochs)
+        self._log, self._train, self._validation = log, train, validation
+        self._strengths, self._seed = prior_strengths, seed
+        members = evaluator.shape.members
+        weights = torch.ones(members, len(train)) if page_weights is None else page_weights
+        self._weights = weights / weights.mean(1, keepdim=True).clamp(min=1e-6)
+        self._batch_size = int(min(128, max(32, len(train) // 25)))
+        self._rates = _slot_rates(log, train, evaluator.shape.slots)
+        self._start(evaluator)
+        self.optimizer = torch.optim.Adam(_parameter_groups(evaluator), fused=True)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, self.epochs * self.steps_per_epoch
+        )
+        self.best_loss = torch.full((members,), math.inf)
+        self._best = {name: value.clone() for name, value in evaluator.state_dict().items()}
+
+    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+        """A fixed number of steps over shuffled pages."""
+        places_of = np.arange(len(self._train))
+        batches = endless_batches(places_of, self._batch_size, self._seed * 1009 + epoch)
+        for _ in range(self.steps_per_epoch):
+            places = next(batches)
+            pages = self._log.batch(self._train[places], self.model.shape.slots)
+            placed = self.model.place_exposed(pages)
+            likelihood = self.model.log_likelihood(placed, pages.clicks)  # [K, B]
+            fit = -(likelihood * self._weights[:, torch.from_numpy(places)]).mean(1)
+            loss = fit + self.model.prior(self._strengths) / len(self._train)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.sum().backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.schedule.step()
+            yield {"loss": loss.detach().mean().item()}
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, Metrics]:
+        """Keeps every member's best parameters; the score is minus the best mean loss so far."""
+        loss = -self.held_out(self._validation).mean(1)
+        better = loss < self.best_loss
+        self.best_loss = torch.where(better, loss, self.best_loss)
+        self.model.keep_members(self._best, better)
+        best = self.best_loss.min().item()
+        return (-best if math.isfinite(best) else math.nan), {"validation_loss": loss.min().item()}
+
+    @torch.no_grad()
+    def held_out(self, rows: np.ndarray) -> Tensor:
+        """[K, len(rows)] log-likelihood of the pages `rows`."""
+        parts = []
+        for some in row_batches(rows, _PAGES_AT_ONCE):
+            pages = self._log.batch(some, self.model.shape.slots)
+            parts.append(self.model.log_likelihood(self.model.place_exposed(pages), pages.clicks))
+        return torch.cat(parts, dim=1)
+
+    def restore_best(self) -> None:
+        """Gives every member the parameters with which it did best on validation pages."""
+        self.model.load_state_dict(self._best)
+        self.model.eval().requires_grad_(False)
+
+    def more_state(self) -> dict[str, Any]:
+        """The best parameters so far."""
+        return {"best": self._best, "best_loss": self.best_loss}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `more_state`."""
+        self._best, self.best_loss = state["best"], state["best_loss"]
+
+    def _start(self, evaluator: StructuredEvaluator) -> None:
+        with torch.no_grad():
+            evaluator.attraction.bias.copy_(evaluator.reading.start_from(self._rates))
+
+
+def _slot_rates(log: ExposureLog, rows: np.ndarray, slots: int) -> Tensor:
+    """[N] click rate of every slot, drawn to the overall one where few pages show the slot."""
+    pages = log.batch(rows, slots)
+    shown = torch.nn.functional.pad(pages.slates >= 0, (0, slots - pages.slates.size(1)))
+    clicks = torch.nn.functional.pad(pages.clicks, (0, slots - pages.clicks.size(1)))
+    overall = (clicks.sum() + 0.5) / (shown.sum() + 1)
+    return (clicks.sum(0) + 4 * overall) / (shown.sum(0) + 4)
+
+
+def _parameter_groups(evaluator: StructuredEvaluator) -> list[dict[str, Any]]:
+    """Learning rates: fast for what is convex or nearly so, slower for lags and networks."""
+    groups: dict[float, list[torch.nn.Parameter]] = {_FAST: [], _LAGS: [], _SLOW: []}
+    shared = evaluator.shared_names
+    for name, parameter in evaluator.named_parameters():
+        if name in shared:
+            continue
+        rate = _SLOW
+        if name.startswith("reading.") or name.removeprefix("attraction.") in _FAST_PARAMETERS:
+            rate = _FAST
+        elif name.startswith("repeats."):
+            rate = _LAGS
+        groups[rate].append(parameter)
+    return [{"params": some, "lr": rate} for rate, some in groups.items()]
