@@ -17,6 +17,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 import gerank
+from gerank.metrics.intervals import Interval
+from gerank.train.report import cell_to_json, show_interval
 
 RESULTS = Path(__file__).parent / "results"
 Row = dict[str, Any]
@@ -36,14 +38,17 @@ def publish(
 ) -> None:
     """Prints the rows; a full run also writes benchmarks/results/<script>.json.
 
+    An `Interval` is one cell of the table, and three numbers in JSON.
+
     `commit` is False where a run was of other seeds than those that are reported.
     """
+    numbers = [{name: cell_to_json(cell) for name, cell in row.items()} for row in rows]
     if arguments.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(numbers, indent=2))
     else:
         _print(script, rows)
     if commit and not arguments.quick:
-        document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": rows}
+        document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": numbers}
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{script}.json").write_text(json.dumps(document, indent=2) + "\n")
 
@@ -102,4 +107,6 @@ def _title(row: Row) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, Interval):
+        return show_interval(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -3,7 +3,8 @@
 People are split into folds. For each fold the others' pages are converted, an evaluator and a
 generator are trained on them, and the fold's pages are converted with the item statistics of the
 others and re-ranked. Every page is so judged once, by models that have not seen its person. The
-judging needs no evaluator: logged clicks, known propensities, and NDCG.
+judging needs no evaluator: logged clicks, known propensities, and NDCG. Logistic regression and
+LambdaMART learn from the same pages and the same features, and order the same held-out pages.
 
 The events file is named by the environment variable GERANK_RANKLENS.
 """
@@ -20,20 +21,28 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+import torch
+from comparators import LogisticClicks, lambdamart_order
 from harness import Row, options, publish
+from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.ranklens import write_ranklens
 from gerank.metrics.auc import auc
+from gerank.metrics.calibration import expected_calibration_error
 from gerank.metrics.intervals import mean_interval
-from gerank.train.config import TrainConfig
+from gerank.train.config import JudgeConfig, TrainConfig
 from gerank.train.config_toml import read_config
 from gerank.train.evaluate import compared_slates
-from gerank.train.feedback import EvaluatorFeedback
+from gerank.train.feedback import EvaluatorFeedback, Feedback
 from gerank.train.judges import PageJudge
-from gerank.train.logged_clicks import PageValues, clicks_table, ndcg_table, page_values
-from gerank.train.report import show_interval
+from gerank.train.logged_click_tables import clicks_table, ranking_table
+from gerank.train.logged_clicks import PageValues, page_values
+from gerank.train.pages import row_batches
+from gerank.train.report import show_cell, show_interval
 from gerank.train.train import train
+
+_PAGES_AT_ONCE = 512
 
 
 def split_events(events: Path, folder: Path, folds: int) -> list[tuple[Path, Path]]:
@@ -58,31 +67,68 @@ def split_events(events: Path, folder: Path, folds: int) -> list[tuple[Path, Pat
 
 
 @dataclasses.dataclass
+class PageHeads:
+    """What a model of clicks says of the logged pages: P(any click), P(two or more), each [E]."""
+
+    any_click: np.ndarray
+    two_or_more: np.ndarray
+
+
+@dataclasses.dataclass
 class Judged:
-    """One fold: its people, what its pages say of each policy, and its page-click predictions."""
+    """One fold: its people, what its pages say of each policy, and predictions of its clicks."""
 
     people: np.ndarray
     values: dict[str, PageValues]
-    clicked: np.ndarray
-    page_click: np.ndarray
+    clicks: np.ndarray
+    heads: dict[str, PageHeads]
     genres_per_page: dict[str, np.ndarray]
 
 
 def judge_fold(train_log: Path, test_log: Path, config: TrainConfig, out: Path) -> Judged:
     data = dataclasses.replace(config.data, log=train_log)
     run = train(dataclasses.replace(config, data=data), out)
-    log = ExposureLog.read(test_log)
-    slates = compared_slates(run, log)
-    judge = PageJudge(EvaluatorFeedback(run.load_evaluator("evaluator")), log, config.reward)
+    taught, log, slots = ExposureLog.read(train_log), ExposureLog.read(test_log), data.slots
+    logistic = LogisticClicks(taught)
+    slates = compared_slates(run, log) | {
+        "logistic regression": logistic.order(log, slots),
+        "LambdaMART": lambdamart_order(taught, log, slots),
+    }
+    evaluator = EvaluatorFeedback(run.load_evaluator())
+    judge = PageJudge(evaluator, log, config.reward)
     predictions = {name: judge.feedback(order)[1] for name, order in slates.items()}
-    clicks = log.batch(np.arange(len(log)), config.data.slots).clicks
+    models: dict[str, Feedback] = {"evaluator": evaluator, "logistic regression": logistic}
     return Judged(
         log.person_ids,
         page_values(slates, predictions, log),
-        (clicks.sum(1) > 0).numpy(),
-        judge.feedback(slates["logged"])[0].numpy(),
+        log.batch(np.arange(len(log)), slots).clicks.sum(1).numpy(),
+        {name: page_heads(model, log, slates["logged"]) for name, model in models.items()},
         {name: distinct_genres(log, order.numpy()) for name, order in slates.items()},
     )
+
+
+def page_heads(feedback: Feedback, log: ExposureLog, slates: Tensor) -> PageHeads:
+    """Of slates [E, N]; by the model's own heads, or as if slots were independent."""
+    any_click, two_or_more = [], []
+    for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE):
+        pages, some = log.batch(rows), slates[rows].unsqueeze(1)
+        if isinstance(feedback, EvaluatorFeedback):
+            page, more = feedback.page_heads(pages, some)
+        else:
+            slot, page = feedback(rows, pages, some)
+            more = two_of_independent(slot)
+        any_click.append(page.squeeze(1))
+        two_or_more.append(more.squeeze(1))
+    return PageHeads(torch.cat(any_click).numpy(), torch.cat(two_or_more).numpy())
+
+
+def two_of_independent(click: Tensor) -> Tensor:
+    """P(two clicks or more) [...] of independent slots [..., N]: the Poisson-binomial tail."""
+    none = torch.ones(click.shape[:-1], dtype=torch.float64)
+    one = torch.zeros_like(none)
+    for slot in click.double().unbind(-1):
+        none, one = none * (1 - slot), one * (1 - slot) + none * slot
+    return (1 - none - one).clamp(0, 1).float()
 
 
 def distinct_genres(log: ExposureLog, slates: np.ndarray) -> np.ndarray:
@@ -96,16 +142,11 @@ def rows_of(folds: list[Judged], slots: int) -> list[Row]:
     people = np.concatenate([fold.people for fold in folds])
     names = folds[0].values.keys()
     values = {n: PageValues.concatenate([f.values[n] for f in folds]) for n in names}
-    clicked = np.concatenate([fold.clicked for fold in folds])
-    scores = np.concatenate([fold.page_click for fold in folds])
-    within = np.mean([auc(fold.clicked, fold.page_click) for fold in folds])
-    rows: list[Row] = [
-        {"table": f"Page AUC, any click in the first {slots}", "all folds": auc(clicked, scores)}
-        | {"mean of folds": float(within), "pages": len(people)}
-    ]
-    for table in (clicks_table(values, people, slots), ndcg_table(values, people, slots)):
+    rows = head_rows(folds, slots)
+    for table in (clicks_table(values, people, slots), ranking_table(values, people, slots)):
+        assert table is not None  # RankLens has propensities
         rows += [
-            {"table": table.title} | dict(zip(table.columns, row, strict=True))
+            {"table": table.title} | dict(zip(table.columns, map(show_cell, row), strict=True))
             for row in table.rows
         ]
     for name in names:
@@ -120,6 +161,29 @@ def rows_of(folds: list[Judged], slots: int) -> list[Row]:
     return rows
 
 
+def head_rows(folds: list[Judged], slots: int) -> list[Row]:
+    """AUC and calibration error of any click and of two or more, per model of clicks."""
+    rows: list[Row] = []
+    for name in folds[0].heads:
+        for head, least in (("any_click", 1), ("two_or_more", 2)):
+            labels = [fold.clicks >= least for fold in folds]
+            scores = [getattr(fold.heads[name], head) for fold in folds]
+            within = [auc(*pair) for pair in zip(labels, scores, strict=True)]
+            said, happened = np.concatenate(scores), np.concatenate(labels)
+            rows.append(
+                {
+                    "table": f"Page predictions, clicks in the first {slots}",
+                    "model": name,
+                    "of": head.replace("_", " "),
+                    "page AUC": auc(happened, said),
+                    "AUC, mean of folds": float(np.mean(within)),
+                    "calibration error": expected_calibration_error(happened, said),
+                    "pages": len(happened),
+                }
+            )
+    return rows
+
+
 def main() -> None:
     arguments = options(__doc__).parse_args()
     if "GERANK_RANKLENS" not in os.environ:
@@ -127,9 +191,10 @@ def main() -> None:
     folds, judged_folds = 4, 1 if arguments.quick else 4
     config = read_config(Path(str(files("gerank") / "configs" / "ranklens.toml")))
     if arguments.quick:
-        generator = dataclasses.replace(config.generator, epochs=1)
-        evaluator = dataclasses.replace(config.evaluator, epochs=1)
-        config = dataclasses.replace(config, generator=generator, evaluator=evaluator)
+        generator = dataclasses.replace(config.generator, epochs=1, min_steps=0)
+        evaluator = dataclasses.replace(config.evaluator, steps=100, residual=False)
+        judge = JudgeConfig(bootstraps=2, boosted=False, clone_steps=5)
+        config = dataclasses.replace(config, generator=generator, evaluator=evaluator, judge=judge)
     judged = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -18,12 +18,12 @@ from gerank.data.simulator import SimulatorConfig, SimulatorTruth, simulate
 from gerank.nn.generator import Generator
 from gerank.train.config import DataConfig, GeneratorConfig, TrainConfig, UtilityConfig
 from gerank.train.feedback import TrueFeedback
+from gerank.train.fit_features import fit_features
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.orders import generated_slates
 from gerank.train.pages import as_requests
 from gerank.train.reward import Reward, RewardStatistics, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunFolder
-from gerank.train.train import fit_features
 
 TEST_SEED_SHIFT = 5000
 _PAGES_AT_ONCE = 512
@@ -92,7 +92,7 @@ def train_generator(
         pages.log,
         pages.rows,
         pages.rows[:0],
-        config,
+        replace(config, min_steps=0),
         dict(reward),
         slots,
         seed,

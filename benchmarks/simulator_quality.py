@@ -9,46 +9,56 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import numpy as np
 from harness import Row, options, publish
-from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
-from gerank.data.simulator import SimulatorConfig, SimulatorTruth, simulate
+from gerank.data.simulator import Logging, SimulatorConfig, simulate
 from gerank.train.config_toml import read_config
 from gerank.train.enumerated import enumerated_table
 from gerank.train.evaluate import compared_slates, evaluate
+from gerank.train.feedback import TrueFeedback
 from gerank.train.report import Table
+from gerank.train.reward import UtilityReward
 from gerank.train.run_folder import RunFolder
 from gerank.train.train import train
 
 
-class TrueClicks:
-    """The truth as reward: what a perfect evaluator would give."""
+@dataclass(frozen=True)
+class Experiment:
+    """Log and reward of one experiment; `config` names a packaged configuration."""
 
-    def __init__(self, truth: SimulatorTruth) -> None:
-        self.truth = truth
+    title: str
+    config: str
+    pages: int
+    logging: Logging
+    truth_reward: bool = False
 
-    def __call__(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
-        """See `gerank.train.reward.Reward`."""
-        return self.truth.expected_clicks(rows, slates).unsqueeze(-1)
+
+EXPERIMENTS = (
+    Experiment("M=20 N=10, sampled log", "simulator", 30000, Logging.SAMPLED),
+    Experiment("M=8 N=4, sampled log", "simulator_small", 60000, Logging.SAMPLED),
+    Experiment("M=8 N=4, deterministic log", "simulator_small", 60000, Logging.DETERMINISTIC),
+    Experiment("M=8 N=4, truth as reward", "simulator_small", 30000, Logging.SAMPLED, True),
+)
 
 
-def run(folder: Path, name: str, pages: int, tests: int, *, truth_reward: bool) -> list[Table]:
-    config = read_config(Path(str(files("gerank") / "configs" / f"{name}.toml")))
-    candidates, slots = {"simulator": (20, 10), "simulator_small": (8, 4)}[name]
-    log, truth = simulate(SimulatorConfig(pages, candidates, slots, seed=0))
-    log.write(folder / "train")
-    data = dataclasses.replace(config.data, log=folder / "train")
-    if truth_reward:  # no evaluator is trained, so no people need be kept for one
+def run(folder: Path, experiment: Experiment, pages: int, tests: int) -> list[Table]:
+    config = read_config(Path(str(files("gerank") / "configs" / f"{experiment.config}.toml")))
+    candidates, slots = {"simulator": (20, 10), "simulator_small": (8, 4)}[experiment.config]
+    simulator = SimulatorConfig(pages, candidates, slots, seed=0, logging=experiment.logging)
+    log, truth = simulate(simulator)
+    data = config.data
+    if experiment.truth_reward:  # no evaluator is trained, so no people need be kept for one
         data = dataclasses.replace(data, judge_share=0.0)
     config = dataclasses.replace(config, data=data)
-    reward = TrueClicks(truth) if truth_reward else None
-    run_folder = train(config, folder / "run", reward=reward)
-    return tables(run_folder, SimulatorConfig(tests, candidates, slots, seed=1))
+    reward = None
+    if experiment.truth_reward:
+        reward = UtilityReward(TrueFeedback(truth), log.schema, config.reward)
+    run_folder = train(config, folder / "run", reward=reward, log=log)
+    return tables(run_folder, dataclasses.replace(simulator, pages=tests, seed=1))
 
 
 def tables(run_folder: RunFolder, test: SimulatorConfig) -> list[Table]:
@@ -63,16 +73,12 @@ def main() -> None:
     arguments = options(__doc__).parse_args()
     tests = 500 if arguments.quick else 4000
     rows: list[Row] = []
-    for experiment, name, pages, truth_reward in (
-        ("M=20 N=10, learned evaluator", "simulator", 30000, False),
-        ("M=8 N=4, learned evaluator", "simulator_small", 90000, False),
-        ("M=8 N=4, truth as reward", "simulator_small", 30000, True),
-    ):
-        pages = 2000 if arguments.quick else pages
+    for experiment in EXPERIMENTS:
+        pages = 1000 if arguments.quick else experiment.pages
         with tempfile.TemporaryDirectory() as folder:
-            found = run(Path(folder), name, pages, tests, truth_reward=truth_reward)
+            found = run(Path(folder), experiment, pages, tests)
         rows += [
-            {"experiment": experiment, "table": table.title}
+            {"experiment": experiment.title, "table": table.title}
             | dict(zip(table.columns, row, strict=True))
             for table in found
             for row in table.rows
