@@ -39,8 +39,8 @@ def cells(seeds: Iterable[int]) -> list[Cell]:
     every = []
     for seed in seeds:
         every += [Cell(u, "deterministic", n, seed) for n in PAGES for u in USERS]
-        every += [Cell(u, way, n, seed) for n in PAGES for way in LOGGING[1:] for u in USERS]
         every += [Cell(u, "deterministic", CONTROL_PAGES, seed, shuffled=True) for u in USERS]
+        every += [Cell(u, way, n, seed) for n in PAGES for way in LOGGING[1:] for u in USERS]
     large = list(seeds)[:LARGE_SEEDS]
     return every + [Cell(u, "deterministic", LARGE_PAGES, seed) for seed in large for u in USERS]
 

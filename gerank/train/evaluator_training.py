@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
+from gerank.metrics.association import within_page_association
 from gerank.metrics.platt import fit_platt_line
 from gerank.nn.channel_residual import ResidualShape
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
@@ -19,8 +20,7 @@ from gerank.nn.support import Support
 from gerank.train.fit_features import fit_features
 from gerank.train.pages import PageSplit, row_batches
 from gerank.train.reading_choice import (
-    LEARNT_ERRORS,
-    LEAST_LEARNT,
+    SURE_ERRORS,
     ReadingChoice,
     compare_forms,
     paired_margin,
@@ -32,6 +32,8 @@ from gerank.train.stage import MetricsLog, run_stage
 from gerank.train.structured_stage import StructuredStage
 
 _FEWEST_PAGES_FOR_A_RESIDUAL = 1000
+_LEAST_GAIN = 1e-4
+"""Nats per page. Where all pages end alike, two fits differ for sure, by rounding."""
 _PAGES_AT_ONCE = 1024
 
 
@@ -63,9 +65,9 @@ def train_evaluator(training: Training) -> ReadingChoice:
     """Trains the evaluator on the training people and writes its checkpoint.
 
     Every form is fitted shortly at the middle strength of the prior, and the held-out pages choose.
-    The chosen one is fitted at all strengths, and once without items: what items tell is the
-    difference. The held-out pages choose the strength as well. The five channels stay on top where
-    they lower the held-out loss by more than two standard errors.
+    The chosen one is fitted at all strengths, of which the held-out pages choose one as well; they
+    also say whether its items tell anything at all. The five channels stay on top where they lower
+    the held-out loss by more than two standard errors.
     """
     config = training.folder.config.evaluator
     people = training.log.person_ids[training.held_out]
@@ -78,11 +80,12 @@ def train_evaluator(training: Training) -> ReadingChoice:
     losses = dict(zip(forms, compared, strict=True))
     results = compare_forms(losses, people)
     chosen = next(iter(results))
-    ensemble, fitted = _fit(training, chosen, [*strengths, middle], config.steps, "fit", blind=True)
-    by_strength = dict(zip(strengths, fitted, strict=False))
+    ensemble, fitted = _fit(training, chosen, strengths, config.steps, "fit")
+    by_strength = dict(zip(strengths, fitted, strict=True))
     strength = strongest_prior(by_strength, people)
     structured = ensemble.select(torch.tensor([strengths.index(strength)]))
-    items = paired_margin(fitted[-1], by_strength[strength], people)
+    told = item_association(structured, training.log, training.held_out)
+    items = paired_margin(told, np.zeros_like(told), people)
     choice = ReadingChoice(chosen, results, strength, items, len(people))
     evaluator = _with_support(training, structured)
     evaluator = _with_residual(training, evaluator, choice)
@@ -110,20 +113,12 @@ def fresh_ensemble(
 
 
 def _fit(
-    training: Training,
-    form: str,
-    strengths: list[float],
-    steps: int,
-    name: str,
-    *,
-    blind: bool = False,
+    training: Training, form: str, strengths: list[float], steps: int, name: str
 ) -> tuple[StructuredEvaluator, np.ndarray]:
-    """The ensemble, and its losses [K, E] on the held-out pages; with `blind` the last is so."""
+    """The ensemble, and its losses [K, E] on the held-out pages."""
     folder, rows = training.folder, training.split.train
     torch.manual_seed(folder.config.seed)
     ensemble = fresh_ensemble(training, form, len(strengths), rows)
-    if blind:
-        ensemble.item_share[-1] = 0.0
     stage = StructuredStage(
         f"evaluator-{name}",
         ensemble,
@@ -137,6 +132,25 @@ def _fit(
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()
     return ensemble, -stage.held_out(training.held_out).numpy()
+
+
+@torch.no_grad()
+def item_association(
+    structured: StructuredEvaluator, log: ExposureLog, rows: np.ndarray
+) -> np.ndarray:
+    """[len(rows)] what the items of pages tell of their clicks; of the first member."""
+    slots = structured.shape.slots
+    columns: list[list[Tensor]] = [[], [], []]
+    for some in row_batches(rows, _PAGES_AT_ONCE):
+        pages = log.batch(some, slots)
+        placed = structured.place_exposed(pages)
+        short = (0, slots - placed.mask.size(1))
+        for column, values in zip(
+            columns, (pages.clicks, placed.logits[0], placed.mask.float()), strict=True
+        ):
+            column.append(torch.nn.functional.pad(values, short))
+    clicks, scores, mask = (torch.cat(column).numpy() for column in columns)
+    return within_page_association(clicks, scores, mask)
 
 
 def _with_support(training: Training, structured: StructuredEvaluator) -> Evaluator:
@@ -193,7 +207,7 @@ def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) 
     losses = [-held_out_likelihood(e, training.log, held_out).numpy() for e in (plain, evaluator)]
     margin = paired_margin(losses[0], losses[1], training.log.person_ids[held_out])
     folder.write_facts({"residual": {"gain": margin.difference, "error": margin.error}})
-    better = margin.errors > LEARNT_ERRORS and margin.difference > LEAST_LEARNT
+    better = margin.errors > SURE_ERRORS and margin.difference > _LEAST_GAIN
     return evaluator.eval() if better else plain
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 TIE_ERRORS = 1.0
 """Two forms tie where their held-out losses differ by at most so many standard errors."""
-LEARNT_ERRORS = 2.0
-"""Items count where they lower the held-out loss by more than so many standard errors."""
-LEAST_LEARNT = 1e-4
-"""Nats per page that they must lower it by at least: where all pages end alike, two fits differ by
-rounding and by how far they got, for sure and for nothing."""
+LEARNT_ERRORS = 3.0
+"""Items tell something where their association with clicks is above zero by more than so many
+standard errors."""
+SURE_ERRORS = 2.0
+"""What is added to an evaluator must lower its held-out loss by more than so many errors."""
 
 Floats = NDArray[np.floating[Any]]
 
@@ -60,7 +60,8 @@ class ReadingChoice:
         chosen: Name of the form.
         forms: Name -> how it did.
         prior_strength: Of the chosen form.
-        items: By how much the loss is worse where items count for nothing: what there is to learn.
+        items: Association of the items' logits with clicks within pages, see
+            `gerank.metrics.association`: what there is to learn.
         pages: Held-out pages that it was decided on.
     """
 
@@ -79,7 +80,7 @@ class ReadingChoice:
     @property
     def learnt(self) -> bool:
         """Whether items tell anything about clicks at all."""
-        return self.items.errors > LEARNT_ERRORS and self.items.difference > LEAST_LEARNT
+        return self.items.errors > LEARNT_ERRORS
 
     def to_json(self) -> dict[str, Any]:
         """As in run.json."""

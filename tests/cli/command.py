@@ -66,8 +66,8 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-def run(*arguments: object) -> Result:
+def run(*arguments: object, timeout_s: float = 120) -> Result:
     """`python -m gerank`, to its end."""
     with start(*arguments) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=timeout_s)
     return Result(process.returncode, out, err)

@@ -18,9 +18,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(folder: Path) -> Result:
-    return run("demo", "--pages", 400, "--out", folder)
+    return run("demo", "--pages", 400, "--out", folder, timeout_s=600)
 
 
+@pytest.mark.timeout(700)  # it waits for the fixture
 def test_the_demo_exits_with_0(demo: Result) -> None:
     assert demo.code == 0, demo.err
     assert "Traceback" not in demo.err

@@ -12,7 +12,7 @@ from torch.nn.functional import pad
 from gerank.data.batch import RerankBatch
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 from gerank.nn.structured import PlacedItems, StructuredEvaluator, StructuredShape
-from gerank.nn.structured.readings import FORMS
+from gerank.nn.structured.readings import AGAINST, FORMS
 from tests.data.request_cases import CONTRACT, MAX_SLOTS
 from tests.nn.batches import (
     exposed,
@@ -156,7 +156,6 @@ def test_strength_is_the_items_own_wherever_it_stands(seed: int) -> None:
 @pytest.mark.parametrize("reading", FORMS)
 def test_a_member_alone_answers_as_in_its_ensemble(seed: int, reading: str) -> None:
     evaluator, batch = random_structured(seed, reading, MEMBERS), random_batch(seed)
-    evaluator.item_share[1] = 0.0
     slates = random_slates(batch, seed, group=2)
     together = judge(evaluator, batch, slates)
     for which in ([0], [1], [2], [2, 0]):
@@ -206,18 +205,31 @@ def test_gradients_reach_every_parameter_of_a_member(seed: int) -> None:
     assert missed == []
 
 
-def test_a_blind_member_knows_the_user_and_the_slot_alone(seed: int) -> None:
-    evaluator, batch = random_structured(seed, members=2), random_batch(seed)
-    evaluator.item_share[1] = 0.0
-    slates = random_slates(batch, seed)
-    other = batch._replace(
-        candidate_dense=batch.candidate_dense.flip(1) + 1, candidate_ids=batch.candidate_ids * 0
-    )
-    left, right = judge(evaluator, batch, slates), judge(evaluator, other, slates)
-    assert same([part[1] for part in left], [part[1] for part in right])
-    assert not same([part[0] for part in left], [part[0] for part in right])
-    users = batch._replace(user_dense=batch.user_dense + 1)
-    assert not same([part[1] for part in left], [p[1] for p in judge(evaluator, users, slates)])
+def test_members_of_competing_forms_answer_as_they_would_alone(seed: int) -> None:
+    names = list(FORMS)
+    together, batch = random_structured(seed, AGAINST.join(names), len(names)), random_batch(seed)
+    slates = random_slates(batch, seed, group=2)
+    answers = judge(together, batch, slates)
+    for k, name in enumerate(names):
+        alone = random_structured(seed, name, 1)
+        state = {
+            key: value if key in together.shared_names else value[k : k + 1]
+            for key, value in together.state_dict().items()
+            if not key.startswith("reading.")
+        }
+        own = f"reading.forms.{k}."
+        state |= {
+            f"reading.{key.removeprefix(own)}": value
+            for key, value in together.state_dict().items()
+            if key.startswith(own)
+        }
+        alone.load_state_dict(state)
+        assert same(judge(alone, batch, slates), [part[k : k + 1] for part in answers])
+
+
+def test_forms_compete_with_a_member_each(seed: int) -> None:
+    with pytest.raises(ValueError, match="2 forms for 3 members"):
+        random_structured(seed, AGAINST.join(["logit", "examination"]), 3)
 
 
 def test_the_prior_grows_with_its_strength_and_draws_items_to_no_effect(seed: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from gerank.train.reading_choice import (
-    LEAST_LEARNT,
+    LEARNT_ERRORS,
     FormResult,
     Margin,
     ReadingChoice,
@@ -123,12 +123,20 @@ def test_the_verdict_must_hold_under_the_chosen_form_and_those_that_tie() -> Non
 
 
 @pytest.mark.parametrize(
-    ("errors", "learnt"), [(-3.0, False), (0.0, False), (1.99, False), (2.01, True), (9.0, True)]
+    ("errors", "learnt"),
+    [
+        (-9.0, False),
+        (0.0, False),
+        (LEARNT_ERRORS - 0.01, False),
+        (LEARNT_ERRORS + 0.01, True),
+        (9.0, True),
+    ],
 )
-def test_something_was_learnt_where_items_count_by_two_errors(errors: float, learnt: bool) -> None:
+def test_something_was_learnt_where_items_and_clicks_go_together_by_some_errors(
+    errors: float, learnt: bool
+) -> None:
     assert choice_of(errors).learnt is learnt
 
 
-@pytest.mark.parametrize(("gain", "learnt"), [(LEAST_LEARNT, False), (2 * LEAST_LEARNT, True)])
-def test_a_gain_next_to_nothing_is_nothing_however_sure(gain: float, learnt: bool) -> None:
-    assert replace(choice_of(), items=Margin(gain, gain / 100)).learnt is learnt
+def test_where_no_error_is_known_nothing_is_certain() -> None:
+    assert not replace(choice_of(), items=Margin(1.0, 0.0)).learnt

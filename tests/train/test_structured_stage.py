@@ -93,18 +93,6 @@ def test_a_stronger_prior_leaves_items_closer_together() -> None:
     assert spreads[0] < spreads[2] / 4
 
 
-def test_a_blind_member_learns_slots_and_never_items() -> None:
-    stage = stage_of(strengths=(16.0, 16.0))
-    stage.model.item_share[1] = 0.0
-    start = stage.held_out(VALIDATION).mean(1)
-    taught(stage)
-    assert stage.model.item_share.tolist() == [1.0, 0.0]
-    assert stage.held_out(VALIDATION).mean(1)[1] > start[1]
-    sighted, blind = stage.model.place_exposed(LOG.batch(VALIDATION)).logits
-    assert torch.equal(blind, blind[:, :1].expand_as(blind))
-    assert sighted.std(1).mean() > 0.1
-
-
 def test_a_member_learns_from_the_pages_it_is_shown_alone(seed: int) -> None:
     """Half of the pages are clicked everywhere, the other half nowhere."""
     log = uniform_log(seed, pages=600, candidates=(4, 4))

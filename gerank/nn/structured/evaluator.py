@@ -79,7 +79,6 @@ class StructuredEvaluator(nn.Module):
     """logit of slot n = user + item + repeats + neighbours; a `Reading` makes clicks of it."""
 
     group_columns: Tensor
-    item_share: Tensor
 
     def __init__(self, schema: FeatureSchema, shape: StructuredShape) -> None:
         super().__init__()
@@ -93,7 +92,6 @@ class StructuredEvaluator(nn.Module):
         self.reading = new_reading(shape.reading, members, shape.slots)
         group_columns = torch.tensor(schema.group_columns, dtype=torch.int64)
         self.register_buffer("group_columns", group_columns, persistent=False)
-        self.register_buffer("item_share", torch.ones(members))
 
     def items(
         self,
@@ -147,7 +145,7 @@ class StructuredEvaluator(nn.Module):
     ) -> PlacedItems:
         strength = strength * mask
         moved = strength + self.repeats(groups, mask) + self.neighbours(strength, facets, mask)
-        logits = page.unsqueeze(-1) + self.item_share[:, None, None] * moved
+        logits = page.unsqueeze(-1) + moved
         return PlacedItems(logits, strength, mask)
 
     def log_likelihood(self, placed: PlacedItems, clicks: Tensor) -> Tensor:
