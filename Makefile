@@ -13,7 +13,7 @@ CPP    := $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h
 
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help setup build install-cpp demo test test-seeds fuzz test-asan test-tsan test-cuda check format bench bench-control bench-cuda clean
+.PHONY: help setup build install-cpp demo test test-seeds fuzz test-asan test-tsan test-cuda check format bench bench-control bench-trust bench-cuda clean
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -125,6 +125,10 @@ bench: build ## The benchmarks; results in benchmarks/results/. RankLens needs G
 bench-control: build ## Control, flow, exploration, calibration: about three quarters of an hour on one core.
 	@for name in control flow_control exploration calibration; do \
 	  echo "== $$name"; OMP_NUM_THREADS=1 $(PY) benchmarks/$$name.py || exit 1; done
+
+bench-trust: build ## Verdicts against the truth, and logs of other systems: some hours on two cores; goes on where it stopped. Needs GERANK_LOGS.
+	@OMP_NUM_THREADS=1 $(PY) benchmarks/trust.py --workers $(JOBS)
+	@OMP_NUM_THREADS=1 $(PY) benchmarks/foreign_logs.py
 
 bench-cuda: setup ## The benchmark on this machine's GPU.
 	$(build_cuda)

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from gerank.train.verdict import Judgement
     from gerank.train.warnings import RunWarning
 
+_WIDTH_OF_A_FILE = 140
+
 out = Console()
 err = Console(stderr=True)
+if not out.is_terminal:
+    out.width = _WIDTH_OF_A_FILE  # tables need not be broken where nobody's window is narrow
 
 
 def say(line: str) -> None:
