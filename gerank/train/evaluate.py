@@ -11,10 +11,17 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorTruth
+from gerank.train.config import UtilityConfig
 from gerank.train.evaluator_tables import calibration_table, order_table
-from gerank.train.feedback import EvaluatorFeedback
+from gerank.train.feedback import EvaluatorFeedback, Feedback
 from gerank.train.greedy_on_evaluator import greedy_slates
-from gerank.train.judge import mean_feedback, opinion, panel_feedback
+from gerank.train.judge import (
+    JudgeOpinion,
+    mean_feedback,
+    member_rewards,
+    opinion_of_gains,
+    panel_feedback,
+)
 from gerank.train.judge_run import boosted_judge
 from gerank.train.judges import PageJudge
 from gerank.train.log_of_run import check_log
@@ -86,11 +93,7 @@ def evaluate(
     judges = {"training evaluator": PageJudge(evaluator, log, reward)}
     judges |= {name: PageJudge(mean_feedback(of), log, reward) for name, of in panel.items()}
     opinions = {
-        judge: {
-            name: opinion(judge, members, log, order, slates["logged"], reward, weights)
-            for name, order in slates.items()
-            if name != "logged"
-        }
+        judge: _opinions(judge, members, log, slates, reward, weights)
         for judge, members in panel.items()
     }
     support, outside = support_table(slates, evaluator, log)
@@ -107,6 +110,25 @@ def evaluate(
     said = [by_policy["generator"] for by_policy in opinions.values()]
     judgement = judge_slates(choice.learnt, said, outside["generator"])
     return Evaluation(tables, full["generator"], judgement)
+
+
+def _opinions(
+    judge: str,
+    members: list[Feedback],
+    log: ExposureLog,
+    slates: Mapping[str, Tensor],
+    reward: Mapping[str, UtilityConfig],
+    weights: Tensor,
+) -> dict[str, JudgeOpinion]:
+    """What a judge says of every policy's slates but the logged ones."""
+    rewards = {
+        name: member_rewards(members, log, order, reward, weights) for name, order in slates.items()
+    }
+    logged = rewards.pop("logged")
+    return {
+        name: opinion_of_gains(judge, value - logged, log.person_ids)
+        for name, value in rewards.items()
+    }
 
 
 def compared_slates(

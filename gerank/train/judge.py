@@ -124,15 +124,28 @@ def opinion(
         reward: The utilities.
         weights: [U]. Preference weights over the scales.
     """
-    gains = []
-    for member in members:
-        judge = PageJudge(member, log, reward)
-        gains.append((judge.rewards(slates, weights) - judge.rewards(logged, weights)).double())
-    by_member = torch.stack(gains)  # [K, E]
-    per_page = by_member.mean(0)
-    error = (by_member.mean(1).var() if len(gains) > 1 else torch.tensor(0.0).double()).item()
+    both = [member_rewards(members, log, order, reward, weights) for order in (slates, logged)]
+    return opinion_of_gains(name, both[0] - both[1], log.person_ids)
+
+
+def member_rewards(
+    members: list[Feedback],
+    log: ExposureLog,
+    slates: Tensor,
+    reward: Mapping[str, UtilityConfig],
+    weights: Tensor,
+) -> Tensor:
+    """[K, E] reward of the slates [E, N] by every member; arguments as those of `opinion`."""
+    judges = [PageJudge(member, log, reward) for member in members]
+    return torch.stack([judge.rewards(slates, weights).double() for judge in judges])
+
+
+def opinion_of_gains(name: str, gains: Tensor, people: np.ndarray) -> JudgeOpinion:
+    """The opinion of a judge from the gains [K, E] by member and page; `people` [E] own them."""
+    per_page = gains.mean(0)
+    variance = gains.mean(1).var().item() if len(gains) > 1 else 0.0
     values = per_page.numpy()
-    error += paired_margin(values, np.zeros_like(values), log.person_ids).error ** 2
+    variance += paired_margin(values, np.zeros_like(values), people).error ** 2
     gain = per_page.mean().item()
     better = (per_page > 0).double().mean().item()
-    return JudgeOpinion(name, gain, gain - _ERRORS_BELOW * error**0.5, better)
+    return JudgeOpinion(name, gain, gain - _ERRORS_BELOW * variance**0.5, better)

@@ -98,20 +98,6 @@ class Reading(nn.Module):
         return attraction.unsqueeze(-1) + spread * self.nodes
 
 
-def independent_log_likelihood(probability: Tensor, clicks: Tensor, mask: Tensor) -> Tensor:
-    """[K, E, Q] of click probabilities [K, E, N, Q] that do not depend on each other."""
-    wide = clicks.view(1, *clicks.shape, 1)
-    chance = torch.where(wide > 0, probability, 1 - probability)
-    return (chance.clamp(min=1e-7).log() * mask.view(1, *mask.shape, 1)).sum(2)
-
-
-def independent_counts(probability: Tensor, mask: Tensor) -> Tensor:
-    """[2, K, E, Q] P(no click) and P(one), of independent probabilities [K, E, N, Q]."""
-    missed = (1 - probability * mask.view(1, *mask.shape, 1)).clamp(min=1e-7)
-    none = missed.log().sum(2).exp()
-    return torch.stack([none, none * ((1 - missed) / missed).sum(2)])
-
-
 def logit(probability: float) -> float:
     """log(p / (1 - p)), for p away from 0 and 1."""
     bounded = min(max(probability, 1e-3), 1 - 1e-3)
