@@ -16,6 +16,7 @@ from pathlib import Path
 from harness import Row, options, publish
 
 from gerank.data.simulator import Logging, SimulatorConfig, simulate
+from gerank.train.config import EvaluatorConfig, JudgeConfig, TrainConfig
 from gerank.train.config_toml import read_config
 from gerank.train.enumerated import enumerated_table
 from gerank.train.evaluate import compared_slates, evaluate
@@ -45,8 +46,21 @@ EXPERIMENTS = (
 )
 
 
-def run(folder: Path, experiment: Experiment, pages: int, tests: int) -> list[Table]:
+def quickly(config: TrainConfig) -> TrainConfig:
+    """The same settings with a few steps of everything."""
+    return dataclasses.replace(
+        config,
+        evaluator=EvaluatorConfig(compare_steps=50, steps=100, residual=False),
+        generator=dataclasses.replace(config.generator, epochs=1, min_steps=50),
+        judge=JudgeConfig(bootstraps=2, clone_steps=20),
+    )
+
+
+def run(
+    folder: Path, experiment: Experiment, pages: int, tests: int, *, quick: bool
+) -> list[Table]:
     config = read_config(Path(str(files("gerank") / "configs" / f"{experiment.config}.toml")))
+    config = quickly(config) if quick else config
     candidates, slots = {"simulator": (20, 10), "simulator_small": (8, 4)}[experiment.config]
     simulator = SimulatorConfig(pages, candidates, slots, seed=0, logging=experiment.logging)
     log, truth = simulate(simulator)
@@ -76,7 +90,7 @@ def main() -> None:
     for experiment in EXPERIMENTS:
         pages = 1000 if arguments.quick else experiment.pages
         with tempfile.TemporaryDirectory() as folder:
-            found = run(Path(folder), experiment, pages, tests)
+            found = run(Path(folder), experiment, pages, tests, quick=arguments.quick)
         rows += [
             {"experiment": experiment.title, "table": table.title}
             | dict(zip(table.columns, row, strict=True))
