@@ -44,10 +44,10 @@ def show(table: Table) -> None:
     out.print(grid)
 
 
-def show_warnings(warnings: list[RunWarning]) -> None:
+def show_warnings(warnings: list[RunWarning], title: str = "warning") -> None:
     """Prints what training found to warn of, a line each."""
     for warning in warnings:
-        say(f"warning: {warning.sentence()}")
+        say(f"{title}: {warning.sentence()}")
 
 
 def show_verdict(judgement: Judgement) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gerank.cli.console import complain, out, show, show_verdict, show_warnings
+from gerank.cli.console import complain, out, say, show, show_verdict, show_warnings
 
 if TYPE_CHECKING:
     from gerank.data.exposure_log import ExposureLog
@@ -65,7 +65,7 @@ def evaluate(
         return
     for table in evaluation.tables:
         show(table)
-    show_warnings(warnings_of(folder))
+    show_warnings(warnings_of(folder), "warning of the training")
     if evaluation.judgement is not None:
         show_verdict(evaluation.judgement)
 
@@ -81,6 +81,8 @@ def _control(folder: RunFolder, log: ExposureLog, *, json_output: bool) -> None:
     if json_output:
         out.print_json(json.dumps({"verdict": judgement.to_json()}))
     else:
+        if judgement.verdict is Verdict.NOTHING_TO_LEARN:
+            say("The control passes: shuffled clicks teach nothing.")
         show_verdict(judgement)
     if judgement.verdict is not Verdict.NOTHING_TO_LEARN:
         complain(
@@ -107,7 +109,7 @@ def _document(evaluation: Evaluation, warnings: list[RunWarning]) -> dict[str, A
     judgement = evaluation.judgement
     return {
         "tables": to_json(evaluation.tables),
-        "warnings": [warning.to_json() for warning in warnings],
+        "training_warnings": [warning.to_json() for warning in warnings],
         "verdict": None if judgement is None else judgement.to_json(),
     }
 

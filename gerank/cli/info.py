@@ -31,6 +31,9 @@ def info(
     out.print(f"groups: {', '.join(manifest['groups'])}; flags: {', '.join(manifest['flags'])}")
     for table in _tables(manifest):
         show(table)
+    training = manifest.get("training", {})
+    verdict = (training.get("verdict") or {}).get("verdict", "none")
+    out.print(f"policy: {training.get('policy', 'generator')}; verdict of its training: {verdict}")
     versions = manifest["versions"]
     out.print(f"written with gerank {versions['gerank']}, torch {versions['torch']}")
 

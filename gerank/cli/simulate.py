@@ -53,6 +53,8 @@ def simulate(
     from gerank.data.simulator import simulate as run
 
     kind, mode = _choice("--users", UserKind, users), _choice("--logging", Logging, logging)
+    if mode is Logging.MIXED and not explore:
+        raise typer.BadParameter("mixed logging needs a share above 0", param_hint="'--explore'")
     try:
         noise = ObservationNoise(**({} if score_noise is None else {"ctr_score": score_noise}))
         config = SimulatorConfig(

@@ -159,6 +159,8 @@ class EvaluatorConfig:
             self,
             "prior_strengths",
         )
+        distinct = "a list of distinct forms"
+        _require(distinct, lambda forms: len(set(forms)) == len(forms), self, "readings")
         for name in self.readings:
             try:
                 reading_form(name)

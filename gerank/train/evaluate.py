@@ -108,7 +108,9 @@ def evaluate(
     tables += _logged_clicks(slates, judges.get(next(iter(panel), "training evaluator")), log)
     choice = ReadingChoice.from_json(folder.facts["reading"])
     said = [by_policy["generator"] for by_policy in opinions.values()]
-    judgement = judge_slates(choice.learnt, said, outside["generator"])
+    judgement = judge_slates(
+        choice.learnt, said, outside["generator"], len(np.unique(log.person_ids))
+    )
     return Evaluation(tables, full["generator"], judgement)
 
 

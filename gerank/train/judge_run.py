@@ -52,7 +52,7 @@ def judge_policy(
     ]
     choice = ReadingChoice.from_json(folder.facts["reading"])
     outside = share_outside(EvaluatorFeedback(folder.load_evaluator()), log, slates)
-    return judge_slates(choice.learnt, opinions, outside)
+    return judge_slates(choice.learnt, opinions, outside, len(np.unique(log.person_ids)))
 
 
 def share_outside(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tensor) -> float:

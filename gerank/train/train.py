@@ -133,8 +133,9 @@ def _support_price(
 def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
     if not len(split.train) or not len(split.validation):
         raise ConfigError(
-            f"data.log: {len(log)} pages leave {len(split.train)} to train and "
-            f"{len(split.validation)} to validate; more people or smaller shares are needed"
+            f"data.log: {len(log)} pages of {len(np.unique(log.person_ids))} people leave "
+            f"{len(split.train)} to train and {len(split.validation)} to validate; more people are "
+            "needed, for nobody may be in two parts"
         )
     for what, count, limit in (
         ("candidates on a page", int(np.diff(log.candidate_offsets).max()), _LARGEST_SET),

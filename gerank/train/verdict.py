@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,6 +17,10 @@ the log itself has .02."""
 BOOSTED = "boosted trees"
 """Name of the judge of another family. It extrapolates flatly and knows no form of reading, so it
 can object but needs not consent: it does where its upper bound is below zero."""
+
+
+FEWEST_PEOPLE = 2
+"""People whose pages a verdict needs."""
 
 
 class Verdict(StrEnum):
@@ -69,7 +74,15 @@ def believes(opinion: JudgeOpinion) -> bool:
     return opinion.low > 0
 
 
-def judge_slates(learnt: bool, opinions: list[JudgeOpinion], outside: float) -> Judgement:
+def disagree(opinions: Sequence[JudgeOpinion]) -> bool:
+    """Whether a structured judge believes in a gain and another judge does not."""
+    believed = any(believes(opinion) for opinion in opinions if opinion.name != BOOSTED)
+    return believed and not all(believes(opinion) for opinion in opinions)
+
+
+def judge_slates(
+    learnt: bool, opinions: list[JudgeOpinion], outside: float, people: int = 2
+) -> Judgement:
     """Weighs what the judges say.
 
     Slates are better where every structured judge's lower bound is above zero, no judge of another
@@ -80,6 +93,7 @@ def judge_slates(learnt: bool, opinions: list[JudgeOpinion], outside: float) -> 
         learnt: Whether items tell anything about clicks.
         opinions: Of every judge.
         outside: Share of the slates' slots outside of the logged item strengths.
+        people: Whose pages the judges were asked about; a bound needs two or more.
     """
     verdict, reasons = Verdict.BETTER, []
     if not learnt:
@@ -87,20 +101,31 @@ def judge_slates(learnt: bool, opinions: list[JudgeOpinion], outside: float) -> 
         reasons.append("On held-out people the items on a page do not tell where clicks fall.")
     if not opinions:
         verdict = Verdict.NOT_BETTER if learnt else verdict
-        reasons.append("There is no judge: data.judge_share keeps no people for one.")
+        reasons.append("There is no judge: set data.judge_share above 0 and train again.")
+    if people < FEWEST_PEOPLE:
+        verdict = Verdict.NOT_BETTER if learnt else verdict
+        reasons.append(
+            f"The pages are of {people} person: how gains differ between people is not known, so "
+            "that there is no lower bound."
+        )
     doubters = [opinion for opinion in opinions if not believes(opinion)]  # NaN is a doubt
     if learnt and doubters:
         verdict = Verdict.NOT_BETTER
-        if len(doubters) < len(opinions):
-            reasons.append("The judges disagree.")
+        said = "The judges disagree" if disagree(opinions) else "No judge is sure of a gain"
+        reasons.append(f"{said}.")
     if learnt and outside > MOST_OUTSIDE:
         verdict = Verdict.NOT_BETTER
         reasons.append(
             f"{100 * outside:.1f} % of the slots hold items of a strength that the log never showed"
             f" there (at most {100 * MOST_OUTSIDE:.0f} % is believed)."
         )
-    reasons += [
-        f"{opinion.name}: gain {opinion.gain:+.4f} a page, lower bound {opinion.low:+.4f}."
-        for opinion in opinions
-    ]
+    reasons += [_quoted(opinion) for opinion in opinions]
     return Judgement(verdict, tuple(reasons), tuple(opinions), outside)
+
+
+def _quoted(opinion: JudgeOpinion) -> str:
+    """An opinion in a line, with the bound that it is heard by."""
+    gain = f"{opinion.name}: gain in reward {opinion.gain:+.4f} a page"
+    if opinion.name == BOOSTED:
+        return f"{gain}, upper bound {opinion.high:+.4f}."
+    return f"{gain}, lower bound {opinion.low:+.4f}."

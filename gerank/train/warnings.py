@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from gerank.train.verdict import MOST_OUTSIDE, Judgement, believes
+from gerank.train.verdict import MOST_OUTSIDE, Judgement, believes, disagree
 
 FEWEST_OF_A_CLASS = 30
 """Slots with a click, and slots without, that training pages should have."""
@@ -181,7 +181,7 @@ def no_exploration(sorted_by: Mapping[str, float]) -> RunWarning | None:
 def disagreement(judgement: Judgement) -> RunWarning | None:
     """Some judges are sure of a gain and others are not."""
     doubters = [opinion.name for opinion in judgement.opinions if not believes(opinion)]
-    if not 0 < len(doubters) < len(judgement.opinions):
+    if not disagree(judgement.opinions):
         return None
     return RunWarning(
         "judges disagree",
@@ -189,7 +189,8 @@ def disagreement(judgement: Judgement) -> RunWarning | None:
         0,
         f"{len(doubters)} of {len(judgement.opinions)} judges do not believe in a gain: "
         f"{', '.join(doubters)}.",
-        "Believe the doubters; more pages, or exploration in the log, can settle it.",
+        "Do not serve the generator on this evidence; more pages, or a tenth of the pages in random "
+        "order, can settle it.",
     )
 
 

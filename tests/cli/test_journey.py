@@ -64,7 +64,7 @@ def test_evaluate_prints_tables_and_writes_orders(journey: Journey, tmp_path: Pa
     text = done("evaluate", journey.run, "--data", journey.test, "--slates", target)
     for word in ("page AUC", "judge (examination)", "truth (clicks)", "sort by score", "generator"):
         assert word in text
-    assert "warning: too few pages: " in text
+    assert "warning of the training: too few pages: " in text
     assert text.splitlines()[-1] == f"verdict: {verdict_of(journey)}"
     log = ExposureLog.read(journey.test)
     expected = compared_slates(RunFolder.open(journey.run), log)["generator"]
@@ -109,7 +109,7 @@ def test_evaluate_as_json_holds_the_printed_figures(journey: Journey) -> None:
             if isinstance(cell, dict):
                 assert cell["low"] <= cell["estimate"] <= cell["high"]
     assert document["verdict"]["verdict"] == verdict_of(journey)
-    assert document["warnings"] == RunFolder.open(journey.run).facts["warnings"]
+    assert document["training_warnings"] == RunFolder.open(journey.run).facts["warnings"]
 
 
 def test_train_prints_warnings_and_the_verdict_last(journey: Journey, tmp_path: Path) -> None:

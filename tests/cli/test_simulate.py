@@ -62,6 +62,7 @@ def test_a_noisier_score_orders_pages_otherwise_and_feeds_have_pages_above(tmp_p
         (("--explore", "-0.1", "--logging", "mixed"), ("--explore", "-0.1")),
         (("--explore", "nan", "--logging", "mixed"), ("--explore", "nan")),
         (("--explore", "0.1"), ("--explore", "0.1", "logging is sampled")),
+        (("--logging", "mixed"), ("--explore", "a share above 0")),
         (("--score-noise", "-1"), ("--score-noise", "-1")),
         (("--score-noise", "inf"), ("--score-noise", "inf")),
         (("--feed-pages", "0"), ("--feed-pages", "0")),

@@ -282,14 +282,15 @@ def _bare(config: TrainConfig) -> TrainConfig:
 
 def test_too_few_people_are_refused_with_the_numbers(tmp_path: Path) -> None:
     log = written(tmp_path / "log", uniform_log(0, pages=9, people=1))
-    with pytest.raises(ConfigError, match=r"data\.log: 9 pages leave 9 to train and 0 to validate"):
+    said = r"data\.log: 9 pages of 1 people leave 9 to train and 0 to validate"
+    with pytest.raises(ConfigError, match=said):
         train(_bare(tiny_config(log)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_an_empty_log_is_refused(tmp_path: Path) -> None:
     log = written(tmp_path / "log", uniform_log(0).select(np.zeros(0, np.int64)))
-    with pytest.raises(ConfigError, match="0 pages leave 0 to train"):
+    with pytest.raises(ConfigError, match="0 pages of 0 people leave 0 to train"):
         train(_bare(tiny_config(log)), tmp_path / "run")
 
 

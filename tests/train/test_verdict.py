@@ -64,18 +64,29 @@ def reasons(learnt: bool, opinions: list[JudgeOpinion], outside: float = 0.0) ->
 def test_judges_that_disagree_are_told_and_judges_that_all_doubt_are_not() -> None:
     assert "disagree" in reasons(True, [SURE, DOUBTS])
     assert "disagree" not in reasons(True, [DOUBTS, DOUBTS])
+    assert "No judge is sure" in reasons(True, [DOUBTS, boosted(gain=0.1, error=0.2)])
     assert "disagree" not in reasons(True, [SURE, SURE])
 
 
 def test_every_judge_is_quoted_by_name_with_gain_and_bound() -> None:
     said = reasons(True, [SURE, DOUBTS])
-    assert "one: gain +0.1500 a page, lower bound +0.0500." in said
-    assert "other: gain +0.0500 a page, lower bound -0.0500." in said
+    assert "one: gain in reward +0.1500 a page, lower bound +0.0500." in said
+    assert "other: gain in reward +0.0500 a page, lower bound -0.0500." in said
 
 
 def test_leaving_the_support_is_told_in_per_cent() -> None:
     assert "12.3 % of the slots" in reasons(True, [SURE], 0.123)
     assert "% of the slots" not in reasons(True, [SURE], MOST_OUTSIDE)
+
+
+def test_a_verdict_needs_the_pages_of_two_people() -> None:
+    assert judge_slates(True, [SURE], 0.0, people=1).verdict is Verdict.NOT_BETTER
+    assert "1 person" in judge_slates(True, [SURE], 0.0, people=1).reasons[0]
+    assert judge_slates(True, [SURE], 0.0, people=2).verdict is Verdict.BETTER
+
+
+def test_boosted_trees_are_quoted_with_the_bound_that_they_are_heard_by() -> None:
+    assert "upper bound +0.1000" in reasons(True, [SURE, boosted(gain=0.04, error=0.06)])
 
 
 def test_no_judge_and_nothing_to_learn_are_told() -> None:

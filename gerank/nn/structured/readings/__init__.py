@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 
+from gerank.nn.structured.readings.check import check_reading
 from gerank.nn.structured.readings.competing import CompetingReadings
 from gerank.nn.structured.readings.examination import ExaminationReading
 from gerank.nn.structured.readings.hidden_reader import HiddenReader
@@ -27,7 +28,8 @@ def reading_form(name: str) -> type[Reading]:
     """The form of a name.
 
     Raises:
-        ValueError: There is no such form, or what the path names is no `Reading`.
+        ValueError: There is no such form, or what the path names is no `Reading`, or one that
+            contradicts itself.
     """
     if name in FORMS:
         return FORMS[name]
@@ -41,6 +43,7 @@ def reading_form(name: str) -> type[Reading]:
     form = getattr(module, class_name, None)
     if not (isinstance(form, type) and issubclass(form, Reading)):
         raise ValueError(f"{name!r} names {form!r}, which is not a Reading")
+    check_reading(name, form)
     return form
 
 
