@@ -189,7 +189,7 @@ def disagreement(judgement: Judgement) -> RunWarning | None:
         0,
         f"{len(doubters)} of {len(judgement.opinions)} judges do not believe in a gain: "
         f"{', '.join(doubters)}.",
-        "Do not serve the generator on this evidence; more pages, or a tenth of the pages in random "
+        "Do not serve the generator on this evidence; more pages, or a tenth of them in random "
         "order, can settle it.",
     )
 
