@@ -135,7 +135,7 @@ def main() -> None:
         return
     arguments.work.mkdir(parents=True, exist_ok=True)
     wanted = cells(arguments.seeds)
-    if arguments.report:
+    if arguments.report:  # the rows tell how many seeds they stand on
         wanted = [cell for cell in wanted if (arguments.work / f"{cell.name}.json").exists()]
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(arguments.workers, mp_context=spawn)

@@ -117,7 +117,9 @@ class EvaluatorConfig:
         steps: Optimizer steps of the fit of the chosen form, whatever the size of the log.
         embedding_width: Of each id feature.
         page_slots: Slots of logged pages to learn from, 0 = data.slots.
-        residual: Whether the five channels may stand on top, where held-out pages say so.
+        residual: Whether the five channels may stand on top, where held-out pages say so. They
+            predict logged pages better, and yet on a log without exploration a generator may end
+            worse by them: see docs/trust.md.
         residual_steps: Optimizer steps of the residual.
         width: Of an item's vector inside the channels.
         heads: Of the channels' self-attention.
@@ -133,7 +135,7 @@ class EvaluatorConfig:
     steps: int = 600
     embedding_width: int = 4
     page_slots: int = 0
-    residual: bool = True
+    residual: bool = False
     residual_steps: int = 300
     width: int = 32
     heads: int = 4
