@@ -28,9 +28,9 @@ class ResidualShape:
 
     Attributes:
         slots: N, the longest slate it sees.
-        width: Of an item's vector inside the channels.
-        embedding_width: Of each id feature.
-        heads: Of the self-attention.
+        width: The width of an item's vector inside the channels.
+        embedding_width: The width of each id feature's embedding.
+        heads: The number of heads of the self-attention.
         dropout: Share of activations dropped in training.
         calibrated: Dense candidate features with a monotone map.
     """
@@ -118,7 +118,7 @@ class ChannelResidual(nn.Module):
         """What the page adds to the logits of its slots.
 
         Args:
-            items: Of B candidate sets.
+            items: The items of B candidate sets.
             slates: [B, G, N'] int64 with N' <= shape.slots; -1 = empty slot.
 
         Returns:

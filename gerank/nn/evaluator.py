@@ -53,8 +53,8 @@ class EvaluatorItems(NamedTuple):
     """Candidates before they stand anywhere: computed once, shared by all slates of a request.
 
     Attributes:
-        structured: As the structured part sees them.
-        channels: As the five channels see them; None without a residual.
+        structured: What the structured part sees of them.
+        channels: What the five channels see of them; None without a residual.
     """
 
     structured: StructuredItems

@@ -73,8 +73,8 @@ class BoostedJudge:
             score: Dense candidate feature whose contrast with the slots above is a column; "" =
                 none.
             bootstrap: K, how many more models are fitted on people drawn anew: see `members`.
-            seed: Of the trees and of the people drawn.
-            threads: Of LightGBM.
+            seed: The seed of the trees and of the people drawn.
+            threads: How many threads LightGBM uses.
 
         Raises:
             ImportError: lightgbm is not installed.

@@ -111,8 +111,8 @@ class EvaluatorConfig:
     Attributes:
         readings: Forms in which users may read a page: `examination`, `logit`, `hidden_reader`, or
             a class of yours as `package.module:Class`. Held-out pages choose among them.
-        prior_strengths: Of the prior on all weights; held-out pages choose. The forms are compared
-            at the middle one.
+        prior_strengths: Strengths of the prior on all weights; held-out pages choose. The forms are
+            compared at the middle one.
         compare_steps: Optimizer steps of the fits that forms are compared by.
         steps: Optimizer steps of the fit of the chosen form, whatever the size of the log.
         embedding_width: Of each id feature.
@@ -121,12 +121,12 @@ class EvaluatorConfig:
             predict logged pages better, and yet on a log without exploration a generator may end
             worse by them: see docs/trust.md.
         residual_steps: Optimizer steps of the residual.
-        width: Of an item's vector inside the channels.
-        heads: Of the channels' self-attention.
+        width: The width of an item's vector inside the channels.
+        heads: The number of heads of the channels' self-attention.
         dropout: Share of the channels' activations dropped in training.
         batch_size: Pages per step of the residual.
-        learning_rate: Of the residual's AdamW, decayed to zero along a cosine.
-        weight_decay: Of the residual's AdamW.
+        learning_rate: The rate of the residual's AdamW, decayed to zero along a cosine.
+        weight_decay: The weight decay of the residual's AdamW.
     """
 
     readings: tuple[str, ...] = ("examination", "logit", "hidden_reader")

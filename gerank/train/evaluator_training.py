@@ -44,7 +44,7 @@ class Training:
     Attributes:
         folder: The run.
         log: All its pages.
-        split: Of their people.
+        split: Which people's pages teach what.
         metrics: Where figures go.
         resume: Whether stages go on from their last checkpoints.
     """

@@ -55,7 +55,7 @@ class EvaluatorFeedback:
         return placed.strength[0].view(slates.shape)
 
     def _items(self, pages: ExposureBatch) -> EvaluatorItems:
-        """Of the last batch once: a training step asks several times about the same pages."""
+        """The items of the last batch are kept: a training step asks about it several times."""
         if self._seen is None or self._seen[0] is not pages:
             self._seen = pages, self.evaluator.items(*pages[:5])
         return self._seen[1]

@@ -60,7 +60,7 @@ class GeneratorStage:
             config: The settings.
             utilities: Ranges of the weights, in the order of the reward's utilities.
             slots: N.
-            seed: Of orders, weights and samples.
+            seed: The seed of orders, weights and samples.
             scales: [U]. What utilities are divided by before they are weighed; None = 1.
             support: Taken from the credit of slates, and from the score; None = no price.
         """

@@ -28,7 +28,7 @@ class JudgeOpinion:
     """What one judge says of slates, compared with the logged pages.
 
     Attributes:
-        name: Of the judge.
+        name: The name of the judge.
         gain: Mean reward of the slates minus that of the logged pages, per page.
         low: Lower bound of the gain: two standard errors below, of the judge's bootstraps and of
             the pages together.
@@ -116,7 +116,7 @@ def opinion(
     """What a judge's members say of `slates` [E, N] against the `logged` ones [E, N].
 
     Args:
-        name: Of the judge.
+        name: The name of the judge.
         members: Its ensemble.
         log: The E pages.
         slates: The slates to judge.

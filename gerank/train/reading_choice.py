@@ -59,7 +59,7 @@ class ReadingChoice:
     Attributes:
         chosen: Name of the form.
         forms: Name -> how it did.
-        prior_strength: Of the chosen form.
+        prior_strength: The strength of the prior of the chosen form.
         items: Association of the items' logits with clicks within pages, see
             `gerank.metrics.association`: what there is to learn.
         pages: Held-out pages that it was decided on.
@@ -83,7 +83,7 @@ class ReadingChoice:
         return self.items.errors > LEARNT_ERRORS
 
     def to_json(self) -> dict[str, Any]:
-        """As in run.json."""
+        """The document that run.json holds."""
         return asdict(self)
 
     @classmethod

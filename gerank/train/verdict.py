@@ -38,7 +38,7 @@ class Judgement:
     Attributes:
         verdict: Whether the slates are believed to beat the logged pages.
         reasons: A sentence each; what a person who has to decide should know.
-        opinions: Of all judges.
+        opinions: The opinions of all judges.
         outside: Share of the slates' slots outside of the logged item strengths.
     """
 
@@ -48,7 +48,7 @@ class Judgement:
     outside: float
 
     def to_json(self) -> dict[str, Any]:
-        """As in run.json: numbers as numbers."""
+        """The document that run.json holds; its numbers are numbers."""
         document = asdict(self)
         return document | {"verdict": str(self.verdict)}
 
@@ -91,7 +91,7 @@ def judge_slates(
 
     Args:
         learnt: Whether items tell anything about clicks.
-        opinions: Of every judge.
+        opinions: The opinions of every judge.
         outside: Share of the slates' slots outside of the logged item strengths.
         people: Whose pages the judges were asked about; a bound needs two or more.
     """

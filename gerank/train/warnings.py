@@ -33,7 +33,7 @@ class RunWarning:
     """One thing that may be wrong.
 
     Attributes:
-        name: Of the check.
+        name: The name of the check.
         figure: What was measured.
         threshold: What it was compared with.
         text: What was found, in a sentence.
@@ -47,7 +47,7 @@ class RunWarning:
     advice: str
 
     def to_json(self) -> dict[str, Any]:
-        """As in run.json."""
+        """The document that run.json holds."""
         return asdict(self)
 
     def sentence(self) -> str:

@@ -32,7 +32,7 @@ class StructuredShape:
         reading: Name of the form in which users read a page; `one|another` lets forms compete,
             each being one member's.
         members: K, of the ensemble: they share nothing but the batches.
-        embedding_width: Of each id feature.
+        embedding_width: The width of each id feature's embedding.
         calibrated: Dense candidate features with a monotone map.
         score: Dense candidate feature that upstream sorts by; empty = none.
     """

@@ -22,7 +22,7 @@ def check_reading(name: str, form: type[Reading]) -> None:
     """Tries a form on pages of three slots, where all eight patterns of clicks can be summed.
 
     Args:
-        name: Of the form, for messages.
+        name: The name of the form, for messages.
         form: The class; it is built with one member.
 
     Raises:
