@@ -14,6 +14,7 @@ from gerank.train.pages import row_batches
 
 _SLATES_AT_ONCE = 1 << 14  # bounds the memory that a slot takes
 _LAST = torch.iinfo(torch.int64).max
+_ROUNDING = 1e-5  # two sums of the same numbers in another order differ by less
 
 
 def greedy_slates(feedback: EvaluatorFeedback, log: ExposureLog, slots: int) -> Tensor:
@@ -50,7 +51,7 @@ def _greedy(
         above = slates[:, None, :slot].expand(-1, candidates, -1)
         click = feedback(rows, pages, torch.cat([above, tried], dim=2))[0][..., slot]  # [B, M]
         click = click.masked_fill(~free, -1.0)
-        best = click == click.amax(dim=1, keepdim=True)
+        best = click >= click.amax(dim=1, keepdim=True) * (1 - _ROUNDING)
         chosen = ranks.masked_fill(~best, _LAST).argmin(dim=1)
         left = free.any(dim=1)
         slates[left, slot] = chosen[left]
