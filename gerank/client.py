@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import numbers
+import operator
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -12,6 +14,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from gerank.address import Address, parse_address
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
 from gerank.data.request_json import parse_request
@@ -20,6 +23,9 @@ from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
 from gerank.wire.slate import slate_from_message
 
+_FIRST_BACKOFF_MS, _LONGEST_BACKOFF_MS = 100, 500
+_LONGEST_TIMEOUT_S = 1e8  # three years; beyond, a deadline is none
+_FRAME_BYTES = 6  # at most, of the tag and the length before each query of a call
 _SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
 
@@ -36,6 +42,10 @@ class ServerError(RuntimeError):
         self.code = code
         self.fields = fields
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles: the one message that `BaseException` keeps would not make it again."""
+        return type(self), (*self.args, self.code, self.fields), self.__dict__
+
 
 class RerankClient:
     """A connection to one server. Thread-safe. A context manager that closes it.
@@ -43,18 +53,35 @@ class RerankClient:
     Connects at the first call, and again after the connection was lost.
 
     Args:
-        address: `host:port`.
-        timeout_s: How long one call may take.
-        queries_per_call: Longer lists of requests are sent as several calls.
+        address: `host:port`, `[IPv6]:port` or `unix:path`; see `gerank.address`.
+        timeout_s: How many seconds one call may take, above 0; infinity = for ever.
+        queries_per_call: Longer lists of requests are sent as several calls. 1 to 100000.
+        bytes_per_call: So are larger ones; a request that is larger by itself travels alone.
+            1 to 2147483647. Keep it below the server's `max_message_bytes`.
+        credentials: For TLS, as `grpc.ssl_channel_credentials()` makes them; None = no TLS.
+        metadata: Sent with every call: names in lower case and their values.
+
+    Raises:
+        MalformedAddressError: `address` is none.
+        ValueError: A number is outside of its range.
     """
 
-    def __init__(self, address: str, timeout_s: float = 10.0, queries_per_call: int = 64) -> None:
+    def __init__(
+        self,
+        address: str,
+        timeout_s: float = 10.0,
+        queries_per_call: int = 64,
+        *,
+        bytes_per_call: int = 4 * 2**20,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str | bytes]] = (),
+    ) -> None:
         self._address = address
-        self._timeout_s = timeout_s
-        self._queries_per_call = queries_per_call
-        self._channel = grpc.insecure_channel(
-            address, options=(("grpc.max_receive_message_length", -1),)
-        )
+        self._timeout_s = _timeout(timeout_s)
+        self._queries_per_call = _count("queries_per_call", queries_per_call, 100_000)
+        self._bytes_per_call = _count("bytes_per_call", bytes_per_call, 2**31 - 1)
+        self._metadata = tuple(metadata)
+        self._channel = _new_channel(parse_address(address, lowest_port=1), credentials)
         self._rerank = self._channel.unary_unary(
             f"/{_SERVICE}/Rerank",
             request_serializer=pb.RerankRequest.SerializeToString,
@@ -82,10 +109,9 @@ class RerankClient:
             RequestError: A document is malformed.
             ServerError: The server cannot be reached, is not serving, or refused a request.
         """
-        columns = self._columns(requests)
         answers: list[dict[str, Any]] = []
-        for start in range(0, len(columns), self._queries_per_call):
-            answers += self._call(columns[start : start + self._queries_per_call])
+        for some in self._calls(self._columns(requests)):
+            answers += self._call(some)
         return answers
 
     def contract(self) -> RequestContract:
@@ -95,7 +121,9 @@ class RerankClient:
             ServerError: The server cannot be reached or is not serving.
         """
         with self._server_errors():
-            description = self._describe(pb.DescribeRequest(), timeout=self._timeout_s)
+            description = self._describe(
+                pb.DescribeRequest(), timeout=self._timeout_s, metadata=self._metadata
+            )
         return RequestContract.from_json(json.loads(description.contract_json))
 
     def close(self) -> None:
@@ -127,11 +155,33 @@ class RerankClient:
                 raise error.within(f"requests[{index}]") from error
         return columns
 
-    def _call(self, requests: Sequence[Request]) -> Iterator[dict[str, Any]]:
-        message = pb.RerankRequest(queries=map(query_from_request, requests))
+    def _calls(self, requests: Sequence[Request]) -> Iterator[list[tuple[Request, pb.Query]]]:
+        """The requests with their messages, as many at a time as one call may carry."""
+        some: list[tuple[Request, pb.Query]] = []
+        size = 0
+        for request in requests:
+            query = query_from_request(request)
+            query_size = query.ByteSize() + _FRAME_BYTES
+            full = len(some) == self._queries_per_call or size + query_size > self._bytes_per_call
+            if some and full:
+                yield some
+                some, size = [], 0
+            some.append((request, query))
+            size += query_size
+        if some:
+            yield some
+
+    def _call(self, some: Sequence[tuple[Request, pb.Query]]) -> list[dict[str, Any]]:
+        message = pb.RerankRequest(queries=[query for _, query in some])
         with self._server_errors():
-            response = self._rerank(message, timeout=self._timeout_s)
-        return map(slate_document, requests, map(slate_from_message, response.slates))
+            response = self._rerank(message, timeout=self._timeout_s, metadata=self._metadata)
+        if len(response.slates) != len(some):
+            counts = f"{len(response.slates)} slates for {len(some)} requests"
+            raise ServerError(f"server {self._address}: {counts}", grpc.StatusCode.INTERNAL)
+        return [
+            slate_document(request, slate_from_message(slate))
+            for (request, _), slate in zip(some, response.slates, strict=True)
+        ]
 
     @contextmanager
     def _server_errors(self) -> Iterator[None]:
@@ -139,6 +189,37 @@ class RerankClient:
             yield
         except grpc.RpcError as error:
             raise _server_error(self._address, error) from error
+
+
+def _new_channel(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    options: list[tuple[str, int]] = [
+        ("grpc.max_receive_message_length", -1),
+        # grpc's own go up to two minutes: a server that is back would long be taken for absent.
+        ("grpc.initial_reconnect_backoff_ms", _FIRST_BACKOFF_MS),
+        ("grpc.max_reconnect_backoff_ms", _LONGEST_BACKOFF_MS),
+    ]
+    if address.is_local:
+        options.append(("grpc.enable_http_proxy", 0))  # no proxy reaches this machine from outside
+    if credentials is None:
+        return grpc.insecure_channel(address.target, options=options)
+    return grpc.secure_channel(address.target, credentials, options=options)
+
+
+def _timeout(seconds: float) -> float | None:
+    """As grpc takes it; None = for ever."""
+    if not isinstance(seconds, numbers.Real) or not seconds > 0:
+        raise ValueError(f"timeout_s: must be a number of seconds above 0, got {seconds!r}")
+    return float(seconds) if seconds < _LONGEST_TIMEOUT_S else None
+
+
+def _count(name: str, value: int, highest: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = 0
+    if not 1 <= number <= highest:
+        raise ValueError(f"{name}: must be an integer in [1, {highest}], got {value!r}")
+    return number
 
 
 def _server_error(address: str, error: Any) -> ServerError:

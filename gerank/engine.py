@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 from gerank import _engine
 from gerank._engine import StatusError
 from gerank.data.request import Request
+from gerank.data.scalars import is_real, whole_number
 from gerank.data.slate import Slate
 from gerank.ranker import Ranker, native_queries, query_errors, slates_from_raw
 
@@ -36,6 +37,9 @@ class EngineOptions:
         max_delay_us: How long a query may wait for others when a worker is free.
         max_queue: Most queries waiting; beyond, calls are refused.
         max_queries: Most queries in one call.
+
+    Raises:
+        ValueError: An option is no integer; whether it is in its range the engine checks.
     """
 
     workers: int = 1
@@ -45,6 +49,12 @@ class EngineOptions:
     max_delay_us: int = 0
     max_queue: int = 1024
     max_queries: int = 256
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            number = whole_number(value)
+            if number is None or not -(2**63) <= number < 2**63:
+                raise ValueError(f"{name}: must be a 64-bit integer, got {value!r}")
 
 
 class Answer(NamedTuple):
@@ -237,6 +247,8 @@ class Engine:
     def _call(
         self, requests: Requests, model: str, version: str, timeout_s: float | None
     ) -> _engine.Call:
+        if timeout_s is not None and not (is_real(timeout_s) and timeout_s == timeout_s):
+            raise ValueError(f"timeout_s: must be a number of seconds, got {timeout_s!r}")
         served = self.find(model, version)
         # Without an artifact the engine refuses the call; it needs no queries for that.
         queries = native_queries(requests, served.contract) if served else []

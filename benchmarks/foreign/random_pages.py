@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import FeatureSchema
+from gerank.data.texts import text_column_of
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ def random_log(schema: FeatureSchema, pages: Sequence[RandomPage]) -> ExposureLo
 
     log = ExposureLog(
         schema=schema,
-        page_ids=np.array([page.name for page in pages]),
-        person_ids=np.array([page.person for page in pages]),
+        page_ids=text_column_of(page.name for page in pages),
+        person_ids=text_column_of(page.person for page in pages),
         timestamps=np.arange(len(pages), dtype=np.int64),
         candidate_offsets=offsets,
         slate_offsets=offsets,
@@ -68,7 +69,7 @@ def random_log(schema: FeatureSchema, pages: Sequence[RandomPage]) -> ExposureLo
             )
             for feature in schema.candidate
         },
-        candidate_names=np.concatenate([np.array(page.items, dtype=np.str_) for page in pages]),
+        candidate_names=text_column_of(str(item) for page in pages for item in page.items),
         slates=np.concatenate([page.order for page in pages]).astype(np.int64),
         clicks=np.concatenate([page.clicks for page in pages]).astype(np.float32),
         log_propensity=-np.log(left).astype(np.float32),

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <locale>
 #include <sstream>
 #include <string_view>
 
@@ -37,6 +38,7 @@ std::string op_schema(const std::string& name) {
   const auto op = c10::Dispatcher::singleton().findSchema({"gerank::" + name, ""});
   if (!op) return "";
   std::ostringstream text;
+  text.imbue(std::locale::classic());  // the host's may group the digits of a default
   text << op->schema();
   return text.str();
 }

@@ -1,4 +1,5 @@
 #include <gerank/engine.h>
+#include <gerank/option_ranges.h>
 
 #include <exception>
 #include <string>
@@ -9,17 +10,19 @@
 namespace gerank {
 namespace {
 
-Status at_least(const char* field, std::int64_t value, std::int64_t low) {
-  if (value >= low) return {};
-  return Status::invalid(field, std::to_string(value), "must be at least " + std::to_string(low));
-}
-
 Status check(const EngineOptions& options) {
-  Status status = at_least("workers", options.workers, 1);
-  if (status) status = at_least("intra_op_threads", options.intra_op_threads, 1);
-  if (status) status = at_least("max_batch", static_cast<std::int64_t>(options.max_batch), 1);
-  if (status) status = at_least("max_delay", options.max_delay.count(), 0);
-  if (status) status = at_least("max_queries", static_cast<std::int64_t>(options.max_queries), 1);
+  namespace ranges = option_ranges;
+  const auto number = [](std::size_t count) { return static_cast<std::int64_t>(count); };
+  Status status = ranges::kWorkers.check("workers", options.workers);
+  if (status) status = ranges::kIntraOpThreads.check("intra_op_threads", options.intra_op_threads);
+  if (status) status = ranges::kMaxBatch.check("max_batch", number(options.max_batch));
+  if (status) {
+    status = ranges::kMaxBatchCandidates.check("max_batch_candidates",
+                                               number(options.max_batch_candidates));
+  }
+  if (status) status = ranges::kMaxDelayUs.check("max_delay_us", options.max_delay.count());
+  if (status) status = ranges::kMaxQueries.check("max_queries", number(options.max_queries));
+  if (status) status = ranges::kMaxQueue.check("max_queue", number(options.max_queue));
   if (!status || options.max_queue >= options.max_queries) return status;
   return Status::invalid("max_queue", std::to_string(options.max_queue),
                          "must be at least max_queries, " + std::to_string(options.max_queries));

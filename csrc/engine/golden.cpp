@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <exception>
 #include <initializer_list>
 #include <map>
@@ -45,10 +44,7 @@ std::string off(std::int64_t row, const float* want, const float* got, std::int6
     if (std::isnan(error)) break;
   }
   if (error <= kTolerance * std::max(1.0, largest)) return "";
-  char text[64];
-  std::snprintf(text, sizeof text, "golden request %lld: log_prob is off by %.2g",
-                static_cast<long long>(row), error);
-  return text;
+  return "golden request " + std::to_string(row) + ": log_prob is off by " + general(error, 2);
 }
 
 std::string difference(const PaddedBatch& batch, const PaddedAnswer& expected,

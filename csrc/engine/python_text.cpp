@@ -95,10 +95,11 @@ std::string repr(const std::vector<std::string_view>& texts) {
   return out + "]";
 }
 
-std::string general(double value) {
+std::string general(double value, int digits) {
   char text[32];
-  std::snprintf(text, sizeof text, "%g", value);
-  return text;
+  const auto end =
+      std::to_chars(text, text + sizeof text, value, std::chars_format::general, digits);
+  return {text, end.ptr};
 }
 
 std::string cut(std::string_view text, std::size_t limit) {

@@ -17,8 +17,8 @@ std::string repr(std::string_view text);
 // A list of strings: ['a', 'b'].
 std::string repr(const std::vector<std::string_view>& texts);
 
-// A number as Python's format code g: 0.001, 2, 1e+06.
-std::string general(double value);
+// A number as Python's format code g: 0.001, 2, 1e+06; with a point in every locale of the host.
+std::string general(double value, int digits = 6);
 
 // At most `limit` characters (UTF-8 code points) of `text`, the last three of them dots if it is
 // cut.

@@ -3,6 +3,7 @@
 
 #include <gerank/contract.h>
 #include <gerank/engine.h>
+#include <gerank/option_ranges.h>
 #include <gerank/ranker.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -76,17 +77,28 @@ struct Release {
   }
 };
 
-std::shared_ptr<Engine> start(int workers, int intra_op_threads, std::size_t max_batch,
-                              std::size_t max_batch_candidates, std::int64_t max_delay_us,
-                              std::size_t max_queue, std::size_t max_queries) {
+// An option as the engine's type, which may be narrower or have no sign: checked before.
+template <typename T>
+void read_option(const char* field, const OptionRange& range, std::int64_t given, T* option) {
+  raise_unless_ok(range.check(field, given));
+  *option = static_cast<T>(given);
+}
+
+std::shared_ptr<Engine> start(std::int64_t workers, std::int64_t intra_op_threads,
+                              std::int64_t max_batch, std::int64_t max_batch_candidates,
+                              std::int64_t max_delay_us, std::int64_t max_queue,
+                              std::int64_t max_queries) {
+  namespace ranges = option_ranges;
   EngineOptions options;
-  options.workers = workers;
-  options.intra_op_threads = intra_op_threads;
-  options.max_batch = max_batch;
-  options.max_batch_candidates = max_batch_candidates;
-  options.max_delay = Microseconds(max_delay_us);
-  options.max_queue = max_queue;
-  options.max_queries = max_queries;
+  read_option("workers", ranges::kWorkers, workers, &options.workers);
+  read_option("intra_op_threads", ranges::kIntraOpThreads, intra_op_threads,
+              &options.intra_op_threads);
+  read_option("max_batch", ranges::kMaxBatch, max_batch, &options.max_batch);
+  read_option("max_batch_candidates", ranges::kMaxBatchCandidates, max_batch_candidates,
+              &options.max_batch_candidates);
+  read_option("max_delay_us", ranges::kMaxDelayUs, max_delay_us, &options.max_delay);
+  read_option("max_queue", ranges::kMaxQueue, max_queue, &options.max_queue);
+  read_option("max_queries", ranges::kMaxQueries, max_queries, &options.max_queries);
   std::unique_ptr<Engine> engine;
   raise_unless_ok(Engine::start(options, &engine));
   return {engine.release(), Release{}};

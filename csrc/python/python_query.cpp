@@ -1,5 +1,7 @@
 #include "python_query.h"
 
+#include <pybind11/gil_safe_call_once.h>
+
 #include <string>
 
 #include "status_error.h"
@@ -41,8 +43,19 @@ std::uint64_t seed_bits(py::handle value) {
   refuse("seed", value, "must be an integer in [0, 18446744073709551615]");
 }
 
+// Whether it is a number of Python, of numpy, or of whoever registered it as numbers.Real.
+bool is_real(py::handle value) {
+  if (PyBool_Check(value.ptr())) return false;
+  if (PyFloat_Check(value.ptr()) || PyLong_Check(value.ptr())) return true;
+  PYBIND11_CONSTINIT static py::gil_safe_call_once_and_store<py::object> real_numbers;
+  return py::isinstance(value, real_numbers
+                                   .call_once_and_store_result(
+                                       [] { return py::module_::import("numbers").attr("Real"); })
+                                   .get_stored());
+}
+
 double real(const std::string& field, py::handle value) {
-  if (!PyBool_Check(value.ptr()) && PyNumber_Check(value.ptr())) {
+  if (is_real(value)) {
     const auto number = py::reinterpret_steal<py::object>(PyNumber_Float(value.ptr()));
     if (number) return PyFloat_AsDouble(number.ptr());
     PyErr_Clear();  // an integer beyond every float, say

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from gerank.cli import (
@@ -19,14 +21,37 @@ from gerank.cli import (
     verify,
 )
 from gerank.cli.errors import exit_on_error
+from gerank.version import __version__
 
 app = typer.Typer(
     name="gerank",
-    help="Re-rank whole pages: train on logged pages, export one file, serve slates.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"gerank {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _gerank(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and end.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Re-rank whole pages: train on logged pages, export one file, serve slates."""
+
+
 app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(convert.app, name="convert")

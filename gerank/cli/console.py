@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
+
+from gerank.cli.streams import discard_output
 
 if TYPE_CHECKING:
     from gerank.train.report import Table
@@ -15,15 +18,24 @@ if TYPE_CHECKING:
 
 _WIDTH_OF_A_FILE = 140
 
-out = Console()
+
+class _Output(Console):
+    """Standard output; where its reader has gone, the command ends as one that SIGPIPE ends."""
+
+    def on_broken_pipe(self) -> None:
+        discard_output()
+        raise SystemExit(128 + signal.SIGPIPE)
+
+
+out = _Output()
 err = Console(stderr=True)
 if not out.is_terminal:
     out.width = _WIDTH_OF_A_FILE  # tables need not be broken where nobody's window is narrow
 
 
-def say(line: str) -> None:
+def say(line: str, console: Console = out) -> None:
     """Prints a line as it is, however long: paths in it can be copied."""
-    out.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print(line, soft_wrap=True, markup=False, highlight=False)
 
 
 def complain(message: str) -> None:

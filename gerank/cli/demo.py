@@ -12,6 +12,7 @@ import typer
 from rich.table import Table as RichTable
 
 from gerank.cli.console import out, say, show, show_verdict, show_warnings
+from gerank.cli.ranges import number_option
 
 if TYPE_CHECKING:
     from gerank.train.run_folder import RunFolder
@@ -21,7 +22,7 @@ def demo(
     out_dir: Annotated[
         Path | None, typer.Option("--out", help="New folder for all that is made.")
     ] = None,
-    pages: Annotated[int, typer.Option(min=200, help="Simulated pages to train on.")] = 20000,
+    pages: Annotated[int, number_option(200, 10_000_000, "Simulated pages to train on.")] = 20000,
 ) -> None:
     """Simulate a feed, train on it, judge by the truth, export, serve, ask, stop.
 

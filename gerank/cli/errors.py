@@ -6,11 +6,13 @@ import contextlib
 from collections.abc import Iterator
 
 from gerank.cli.console import complain, err
+from gerank.cli.streams import open_standard_streams, settle_output
 
 
 @contextlib.contextmanager
 def exit_on_error() -> Iterator[None]:
     """Turns an expected error into a message; anything else is a bug and keeps its traceback."""
+    open_standard_streams()
     try:
         yield
     except (ValueError, RuntimeError, OSError) as error:
@@ -21,6 +23,8 @@ def exit_on_error() -> Iterator[None]:
     except KeyboardInterrupt:
         err.print("interrupted")
         raise SystemExit(1) from None
+    finally:
+        settle_output()
 
 
 def _expected(error: Exception) -> bool:

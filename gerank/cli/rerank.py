@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from rich.progress import track
 
-from gerank.cli.console import err, say
+from gerank.cli.console import err, out, say
 
 Rerank = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 _AT_ONCE = 64
@@ -39,7 +39,7 @@ def rerank(
     """
     if (model is None) is (not server):
         raise typer.BadParameter("give one of --model and --server")
-    from gerank.data.whole_file import whole_file
+    from gerank.data.whole_file import own_descriptor, whole_file
 
     lines = _read(input_file)
     if model is not None:
@@ -51,7 +51,9 @@ def rerank(
             answers = _answer(lines, client.rerank, input_file)
     with whole_file(output_file) as draft:
         draft.write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
-    say(f"{len(answers)} slates: {output_file}")
+    # Whoever reads slates from standard output wants nothing else there.
+    told_on = err if own_descriptor(output_file) == 1 else out
+    say(f"{len(answers)} slates: {output_file}", told_on)
 
 
 def _read(path: Path) -> list[Line]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import signal
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gerank.address import DEFAULT_PORT, join_address, parse_address
 from gerank.cli.console import err, say
+from gerank.cli.ranges import number_option
+from gerank.cli.streams import serve_unheard
+from gerank_server.options import RANGES, ServerOptions
 
 if TYPE_CHECKING:
     from gerank_server import Front, RerankServer
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+_STANDARD = ServerOptions()
 
 
 class FrontChoice(StrEnum):
@@ -25,15 +30,50 @@ class FrontChoice(StrEnum):
     GRPCIO = "grpcio"
 
 
+def _number(name: str, description: str, *flags: str) -> Any:
+    """The option of the server that is called `name`, within its range."""
+    return number_option(*RANGES[name], description, *flags)
+
+
 def serve(
     model: Annotated[Path, typer.Option(help="An artifact.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 50051,
+    port: Annotated[int, number_option(0, 65535, "0 takes a free one.")] = DEFAULT_PORT,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     front: Annotated[FrontChoice, typer.Option(help="C++ or Python.")] = FrontChoice.AUTO,
-    workers: Annotated[int, typer.Option(help="Forward passes at once.")] = 1,
-    max_batch: Annotated[int, typer.Option(help="Most pages in one forward pass.")] = 64,
-    max_delay_us: Annotated[int, typer.Option(help="How long a page waits for others.")] = 0,
-    max_queue: Annotated[int, typer.Option(help="Pages waiting, before calls are refused.")] = 1024,
+    threads: Annotated[
+        int | None,
+        _number(
+            "front_threads",
+            "That read and write calls; 1 in C++, 16 in Python if unset.",
+            "--threads",
+        ),
+    ] = _STANDARD.front_threads,
+    workers: Annotated[int, _number("workers", "Forward passes at once.")] = _STANDARD.workers,
+    intra_op_threads: Annotated[
+        int, _number("intra_op_threads", "Of torch, within one forward pass.")
+    ] = _STANDARD.intra_op_threads,
+    max_batch: Annotated[
+        int, _number("max_batch", "Most pages in one forward pass.")
+    ] = _STANDARD.max_batch,
+    max_batch_candidates: Annotated[
+        int,
+        _number("max_batch_candidates", "Most candidates in one forward pass, padding included."),
+    ] = _STANDARD.max_batch_candidates,
+    max_delay_us: Annotated[
+        int, _number("max_delay_us", "How long a page waits for others, in microseconds.")
+    ] = _STANDARD.max_delay_us,
+    max_queue: Annotated[
+        int, _number("max_queue", "Pages waiting, before calls are refused.")
+    ] = _STANDARD.max_queue,
+    max_queries: Annotated[
+        int, _number("max_queries", "Most pages of one call.")
+    ] = _STANDARD.max_queries,
+    max_message_bytes: Annotated[
+        int, _number("max_message_bytes", "Of one call; a larger one is refused.")
+    ] = _STANDARD.max_message_bytes,
+    max_calls_per_connection: Annotated[
+        int, _number("max_calls_per_connection", "Calls of one connection at once.")
+    ] = _STANDARD.max_calls_per_connection,
 ) -> None:
     """Serve gerank.v1.RerankService with health and reflection.
 
@@ -42,16 +82,26 @@ def serve(
 
     Example:  gerank serve --model model.gerank --port 50051
     """
-    from gerank_server import ServerOptions
     from gerank_server import serve as start
 
+    serve_unheard()
     # Threads inherit this: the signals wait until the main thread asks for them.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     options = ServerOptions(
-        workers=workers, max_batch=max_batch, max_delay_us=max_delay_us, max_queue=max_queue
+        front_threads=threads,
+        workers=workers,
+        intra_op_threads=intra_op_threads,
+        max_batch=max_batch,
+        max_batch_candidates=max_batch_candidates,
+        max_delay_us=max_delay_us,
+        max_queue=max_queue,
+        max_queries=max_queries,
+        max_message_bytes=max_message_bytes,
+        max_calls_per_connection=max_calls_per_connection,
     )
-    with start(model, f"{host}:{port}", options, _chosen(front)) as server:
-        say(f"serving {server.version()} on {host}:{server.port}")
+    address = parse_address(join_address(host, port))
+    with start(model, address.target, options, _chosen(front)) as server:
+        say(f"serving {server.version()} on {address.with_port(server.port)}")
         while signal.sigwait(_SIGNALS) is signal.SIGHUP:
             _swap(server, model)
         say("draining")

@@ -9,16 +9,17 @@ from typing import Annotated, TypeVar
 import typer
 
 from gerank.cli.console import say
+from gerank.cli.ranges import number_option
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
 def simulate(
-    pages: Annotated[int, typer.Option(min=1, help="Pages to log.")],
+    pages: Annotated[int, number_option(1, 10_000_000, "Pages to log.")],
     out_dir: Annotated[Path, typer.Option("--out", help="Folder for the log and its truth.")],
-    candidates: Annotated[int, typer.Option(min=1, help="Candidates per page.")] = 20,
-    slots: Annotated[int, typer.Option(min=1, help="Slots per page.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of people, pages and clicks.")] = 0,
+    candidates: Annotated[int, number_option(1, 4000, "Candidates per page.")] = 20,
+    slots: Annotated[int, number_option(1, 4000, "Slots per page.")] = 10,
+    seed: Annotated[int, number_option(0, 2**63 - 1, "Of people, pages and clicks.")] = 0,
     users: Annotated[
         str,
         typer.Option(
@@ -33,13 +34,18 @@ def simulate(
             "mixed (sorted, but for a share of random pages)."
         ),
     ] = "sampled",
-    explore: Annotated[float, typer.Option(help="Share of random pages in mixed logging.")] = 0.0,
+    explore: Annotated[
+        float, number_option(0.0, 1.0, "Share of random pages in mixed logging.")
+    ] = 0.0,
     score_noise: Annotated[
         float | None,
-        typer.Option(help="Spread of the upstream score's error, in logits [0.18]."),
+        number_option(
+            0.0, 100.0, "Spread of the upstream score's error, in logits; 0.18 if unset."
+        ),
     ] = None,
     feed_pages: Annotated[
-        int, typer.Option(help="Pages of a person that follow each other as one feed.")
+        int,
+        number_option(1, 1000, "Pages of a person that follow each other as one feed."),
     ] = 1,
 ) -> None:
     """Simulate a feed: people, a logging pipeline, and clicks that depend on the page.

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from gerank.cli.console import say
+from gerank.cli.ranges import number_option
+from gerank.cli.streams import serve_unheard
 
 
 class StudioMissingError(RuntimeError):
@@ -23,7 +25,7 @@ def studio(
         Path | None, typer.Option(help="Training run whose evaluator predicts clicks.")
     ] = None,
     server: Annotated[str, typer.Option(help="Slates come from this server, host:port.")] = "",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8080,
+    port: Annotated[int, number_option(0, 65535, "0 takes a free one.")] = 8080,
     host: Annotated[
         str, typer.Option(help="Address to listen on. There is no login: keep it local.")
     ] = "127.0.0.1",
@@ -35,6 +37,7 @@ def studio(
 
     Example:  gerank studio --model model.gerank --data data/test
     """
+    serve_unheard()
     try:
         from gerank.studio.application import open_session, serve_studio
     except ModuleNotFoundError as error:

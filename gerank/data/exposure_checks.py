@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.schema import Feature, FeatureKind
+from gerank.data.texts import is_text_column
 
 if TYPE_CHECKING:
     from gerank.data.exposure_log import ExposureLog
@@ -33,7 +34,7 @@ def check_shapes(log: ExposureLog) -> None:
             verdict = "is missing" if name in names else "is not in the schema"
             raise ExposureLogError(f"column '{side}.{name}' {verdict}")
     for name, values, kind, length in _expected_shapes(log):
-        if kind not in (values.dtype.kind, values.dtype.str[1:]):
+        if not is_text_column(values) if kind == "O" else values.dtype.str[1:] != kind:
             raise ExposureLogError(f"column {name!r} is {values.dtype}, not {_DTYPES[kind]}")
         if values.shape != (length,):
             raise ExposureLogError(f"column {name!r} has shape {values.shape}, not ({length},)")
@@ -41,7 +42,7 @@ def check_shapes(log: ExposureLog) -> None:
             raise ExposureLogError(f"column {name!r} does not rise from 0: {values.tolist()[:8]}")
 
 
-_DTYPES = {"U": "a string", "i8": "int64", "f4": "float32"}
+_DTYPES = {"O": "a string", "i8": "int64", "f4": "float32"}
 
 
 def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, NDArray[Any], str, int]]:
@@ -50,10 +51,10 @@ def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, NDArray[Any], str,
     yield "candidate_offsets", log.candidate_offsets, "i8", pages + 1
     yield "slate_offsets", log.slate_offsets, "i8", pages + 1
     items, slots = int(log.candidate_offsets[-1]), int(log.slate_offsets[-1])
-    yield "page_id", log.page_ids, "U", pages
-    yield "person_id", log.person_ids, "U", pages
+    yield "page_id", log.page_ids, "O", pages
+    yield "person_id", log.person_ids, "O", pages
     yield "timestamp", log.timestamps, "i8", pages
-    yield "candidate.id", log.candidate_names, "U", items
+    yield "candidate.id", log.candidate_names, "O", items
     yield "slate", log.slates, "i8", slots
     yield "feedback.click", log.clicks, "f4", slots
     yield "log_propensity", log.log_propensity, "f4", slots
@@ -94,7 +95,7 @@ def check_exposures(log: ExposureLog, source: str) -> None:
 class _Report:
     """Turns the first True of a mask into an error."""
 
-    def __init__(self, source: str, page_ids: NDArray[np.str_]) -> None:
+    def __init__(self, source: str, page_ids: NDArray[Any]) -> None:
         self.source = source
         self.page_ids = page_ids
 
@@ -113,7 +114,7 @@ class _Report:
         page = int(np.searchsorted(offsets, place, side="right")) - 1
         raise ExposureLogError(
             f"{self.source}: column {column!r}, page {str(self.page_ids[page])!r}: "
-            f"{values[place].item()!r} {rule}"
+            f"{values[place : place + 1].tolist()[0]!r} {rule}"
         )
 
 
@@ -170,7 +171,7 @@ def _check_feedback(log: ExposureLog, report: _Report) -> None:
 
 
 def check_lengths(
-    name: str, lengths: NDArray[np.int64], expected: NDArray[np.int64], pages: NDArray[np.str_]
+    name: str, lengths: NDArray[np.int64], expected: NDArray[np.int64], pages: NDArray[Any]
 ) -> None:
     """Refuses a list column whose lists are not as long as those of its leading column.
 

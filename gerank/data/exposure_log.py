@@ -25,6 +25,7 @@ from gerank.data.exposure_checks import (
 )
 from gerank.data.exposure_parquet import Column, read_columns, write_columns
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+from gerank.data.texts import text_column
 
 __all__ = ["FILE_NAME", "ExposureLog", "ExposureLogError"]
 
@@ -38,14 +39,14 @@ class ExposureLog:
 
     Attributes:
         schema: What the columns of `user` and `candidate` are.
-        page_ids: [E] str. Unique.
-        person_ids: [E] str. Splits and intervals go by person.
+        page_ids: [E] object, each a str. Unique.
+        person_ids: [E] object, each a str. Splits and intervals go by person.
         timestamps: [E] int64. Their order only has a meaning.
         candidate_offsets: [E + 1] int64. Page i has the candidates [offsets[i], offsets[i + 1]).
         slate_offsets: [E + 1] int64. The same for slots.
         user: Feature name -> [E], float32 (dense) or int64 (id).
         candidate: Feature name -> [sum M], float32 (dense) or int64 (id).
-        candidate_names: [sum M] str. Item ids as people know them.
+        candidate_names: [sum M] object, each a str. Item ids as people know them.
         slates: [sum N] int64. Index of the shown candidate among its page's candidates.
         clicks: [sum N] float32. 1 where the slot was clicked.
         log_propensity: [sum N] float32. log P(choice | choices before it), behavior policy.
@@ -53,20 +54,22 @@ class ExposureLog:
     """
 
     schema: FeatureSchema
-    page_ids: NDArray[np.str_]
-    person_ids: NDArray[np.str_]
+    page_ids: NDArray[Any]
+    person_ids: NDArray[Any]
     timestamps: NDArray[np.int64]
     candidate_offsets: NDArray[np.int64]
     slate_offsets: NDArray[np.int64]
     user: Mapping[str, NDArray[Any]]
     candidate: Mapping[str, NDArray[Any]]
-    candidate_names: NDArray[np.str_]
+    candidate_names: NDArray[Any]
     slates: NDArray[np.int64]
     clicks: NDArray[np.float32]
     log_propensity: NDArray[np.float32]
     placement_propensity: NDArray[np.float32]
 
     def __post_init__(self) -> None:
+        for name in ("page_ids", "person_ids", "candidate_names"):
+            object.__setattr__(self, name, text_column(getattr(self, name)))
         check_shapes(self)
 
     def __len__(self) -> int:
@@ -221,7 +224,7 @@ def _shared_offsets(
     columns: Mapping[str, Column],
     prefix: str | tuple[str, ...],
     leader: str,
-    pages: NDArray[np.str_],
+    pages: NDArray[Any],
 ) -> NDArray[np.int64]:
     """Offsets of the leading list column, which those of every column it leads must equal."""
     lists = {name: column.offsets for name, column in columns.items() if column.offsets is not None}

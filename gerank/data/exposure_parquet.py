@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gerank.data.exposure_checks import ExposureLogError
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+from gerank.data.texts import text_column_of
 from gerank.data.whole_file import whole_file
 
 FORMAT_VERSION = 1
@@ -127,7 +128,10 @@ def _from_arrow(path: Path, name: str, table: pa.Table) -> Column:
 
 def _to_numpy(array: pa.Array) -> NDArray[Any]:
     if pa.types.is_string(array.type):
-        return np.array(array.to_pylist(), dtype=np.str_)
+        distinct = array.dictionary_encode()  # a name that comes again is the same object
+        texts = text_column_of(distinct.dictionary.to_pylist())
+        column: NDArray[Any] = texts[distinct.indices.to_numpy()]
+        return column
     dtype = np.int64 if pa.types.is_integer(array.type) else np.float32
     return np.array(array.to_numpy(zero_copy_only=False), dtype=dtype)  # a copy can be written to
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from gerank._engine import Query
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
+from gerank.data.scalars import is_id, is_truth
 from gerank.data.schema import Feature, FeatureKind
 
 Block = tuple[list[str], str, NDArray[Any]]
@@ -46,13 +47,13 @@ def native_query(request: Request, contract: RequestContract) -> Query:
         quotas=[(rule.flag, rule.minimum, rule.maximum) for rule in request.quotas],
         weights=dict(request.weights),
         seed=request.seed,
-        greedy=request.greedy,
+        greedy=bool(request.greedy) if is_truth(request.greedy) else request.greedy,
         temperature=request.temperature,
     )
 
 
 def _check_id(field: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
+    if not is_id(value):
         raise RequestError(field, value, "must be a string or an integer")
     try:
         str(value).encode()

@@ -37,6 +37,10 @@ class RequestError(ValueError):
         self.value = value
         self.rule = rule
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles: the one message that `BaseException` keeps would not make it again."""
+        return type(self), (self.field, self.value, self.rule), self.__dict__
+
     @classmethod
     def shown(cls, field: str, text: str, rule: str) -> RequestError:
         """An error whose value is known by its text alone, as `repr` would show it."""

@@ -21,6 +21,7 @@ from gerank.data.contract import RequestContract
 from gerank.data.feature_names import check_names, rule_of, unknown_name
 from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
+from gerank.data.scalars import is_id
 from gerank.data.schema import Feature, FeatureKind, SchemaError
 
 _REQUIRED = ("id", "candidates")
@@ -147,7 +148,7 @@ def _dedup_keys(keys: Sequence[object]) -> NDArray[np.int64] | None:
     for index, key in enumerate(keys):
         if key is None:
             continue
-        if isinstance(key, bool) or not isinstance(key, (str, int)):
+        if not is_id(key):
             field = f"candidates[{index}].dedup_key"
             raise RequestError(field, key, "must be a string or an integer")
         numbers[index] = number_of.setdefault(str(key), len(number_of))

@@ -6,10 +6,13 @@ features, and by the fronts that check requests. It travels inside the artifact.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from gerank.data.scalars import is_real, is_truth, whole_number
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT32_MAX = 3.4028234663852886e38
@@ -67,11 +70,15 @@ class Feature:
         return self._dense(value) if self.kind is FeatureKind.DENSE else self._id(value)
 
     def _dense(self, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if not is_real(value):
             raise SchemaError(f"feature {self.name!r}: {value!r} is not a number")
-        if not abs(value) <= _FLOAT32_MAX:  # false for NaN too; exact for integers of any size
+        try:
+            number = float(value)
+        except OverflowError:  # an integer beyond every float
+            number = math.inf
+        if not abs(number) <= _FLOAT32_MAX:  # false for NaN too
             raise SchemaError(f"feature {self.name!r}: {value!r} is not a finite float32")
-        return float(value)
+        return number
 
     def _id(self, value: object) -> int:
         if isinstance(value, str):
@@ -80,14 +87,13 @@ class Feature:
             if value in self.values:
                 return self.values.index(value)
             raise SchemaError(f"feature {self.name!r}: unknown value {value!r}")
-        if isinstance(value, bool):
-            value = int(value)
-        if not isinstance(value, int):
+        number = int(value) if is_truth(value) else whole_number(value)
+        if number is None:
             raise SchemaError(f"feature {self.name!r}: {value!r} is not an integer or a string")
         low, high = (_INT64_MIN, _INT64_MAX) if self.hashed else (0, self.vocabulary - 1)
-        if not low <= value <= high:
-            raise SchemaError(f"feature {self.name!r}: {value} is outside [{low}, {high}]")
-        return value
+        if not low <= number <= high:
+            raise SchemaError(f"feature {self.name!r}: {number} is outside [{low}, {high}]")
+        return number
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gerank.data.relaxed import rule_names
 from gerank.data.request import Request
+from gerank.data.scalars import plain_id
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,11 +55,11 @@ def split_slates(
 def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
     """The answer as JSON: `id`, `slate`, `model_version`; `seed` where it may be sampled."""
     document: dict[str, Any] = {
-        "id": request.id,
+        "id": plain_id(request.id),
         "slate": [
             {
                 "slot": slot,
-                "id": request.candidate_ids[candidate],
+                "id": plain_id(request.candidate_ids[candidate]),
                 "candidate": candidate,
                 "log_prob": log_prob,
                 "relaxed": list(relaxed),

@@ -13,6 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import ui
 
+from gerank.address import MalformedAddressError, join_address, parse_address
 from gerank.client import RerankClient
 from gerank.export.artifact import load_artifact
 from gerank.ranker import Ranker
@@ -35,7 +36,7 @@ def open_session(
     Args:
         model: An artifact; of the model that the server serves, where there is one.
         data: Folder of an exposure log; None = pages are drawn.
-        server: `host:port` of who answers; empty = the engine in this process.
+        server: Address of who answers; empty = the engine in this process.
         run: Folder of a training run whose evaluator predicts clicks.
 
     Raises:
@@ -77,6 +78,7 @@ def serve_studio(session: Session, host: str, port: int, ready: Callable[[str], 
         ready: Called with the page's address when it can be opened.
 
     Raises:
+        MalformedAddressError: Host and port are no address.
         OSError: The address cannot be listened on; names it.
     """
     application = FastAPI()
@@ -90,20 +92,21 @@ def serve_studio(session: Session, host: str, port: int, ready: Callable[[str], 
     )
     server = uvicorn.Server(config)
     with _listen(host, port) as listener, _signals_end(server):
-        shown = f"[{host}]" if ":" in host else host
-        ready(f"http://{shown}:{listener.getsockname()[1]}/")
+        ready(f"http://{join_address(host, listener.getsockname()[1])}/")
         # NiceGUI finds its server by asking every object alive for its class; one of torch's warns.
         warnings.filterwarnings("ignore", message=".*torch.distributed.reduce_op")
         server.run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    address = parse_address(join_address(host, port))
+    if not address.host:
+        raise MalformedAddressError(f"address {host!r}: a page needs a host and a port")
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        return socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
-        )
+        return socket.create_server((address.host, port), family=family)
     except OSError as error:
-        raise OSError(error.errno, f"{host}:{port}: {error.strerror}") from None
+        raise OSError(error.errno, f"{address.target}: {error.strerror}") from None
 
 
 @contextlib.contextmanager

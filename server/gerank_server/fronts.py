@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from gerank.address import parse_address
 from gerank_server.native import NativeServer, is_built
 from gerank_server.options import OptionError, ServerOptions
 
@@ -56,15 +57,17 @@ def listen(
     """A server without a model: it answers UNAVAILABLE until one is loaded.
 
     Args:
-        address: `host:port`; port 0 takes a free one.
+        address: As `gerank.address` reads it; port 0 takes a free one.
         options: None = the defaults.
         front: None = `best_front()`.
 
     Raises:
+        MalformedAddressError: The address is none.
         AddressError: The port is in use, or the address is not one of this machine.
-        OptionError: An option is out of its range, or the front is not in this installation.
+        OptionError: The front is not in this installation, or options contradict each other.
     """
     front = front or best_front()
+    address = parse_address(address).target
     if front is Front.NATIVE:
         if not is_built():
             raise OptionError("front: 'native' is not in this installation: grpc++ was missing")
@@ -83,7 +86,7 @@ def serve(
     """Serves an artifact until the returned server is stopped.
 
     Raises:
-        AddressError, OptionError: As for `listen`.
+        MalformedAddressError, AddressError, OptionError: As for `listen`.
         ModelRefusedError: The artifact did not pass its checks.
     """
     server = listen(address, options, front)

@@ -128,12 +128,11 @@ def _start_engine(options: ServerOptions) -> Engine:
         return Engine(
             workers=options.workers,
             intra_op_threads=options.intra_op_threads,
-            # The engine's sizes have no sign: it names a 0 as out of range.
-            max_batch=max(options.max_batch, 0),
-            max_batch_candidates=max(options.max_batch_candidates, 0),
+            max_batch=options.max_batch,
+            max_batch_candidates=options.max_batch_candidates,
             max_delay_us=options.max_delay_us,
-            max_queue=max(options.max_queue, 0),
-            max_queries=max(options.max_queries, 0),
+            max_queue=options.max_queue,
+            max_queries=options.max_queries,
         )
     except StatusError as error:
         raise OptionError(str(error)) from error

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+RANGES: Mapping[str, tuple[int, int]] = {
+    "front_threads": (1, 256),
+    "workers": (1, 1024),
+    "intra_op_threads": (1, 1024),
+    "max_batch": (1, 1_000_000),
+    "max_batch_candidates": (1, 100_000_000),
+    "max_delay_us": (0, 60_000_000),
+    "max_queue": (1, 1_000_000),
+    "max_queries": (1, 100_000),
+    "max_message_bytes": (1, 2**31 - 1),
+    "max_calls_per_connection": (1, 1_000_000),
+}
+"""The lowest and the highest number that each option may be, as the native front has them."""
 
 
 class AddressError(OSError):
@@ -19,7 +34,7 @@ class ModelRefusedError(ValueError):
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """The engine's options, and those of the front before it.
+    """The engine's options, and those of the front before it. See `RANGES` for what they may be.
 
     Attributes:
         front_threads: Threads that read and write calls; None = 1 of the native front, which serves
@@ -34,6 +49,9 @@ class ServerOptions:
         max_queries: Most queries of one call.
         max_message_bytes: Of one call; a larger one gets RESOURCE_EXHAUSTED.
         max_calls_per_connection: At once; a client that honours HTTP/2 queues the others itself.
+
+    Raises:
+        OptionError: An option is out of its range.
     """
 
     front_threads: int | None = None
@@ -46,3 +64,12 @@ class ServerOptions:
     max_queries: int = 256
     max_message_bytes: int = 16 * 2**20
     max_calls_per_connection: int = 4096
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            low, high = RANGES[name]
+            if value is None and name == "front_threads":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                rule = f"must be an integer in [{low}, {high}]"
+                raise OptionError(f"{name}: {rule}, got {value!r}")

@@ -4,15 +4,19 @@
 // and swaps it in while the old one answers: a file that does not pass its checks is refused, and
 // told.
 
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <charconv>
 #include <cstdio>
-#include <cstdlib>
 #include <exception>
-#include <map>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
+#include "number_options.h"
 #include "server.h"
 
 namespace {
@@ -26,26 +30,25 @@ struct Arguments {
   GerankServerOptions numbers{};
 };
 
-std::int64_t to_number(const std::string& option, const std::string& text) {
-  char* end = nullptr;
-  const long long value = std::strtoll(text.c_str(), &end, 10);
-  if (text.empty() || *end != 0) {
-    throw std::invalid_argument(option + ": must be an integer, got '" + text + "'");
-  }
-  return value;
+using gerank::server::kNumberOptions;
+using gerank::server::NumberOption;
+
+// --max-batch for max_batch.
+std::string flag_of(const NumberOption& option) {
+  std::string flag = std::string("--") + option.name;
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
 }
 
-std::map<std::string, std::int64_t*> number_options(GerankServerOptions& numbers) {
-  return {{"--threads", &numbers.threads},
-          {"--max-message-bytes", &numbers.max_message_bytes},
-          {"--max-calls-per-connection", &numbers.max_calls_per_connection},
-          {"--workers", &numbers.workers},
-          {"--intra-op-threads", &numbers.intra_op_threads},
-          {"--max-batch", &numbers.max_batch},
-          {"--max-batch-candidates", &numbers.max_batch_candidates},
-          {"--max-delay-us", &numbers.max_delay_us},
-          {"--max-queue", &numbers.max_queue},
-          {"--max-queries", &numbers.max_queries}};
+std::int64_t to_number(const std::string& flag, const std::string& text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc() && stop == end) return value;
+  if (error == std::errc::result_out_of_range) {
+    throw std::invalid_argument(flag + ": must be a 64-bit integer, got '" + text + "'");
+  }
+  throw std::invalid_argument(flag + ": must be an integer, got '" + text + "'");
 }
 
 void print_help() {
@@ -55,28 +58,34 @@ void print_help() {
       "usage: gerank-server --model FILE [--address HOST:PORT] [OPTION NUMBER]...\n\n"
       "Serves an artifact over gRPC. SIGTERM drains it, SIGHUP loads the file again.\n\n"
       "  --model FILE                 the artifact\n"
-      "  --address HOST:PORT          where to listen [%s]; port 0: any\n",
+      "  --address HOST:PORT          where to listen; port 0: any [%s]\n",
       kAddress);
-  for (const auto& [option, number] : number_options(numbers)) {
-    std::printf("  %-28s [%lld]\n", option.c_str(), static_cast<long long>(*number));
+  for (const NumberOption& option : kNumberOptions) {
+    std::printf("  %-28s %s, %lld to %lld [%lld]\n", flag_of(option).c_str(), option.description,
+                static_cast<long long>(option.range.low), static_cast<long long>(option.range.high),
+                static_cast<long long>(numbers.*option.field));
   }
+  std::printf("  --version                    print the version and end\n");
+  std::printf("  --help                       print this and end\n");
 }
 
 Arguments read_arguments(int argc, char** argv) {
   Arguments arguments;
   GerankServerOptions& numbers = arguments.numbers;
   gerank_server_defaults(&numbers);
-  const auto known = number_options(numbers);
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
+    const auto known =
+        std::find_if(kNumberOptions.begin(), kNumberOptions.end(),
+                     [&option](const NumberOption& number) { return flag_of(number) == option; });
     if (i + 1 == argc) throw std::invalid_argument(option + ": its value is missing");
     const std::string value = argv[i + 1];
     if (option == "--model") {
       arguments.model = value;
     } else if (option == "--address") {
       arguments.address = value;
-    } else if (const auto found = known.find(option); found != known.end()) {
-      *found->second = to_number(option, value);
+    } else if (known != kNumberOptions.end()) {
+      numbers.*known->field = to_number(option, value);
     } else {
       throw std::invalid_argument("unknown option " + option + "; --help lists them");
     }
@@ -84,6 +93,16 @@ Arguments read_arguments(int argc, char** argv) {
   if (arguments.model.empty()) throw std::invalid_argument("--model: which artifact to serve");
   numbers.address = arguments.address.c_str();
   return arguments;
+}
+
+// Nobody need listen to what the server tells: a closed or full stdout or stderr costs the words,
+// never a call. Writing there fails, and what cannot be told is not.
+void survive_deaf_readers() {
+  signal(SIGPIPE, SIG_IGN);
+  // A standard stream that was closed before the start must not become somebody's connection.
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(stream, F_GETFD) == -1) open("/dev/null", O_RDWR);
+  }
 }
 
 // The signals that steer the server, blocked in every thread that is started later.
@@ -143,8 +162,13 @@ class Program {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  survive_deaf_readers();
   if (argc == 2 && std::string(argv[1]) == "--help") {
     print_help();
+    return 0;
+  }
+  if (argc == 2 && std::string(argv[1]) == "--version") {
+    std::printf("gerank-server %s\n", GERANK_VERSION);
     return 0;
   }
   const Arguments arguments = read_arguments(argc, argv);

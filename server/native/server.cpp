@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "front.h"
+#include "number_options.h"
 
 struct GerankServer {
   std::unique_ptr<gerank::Engine> engine;
@@ -34,31 +34,33 @@ int tell(const Status& status, char* error, std::size_t error_size) {
   return int(status.code());
 }
 
-int clamp(std::int64_t value) {
-  return int(std::clamp<std::int64_t>(value, -1, std::numeric_limits<int>::max()));
+// The options have one type, those of the engine and of the front narrower ones: checked before.
+Status check(const GerankServerOptions& options) {
+  for (const auto& option : gerank::server::kNumberOptions) {
+    Status status = option.range.check(option.name, options.*option.field);
+    if (!status.ok()) return status;
+  }
+  return {};
 }
-
-// A count below 0 must not become a huge one.
-std::size_t count(std::int64_t value) { return std::size_t(std::max<std::int64_t>(value, 0)); }
 
 gerank::EngineOptions engine_options(const GerankServerOptions& options) {
   gerank::EngineOptions engine;
-  engine.workers = clamp(options.workers);
-  engine.intra_op_threads = clamp(options.intra_op_threads);
-  engine.max_batch = count(options.max_batch);
-  engine.max_batch_candidates = count(options.max_batch_candidates);
+  engine.workers = int(options.workers);
+  engine.intra_op_threads = int(options.intra_op_threads);
+  engine.max_batch = std::size_t(options.max_batch);
+  engine.max_batch_candidates = std::size_t(options.max_batch_candidates);
   engine.max_delay = gerank::Microseconds(options.max_delay_us);
-  engine.max_queue = count(options.max_queue);
-  engine.max_queries = count(options.max_queries);
+  engine.max_queue = std::size_t(options.max_queue);
+  engine.max_queries = std::size_t(options.max_queries);
   return engine;
 }
 
 gerank::server::FrontOptions front_options(const GerankServerOptions& options) {
   gerank::server::FrontOptions front;
   front.address = options.address;
-  front.threads = clamp(options.threads);
-  front.max_message_bytes = clamp(options.max_message_bytes);
-  front.max_calls_per_connection = clamp(options.max_calls_per_connection);
+  front.threads = int(options.threads);
+  front.max_message_bytes = int(options.max_message_bytes);
+  front.max_calls_per_connection = int(options.max_calls_per_connection);
   return front;
 }
 
@@ -79,10 +81,22 @@ void gerank_server_defaults(GerankServerOptions* options) {
   options->max_queries = std::int64_t(engine.max_queries);
 }
 
+int gerank_server_range(const char* option, std::int64_t* low, std::int64_t* high) {
+  for (const auto& known : gerank::server::kNumberOptions) {
+    if (std::strcmp(known.name, option) != 0) continue;
+    *low = known.range.low;
+    *high = known.range.high;
+    return 0;
+  }
+  return int(gerank::Code::kNotFound);
+}
+
 int gerank_server_start(const GerankServerOptions* options, GerankServer** server, char* error,
                         std::size_t error_size) {
+  Status status = check(*options);
+  if (!status.ok()) return tell(status, error, error_size);
   auto started = std::make_unique<GerankServer>();
-  Status status = gerank::Engine::start(engine_options(*options), &started->engine);
+  status = gerank::Engine::start(engine_options(*options), &started->engine);
   if (!status.ok()) return tell(status, error, error_size);
   status = gerank::server::Front::start(front_options(*options), *started->engine, &started->front);
   if (!status.ok()) return tell(status, error, error_size);

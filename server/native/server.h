@@ -33,6 +33,9 @@ struct GerankServer;
 // The defaults, but for the address.
 GERANK_EXPORT void gerank_server_defaults(GerankServerOptions* options);
 
+// The integers that the option of that name may be, both ends included. kNotFound: there is none.
+GERANK_EXPORT int gerank_server_range(const char* option, std::int64_t* low, std::int64_t* high);
+
 // Listens, without a model: calls get UNAVAILABLE, health is NOT_SERVING.
 GERANK_EXPORT int gerank_server_start(const GerankServerOptions* options, GerankServer** server,
                                       char* error, std::size_t error_size);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 from gerank.data.exposure_log import FILE_NAME, ExposureLog, ExposureLogError
+from gerank.train.orders import name_ranks, score_slates, shuffled_slates
 from tests.data.exposure_logs import assert_same, random_log
 
 
@@ -178,3 +180,39 @@ def test_columns_that_do_not_fit_each_other_make_no_log(
     log = random_log(1)
     with pytest.raises(ExposureLogError, match=message):
         replace(log, **change(log))
+
+
+def test_one_long_name_among_many_costs_what_it_is_long(tmp_path: Path) -> None:
+    """A column as wide as its longest name would take 200 MB here."""
+    log = random_log(5, pages=1500)
+    names = log.candidate_names.copy()
+    names[7] = long = "n" * 5000
+    replace(log, candidate_names=names).write(tmp_path)
+    tracemalloc.start()
+    back = ExposureLog.read(tmp_path)
+    back.select(np.arange(1000)).batch(np.arange(10))
+    score_slates(back, "score", slots=3)
+    shuffled_slates(back, slots=3)
+    name_ranks(back)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert back.candidate_names[7] == long
+    assert peak < 10e6, f"{peak / 1e6:.0f} MB"
+
+
+@pytest.mark.parametrize("kind", [np.str_, np.object_])
+def test_texts_of_every_kind_of_array_are_strings_inside(kind: Any) -> None:
+    log = random_log(6)
+    given = replace(log, page_ids=np.array(log.page_ids.tolist(), dtype=kind))
+    assert given.page_ids.dtype == np.object_
+    assert all(type(name) is str for name in given.page_ids)
+    assert given.page_ids.tolist() == log.page_ids.tolist()
+
+
+@pytest.mark.parametrize("value", [5, None, b"page"], ids=repr)
+def test_texts_that_are_none_make_no_log(value: object) -> None:
+    log = random_log(7)
+    names = log.page_ids.copy()
+    names[3] = value
+    with pytest.raises(ExposureLogError, match="column 'page_id' is object, not a string"):
+        replace(log, page_ids=names)

@@ -277,7 +277,7 @@ TEST(options_out_of_range_are_named) {
   };
   EXPECT_EQUAL(field_of([](auto& o) { o.workers = 0; }), "workers");
   EXPECT_EQUAL(field_of([](auto& o) { o.max_batch = 0; }), "max_batch");
-  EXPECT_EQUAL(field_of([](auto& o) { o.max_delay = Microseconds(-1); }), "max_delay");
+  EXPECT_EQUAL(field_of([](auto& o) { o.max_delay = Microseconds(-1); }), "max_delay_us");
   EXPECT_EQUAL(field_of([](auto& o) { o.max_queue = 255; }), "max_queue");
   EXPECT_EQUAL(field_of([](auto& o) { o.intra_op_threads = 0; }), "intra_op_threads");
   EXPECT_EQUAL(field_of([](auto& o) { o.workers = 2; }), "");

@@ -158,7 +158,10 @@ def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
         ((), "--model: which artifact to serve"),
         (("--model", "x", "--speed", "9"), "unknown option --speed"),
         (("--model", "x", "--max-batch", "many"), "--max-batch: must be an integer, got 'many'"),
-        (("--model", "x", "--max-batch", "0"), "max_batch: must be at least 1, got 0"),
+        (
+            ("--model", "x", "--max-batch", "0"),
+            "max_batch: must be an integer in [1, 1000000], got 0",
+        ),
         (("--model", "x", "--threads"), "--threads: its value is missing"),
         (("--model", "no.gerank", "--address", "127.0.0.1:0"), "no.gerank: "),
     ],

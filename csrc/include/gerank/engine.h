@@ -29,6 +29,7 @@ namespace gerank {
 
 struct Lane;  // the queue of one artifact; the engine's own
 
+// A number outside of its range in option_ranges.h is refused by Engine::start.
 struct EngineOptions {
   // Forward passes at once: one thread each. At least 1.
   int workers = 1;

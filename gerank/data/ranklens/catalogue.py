@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 
 from gerank.data.ranklens.events import Film
 from gerank.data.ranklens.lines import RankLensError, shown
+from gerank.data.whole_file import whole_file
 
 FILE_NAME = "ranklens.json"
 """Of the file beside `exposures.parquet`."""
@@ -71,14 +71,9 @@ class Catalogue:
         Raises:
             OSError: The folder cannot be written.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        unfinished = directory / f".{FILE_NAME}.{os.getpid()}.unfinished"
         document = {"format_version": FORMAT_VERSION} | asdict(self)
-        try:
-            unfinished.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-            unfinished.replace(directory / FILE_NAME)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with whole_file(directory / FILE_NAME) as draft:
+            draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, directory: Path) -> Catalogue:

@@ -15,6 +15,7 @@ from gerank.data.ranklens.films import FilmTable
 from gerank.data.ranklens.lines import RankLensError
 from gerank.data.ranklens.statistics import ItemStatistics
 from gerank.data.schema import FeatureSchema
+from gerank.data.texts import text_column_of
 
 
 def convert_ranklens(events: Path, features_from: Path | None = None) -> ExposureLog:
@@ -105,14 +106,14 @@ def _log(
     clicks = [film in page.clicked for page in pages for film in page.films]
     return ExposureLog(
         schema=schema,
-        page_ids=np.array([page.page_id for page in pages]),
-        person_ids=np.array([page.person for page in pages]),
+        page_ids=text_column_of(page.page_id for page in pages),
+        person_ids=text_column_of(page.person for page in pages),
         timestamps=np.array([page.timestamp for page in pages], dtype=np.int64),
         candidate_offsets=offsets,
         slate_offsets=offsets,
         user=user,
         candidate=candidate,
-        candidate_names=np.array([film for page in pages for film in page.films]),
+        candidate_names=text_column_of(film for page in pages for film in page.films),
         slates=slots,
         clicks=np.array(clicks, dtype=np.float32),
         log_propensity=-np.log(candidates - slots).astype(np.float32),
