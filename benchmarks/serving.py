@@ -5,8 +5,9 @@
 throughput: 32 calls in flight; server CPU from /proc; the model's share is that of the engine's
 worker thread, less its padding. latency: an open loop at half of the most that each front can,
 from the intended start of a call. overload: twice the capacity, every call with a deadline; of a
-model that costs far more than transport (256 wide), of large pages, and of calls of eight pages,
-which cost the load generator nearly as much as the server. swaps: a new artifact again and
+model that costs far more than transport (256 wide), of large pages, of calls of eight pages,
+which cost the load generator nearly as much as the server, and of pages of 512 candidates, whose
+queue only the engine's own estimate bounds. swaps: a new artifact again and
 again under full load, then a damaged one.
 """
 
@@ -41,7 +42,7 @@ from serving.processes import (
     plain_command,
     running,
 )
-from serving.workload import LARGE, USUAL, WIDE, Size, make_artifact, write_payloads
+from serving.workload import LARGE, LONG, USUAL, WIDE, Size, make_artifact, write_payloads
 
 IN_FLIGHT = 32
 NATIVE, GRPCIO, PLAIN, ECHO = "native front", "grpcio front", "grpcio + torch.jit", "grpc++ echo"
@@ -81,8 +82,9 @@ def measure(folder: Path, arguments: argparse.Namespace) -> list[Row]:
         if only in ("", "latency"):
             rows += latency(servers, payloads, most, 1.0 if quick else 20.0, quick)
     if only in ("", "overload"):
-        for size, queries in ((WIDE, 1), (LARGE, 1), (USUAL, MAX_QUERIES))[: 1 if quick else 3]:
-            rows.append(overload(folder, size, queries, 1.5 if quick else 60.0))
+        kinds = ((WIDE, 1, True), (LARGE, 1, True), (USUAL, MAX_QUERIES, True), (LONG, 1, False))
+        for size, queries, bounded in kinds[: 1 if quick else 4]:
+            rows.append(overload(folder, size, queries, bounded, 1.5 if quick else 60.0))
     if only in ("", "swaps"):
         with running({NATIVE: native_command(model)}) as servers:
             rows += swaps(servers[NATIVE], model, payloads, 5 if quick else 50)
@@ -193,8 +195,11 @@ def latency(
     return rows
 
 
-def overload(folder: Path, size: Size, queries: int, seconds: float) -> Row:
-    """Twice the capacity, every call with a deadline; a full queue is worth a quarter of it."""
+def overload(folder: Path, size: Size, queries: int, bounded: bool, seconds: float) -> Row:
+    """Twice the capacity, every call with a deadline.
+
+    A full queue is worth a quarter of it; or, if not `bounded`, more than all of it.
+    """
     model, payloads = folder / "overload.gerank", folder / "overload_payloads"
     make_artifact(model, size=size)
     write_payloads(payloads, 64, queries=queries, size=size)
@@ -202,7 +207,8 @@ def overload(folder: Path, size: Size, queries: int, seconds: float) -> Row:
     with running({NATIVE: native_command(model)}) as servers:
         found = apply(Load(payloads, min(3.0, seconds), in_flight=in_flight), servers[NATIVE])
     capacity = found["calls_per_s"]
-    queue = max(MAX_QUERIES, int(capacity * queries * DEADLINE_MS / 1e3 / 4))
+    worth_a_deadline = capacity * queries * DEADLINE_MS / 1e3
+    queue = max(MAX_QUERIES, int(worth_a_deadline * (0.25 if bounded else 4)))
     command = native_command(model, max_queue=queue, max_queries=MAX_QUERIES)
     row: Row = {"experiment": "overload", "server": NATIVE}
     row |= asdict(size) | {"pages per call": queries}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import numbers
 import operator
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -50,7 +51,8 @@ class ServerError(RuntimeError):
 class RerankClient:
     """A connection to one server. Thread-safe. A context manager that closes it.
 
-    Connects at the first call, and again after the connection was lost.
+    Connects at the first call, and again after the connection was lost. Belongs to the process that
+    made it: gRPC does not survive a fork.
 
     Args:
         address: `host:port`, `[IPv6]:port` or `unix:path`; see `gerank.address`.
@@ -76,6 +78,7 @@ class RerankClient:
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str | bytes]] = (),
     ) -> None:
+        self._process = os.getpid()
         self._address = address
         self._timeout_s = _timeout(timeout_s)
         self._queries_per_call = _count("queries_per_call", queries_per_call, 100_000)
@@ -107,7 +110,8 @@ class RerankClient:
 
         Raises:
             RequestError: A document is malformed.
-            ServerError: The server cannot be reached, is not serving, or refused a request.
+            ServerError: The server cannot be reached, is not serving, or refused a request; or this
+                process is not the one that made the client.
         """
         answers: list[dict[str, Any]] = []
         for some in self._calls(self._columns(requests)):
@@ -127,8 +131,12 @@ class RerankClient:
         return RequestContract.from_json(json.loads(description.contract_json))
 
     def close(self) -> None:
-        """Closes the connection; calls in progress end with an error."""
-        self._channel.close()
+        """Closes the connection; calls in progress end with an error.
+
+        In a process that a fork made it leaves the connection to the parent.
+        """
+        if os.getpid() == self._process:
+            self._channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -185,6 +193,14 @@ class RerankClient:
 
     @contextmanager
     def _server_errors(self) -> Iterator[None]:
+        if os.getpid() != self._process:
+            raise ServerError(
+                f"this client of {self._address} was made in process {self._process}, and this is "
+                f"process {os.getpid()}, which a fork made, and gRPC does not survive one: make a "
+                "client of its own here, in a program that calls no server before it forks, or "
+                "start processes with the method 'spawn'",
+                grpc.StatusCode.FAILED_PRECONDITION,
+            )
         try:
             yield
         except grpc.RpcError as error:

@@ -1,5 +1,8 @@
 """The engine: requests of many threads in, batched, answered by artifacts that can be exchanged.
 
+An engine belongs to the process that made it. In one that a fork made its threads are missing:
+there every method raises a StatusError, and a program makes an engine of its own.
+
 with Engine() as engine:
     engine.load("feed", "model.gerank")
     answer = engine.rank([request], timeout_s=0.05)
@@ -90,13 +93,21 @@ class PublishedModel(NamedTuple):
 
 
 class Call:
-    """A call on its way. Thread-safe. One that is forgotten is cancelled."""
+    """A call on its way. Thread-safe. One that is forgotten is cancelled.
+
+    Of a call that is split over several forward passes, those that have not begun when its deadline
+    passes or it is cancelled are dropped; it ends when the one that runs comes back.
+    """
 
     def __init__(self, native: _engine.Call) -> None:
         self._native = native
 
     def cancel(self) -> bool:
-        """Ends the call, unless a worker has taken it; returns whether it was ended by this."""
+        """Ends the call, unless a worker has taken all of it.
+
+        Returns:
+            Whether this made it end: at once, or as soon as what a worker has taken comes back.
+        """
         return self._native.cancel()
 
     def done(self) -> bool:
@@ -104,10 +115,11 @@ class Call:
         return self._native.done()
 
     def wait(self) -> Answer:
-        """Blocks until the call has ended, without the GIL.
+        """Blocks until the call has ended, without the GIL. Ctrl-C ends the wait, not the call.
 
         Raises:
-            RequestError, StatusError: As for `Engine.rank`.
+            RequestError, StatusError: As for `Engine.rank`. In a callback of the engine only a call
+                that has ended can be waited for.
         """
         with query_errors():
             return _answer(self._native.wait())
@@ -116,7 +128,9 @@ class Call:
 class Engine:
     """A queue, workers, and artifacts by name and version. Thread-safe.
 
-    Used as a context manager, it stops at the end of the block.
+    Used as a context manager, it stops at the end of the block. In a callback of `submit` the
+    methods that wait would wait for the very thread that calls them: there `rank`, `publish`,
+    `load`, `drain`, `stop` and `Call.wait` raise StatusError at once; all others may be used.
 
     Args:
         options: None = the defaults.
@@ -136,6 +150,7 @@ class Engine:
             ArtifactError: The file is refused. What was published before serves on.
             StatusError: As for `publish`.
         """
+        self.native.may_wait("load")
         ranker = Ranker.load(path)
         self.publish(name, ranker, keep_old)
         return ranker
@@ -187,7 +202,7 @@ class Engine:
         version: str = "",
         timeout_s: float | None = None,
     ) -> Answer:
-        """Answers requests, all or none; blocks without the GIL.
+        """Answers requests, all or none; blocks without the GIL. Ctrl-C cancels the call.
 
         Args:
             requests: Columns (`Request`) or JSON documents.
@@ -226,11 +241,19 @@ class Engine:
         return self.native.stats()
 
     def drain(self) -> None:
-        """Refuses new calls from now on, and returns when all that were taken have ended."""
+        """Refuses new calls from now on, and returns when all that were taken have ended.
+
+        Raises:
+            StatusError: In a callback of the engine, and in a process that a fork made.
+        """
         self.native.drain()
 
     def stop(self, grace_s: float = 0.0) -> None:
-        """Drains; calls that are still queued after `grace_s` end with UNAVAILABLE."""
+        """Drains; what is still queued after `grace_s` ends with UNAVAILABLE.
+
+        Raises:
+            StatusError: In a callback of the engine, and in a process that a fork made.
+        """
         self.native.stop(grace_s)
 
     def __enter__(self) -> Self:
@@ -242,7 +265,8 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        if self.native.usable:  # a forked process leaves the block, and its parent's engine alone
+            self.stop()
 
     def _call(
         self, requests: Requests, model: str, version: str, timeout_s: float | None

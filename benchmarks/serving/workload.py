@@ -32,6 +32,7 @@ class Size:
 USUAL = Size()
 WIDE = Size(width=256)
 LARGE = Size(candidates=100, slots=50)
+LONG = Size(candidates=512)  # four of them fill a batch
 
 
 def contract(size: Size) -> RequestContract:
@@ -39,7 +40,8 @@ def contract(size: Size) -> RequestContract:
     user = tuple(Feature(f"user_{index}", FeatureKind.DENSE) for index in range(4))
     candidate = tuple(Feature(f"feature_{index:02d}", FeatureKind.DENSE) for index in range(FLOATS))
     schema = FeatureSchema(user=user, candidate=candidate, groups=(), flags=())
-    return RequestContract(schema, 128, size.slots, {"clicks": WeightRange(0.0, 2.0, 1.0)})
+    most = max(128, size.candidates)
+    return RequestContract(schema, most, size.slots, {"clicks": WeightRange(0.0, 2.0, 1.0)})
 
 
 def make_artifact(path: Path, seed: int = 0, size: Size = USUAL) -> Artifact:

@@ -69,6 +69,7 @@ void check_ops(const Json& manifest) {
 
 Artifact read(const std::string& path) {
   link_ops();
+  if (const std::string error = instruction_set_error(); !error.empty()) throw Refusal{error};
   const ArtifactFile file = read_file(path);
   const Records records = read_records(file);
   if (!records.contains(kManifest)) {

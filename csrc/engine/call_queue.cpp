@@ -3,32 +3,59 @@
 #include <algorithm>
 #include <utility>
 
+#include "batch_limits.h"
+
 namespace gerank {
 namespace {
 
-const char* const kExpired = "the deadline passed before the model was run";
+// What comes on top of a forward pass: a thread that wakes up, padding, the way back.
+constexpr Microseconds kMargin{1000};
+
+Status expired() {
+  return Status(Code::kDeadlineExceeded, "the deadline passed before the model was run");
+}
 
 }  // namespace
+
+void Batch::add(const EngineOptions& options, const Query& query) {
+  queries.push_back(&query);
+  widest = std::max(widest, query.candidate_count);
+  load += share_of_pass(options, query.candidate_count);
+}
 
 void Batch::clear() {
   lane.reset();
   parts.clear();
   queries.clear();
+  load = widest = 0;
+}
+
+Microseconds Batch::expected() const { return lane->full_pass * load / kFullPass; }
+
+Backlog CallQueue::backlog() const {
+  Backlog all;
+  for (const auto& lane : lanes_) {
+    const std::int64_t passes = lane->load / kFullPass;
+    all.full += lane->full_pass * passes;
+    all.rest += lane->full_pass * (lane->load % kFullPass) / kFullPass;
+    if (passes > 0) all.longest = std::max(all.longest, lane->full_pass);
+  }
+  return all;
 }
 
 TimePoint CallQueue::flush_time(const Call& call) const {
   const TimePoint relaxed = call.arrival_ + options_.max_delay;
-  if (call.deadline >= relaxed + run_time_) return relaxed;
-  return std::max(call.arrival_, call.deadline - run_time_);
+  const TimePoint latest = call.deadline - call.lane_->full_pass - kMargin;
+  return latest >= relaxed ? relaxed : std::max(call.arrival_, latest);
 }
 
-void CallQueue::push(Call* call, Microseconds run_time) {
-  run_time_ = run_time;
+void CallQueue::push(Call* call) {
   Lane& lane = *call->lane_;
   if (lane.calls.empty()) lanes_.push_back(call->lane_);
   call->widest_ = 0;
   for (const Query& query : call->queries) {
     call->widest_ = std::max(call->widest_, query.candidate_count);
+    lane.load += share_of_pass(options_, query.candidate_count);
   }
   lane.calls.push_back(call);
   lane.queries += call->queries.size();
@@ -43,8 +70,7 @@ void CallQueue::look_at(const Call& call, Lane* lane) const {
 }
 
 bool CallQueue::fills_a_batch(const Lane& lane) const {
-  return lane.queries >= options_.max_batch ||
-         lane.queries * static_cast<std::size_t>(lane.widest) >= options_.max_batch_candidates;
+  return lane.queries >= most_queries(options_, lane.widest);
 }
 
 TimePoint CallQueue::due_at(const Lane& lane) const {
@@ -58,7 +84,7 @@ TimePoint CallQueue::due_at() const {
   return due;
 }
 
-bool CallQueue::take(TimePoint now, bool at_once, Batch* batch, std::vector<Ended>* expired) {
+bool CallQueue::take(TimePoint now, bool at_once, Batch* batch, std::vector<Ended>* ended) {
   batch->clear();
   std::shared_ptr<Lane> first;
   for (const auto& lane : lanes_) {
@@ -66,91 +92,91 @@ bool CallQueue::take(TimePoint now, bool at_once, Batch* batch, std::vector<Ende
     if (!first || lane->calls.front()->arrival_ < first->calls.front()->arrival_) first = lane;
   }
   if (!first) return false;
-  take_from(*first, now, batch, expired);
+  take_from(*first, now, batch, ended);
   settle();
   if (batch->parts.empty()) return false;
   batch->lane = std::move(first);
   return true;
 }
 
-void CallQueue::take_from(Lane& lane, TimePoint now, Batch* batch, std::vector<Ended>* expired) {
-  std::int64_t candidates = 0;  // the largest M
+void CallQueue::take_from(Lane& lane, TimePoint now, Batch* batch, std::vector<Ended>* ended) {
   while (!lane.calls.empty()) {
     Call* call = lane.calls.front();
-    if (call->taken_ == 0 && call->deadline <= now) {
-      lane.queries -= call->queries.size();
-      size_ -= call->queries.size();
-      expired->push_back({call, Status(Code::kDeadlineExceeded, kExpired)});
-    } else if (!take_some(call, batch, &candidates)) {
+    if (call->deadline <= now) {
+      drop_from(lane, call, expired(), ended);
+    } else if (!take_some(lane, call, batch)) {
       break;
-    } else {
-      lane.queries -= batch->parts.back().count;
-      size_ -= batch->parts.back().count;
-      if (call->taken_ < call->queries.size()) break;
+    } else if (call->taken_ < call->queries.size()) {
+      break;
     }
     lane.calls.pop_front();
   }
 }
 
 // Takes queries of one call until it or the batch has no more room; false if there was none.
-bool CallQueue::take_some(Call* call, Batch* batch, std::int64_t* candidates) const {
+bool CallQueue::take_some(Lane& lane, Call* call, Batch* batch) {
   const std::size_t first = call->taken_;
-  while (call->taken_ < call->queries.size() && batch->queries.size() < options_.max_batch) {
+  while (call->taken_ < call->queries.size()) {
     const Query& query = call->queries[call->taken_];
-    const std::int64_t widest = std::max(*candidates, query.candidate_count);
-    const std::size_t cost = (batch->queries.size() + 1) * static_cast<std::size_t>(widest);
-    if (!batch->queries.empty() && cost > options_.max_batch_candidates) break;
-    *candidates = widest;
-    batch->queries.push_back(&query);
+    const std::int64_t widest = std::max(batch->widest, query.candidate_count);
+    if (!batch->queries.empty() && batch->queries.size() >= most_queries(options_, widest)) break;
+    batch->add(options_, query);
+    lane.load -= share_of_pass(options_, query.candidate_count);
     ++call->taken_;
   }
-  if (call->taken_ == first) return false;
-  batch->parts.push_back({call, first, call->taken_ - first});
+  const std::size_t count = call->taken_ - first;
+  if (count == 0) return false;
+  lane.queries -= count;
+  size_ -= count;
+  batch->parts.push_back({call, first, count});
   return true;
 }
 
+// Of a call that leaves lane.calls.
+void CallQueue::drop_from(Lane& lane, Call* call, const Status& status, std::vector<Ended>* ended) {
+  const std::size_t rest = call->queries.size() - call->taken_;
+  for (const Query& query : call->queries.subspan(call->taken_)) {
+    lane.load -= share_of_pass(options_, query.candidate_count);
+  }
+  lane.queries -= rest;
+  size_ -= rest;
+  call->open_ -= rest;
+  call->taken_ = call->queries.size();
+  if (call->outcome_) call->outcome_ = status;
+  if (call->open_ == 0) ended->push_back({call, std::move(call->outcome_)});
+}
+
 template <typename Select>
-void CallQueue::remove_if(const Select& select, const Status& status, std::vector<Ended>* ended) {
+void CallQueue::drop_if(const Select& select, const Status& status, std::vector<Ended>* ended) {
   for (const auto& lane : lanes_) {
-    const auto removed = [&](Call* call) {
+    std::erase_if(lane->calls, [&](Call* call) {
       if (!select(call)) return false;
-      const std::size_t rest = call->queries.size() - call->taken_;
-      lane->queries -= rest;
-      size_ -= rest;
-      if (ended != nullptr) ended->push_back({call, status});
+      drop_from(*lane, call, status, ended);
       return true;
-    };
-    std::erase_if(lane->calls, removed);
+    });
   }
   settle();
 }
 
-bool CallQueue::remove(Call* call) {
+bool CallQueue::drop(Call* call, const Status& status, std::vector<Ended>* ended) {
   // A call that is not in the engine has no lane; only identity is asked of any other.
   const std::size_t before = size_;
-  remove_if([call](Call* each) { return each == call && each->taken_ == 0; }, Status(), nullptr);
+  drop_if([call](Call* each) { return each == call; }, status, ended);
   return size_ < before;
 }
 
-void CallQueue::remove_rest(Call* call) {
-  remove_if([call](Call* each) { return each == call; }, Status(), nullptr);
-}
-
-void CallQueue::expire(TimePoint now, std::vector<Ended>* expired) {
-  remove_if([now](Call* call) { return call->taken_ == 0 && call->deadline <= now; },
-            Status(Code::kDeadlineExceeded, kExpired), expired);
+void CallQueue::expire(TimePoint now, std::vector<Ended>* ended) {
+  drop_if([now](Call* call) { return call->deadline <= now; }, expired(), ended);
 }
 
 void CallQueue::clear(const Status& status, std::vector<Ended>* ended) {
-  remove_if([](Call* call) { return call->taken_ == 0; }, status, ended);
+  drop_if([](Call*) { return true; }, status, ended);
 }
 
 TimePoint CallQueue::next_deadline() const {
   TimePoint next = kNever;
   for (const auto& lane : lanes_) {
-    for (const Call* call : lane->calls) {
-      if (call->taken_ == 0) next = std::min(next, call->deadline);
-    }
+    for (const Call* call : lane->calls) next = std::min(next, call->deadline);
   }
   return next;
 }

@@ -21,8 +21,10 @@ struct Lane {
   bool published = false;
   std::deque<Call*> calls;      // those of which a query is still waiting
   std::size_t queries = 0;      // waiting
+  std::int64_t load = 0;        // of those, in kFullPass: see batch_limits.h
   std::int64_t widest = 0;      // most candidates of a query in `calls`
   TimePoint flush_at = kNever;  // when the lane's queries must not wait for others any longer
+  Microseconds full_pass{0};    // what a full forward pass takes: at first in the warm-up
 };
 
 // Some neighbouring queries of one call.
@@ -36,8 +38,21 @@ struct Batch {
   std::shared_ptr<Lane> lane;
   std::vector<Part> parts;
   std::vector<const Query*> queries;
+  std::int64_t load = 0;    // in kFullPass
+  std::int64_t widest = 0;  // most candidates of a query
 
+  void add(const EngineOptions& options, const Query& query);
   void clear();
+
+  // What its forward pass takes, as far as is known.
+  Microseconds expected() const;
+};
+
+// What is before a call that comes now, in time of one worker.
+struct Backlog {
+  Microseconds full{0};     // of the batches that are full already
+  Microseconds rest{0};     // of those that are not
+  Microseconds longest{0};  // of a full one; 0 if there is none
 };
 
 // A call that has ended, and how.
@@ -55,32 +70,35 @@ class CallQueue {
 
   bool has_room(std::size_t queries) const { return size_ + queries <= options_.max_queue; }
 
-  // Appends a call to its lane. `run_time` is what a forward pass takes, roughly: a call is not
-  // kept waiting for others into the last `run_time` before its deadline.
-  void push(Call* call, Microseconds run_time);
+  // What is waiting.
+  Backlog backlog() const;
+
+  // Appends a call to its lane. It is not kept waiting for others so long that a full forward pass
+  // would end after its deadline.
+  void push(Call* call);
 
   // When the next query is due, if nothing else comes: in the past where one is due already.
   TimePoint due_at() const;
 
   // Fills `batch` with the queries that are due at `now`, or with any if `at_once`; the lane whose
-  // first call came first goes first. Calls whose deadline has passed are moved to `expired`
-  // instead. Returns false, and leaves the batch empty, if nothing is due, or nothing but expired
-  // calls.
-  bool take(TimePoint now, bool at_once, Batch* batch, std::vector<Ended>* expired);
+  // first call came first goes first. Calls whose deadline has passed are dropped instead. Returns
+  // false, and leaves the batch empty, if nothing is due, or nothing but expired calls.
+  bool take(TimePoint now, bool at_once, Batch* batch, std::vector<Ended>* ended);
 
-  // Removes a call of which nothing was taken yet; false if there is none.
-  bool remove(Call* call);
+  // Each of these drops what waits of some calls, so that `status` is how they end. Those of which
+  // nothing is at a worker have ended by that, and are appended to `ended`; the others end when
+  // their last part comes back.
 
-  // Removes what is left of a call.
-  void remove_rest(Call* call);
+  // One call; false if nothing of it is waiting.
+  bool drop(Call* call, const Status& status, std::vector<Ended>* ended);
 
-  // Moves the calls whose deadline has passed, and of which nothing was taken yet, to `expired`.
-  void expire(TimePoint now, std::vector<Ended>* expired);
+  // Those whose deadline has passed.
+  void expire(TimePoint now, std::vector<Ended>* ended);
 
-  // Moves all calls of which nothing was taken yet to `ended`, with `status`.
+  // All.
   void clear(const Status& status, std::vector<Ended>* ended);
 
-  // The earliest deadline of a call of which nothing was taken yet.
+  // The earliest deadline of a call of which something is waiting.
   TimePoint next_deadline() const;
 
  private:
@@ -88,14 +106,14 @@ class CallQueue {
   void look_at(const Call& call, Lane* lane) const;
   bool fills_a_batch(const Lane& lane) const;
   TimePoint due_at(const Lane& lane) const;
-  void take_from(Lane& lane, TimePoint now, Batch* batch, std::vector<Ended>* expired);
-  bool take_some(Call* call, Batch* batch, std::int64_t* candidates) const;
+  void take_from(Lane& lane, TimePoint now, Batch* batch, std::vector<Ended>* ended);
+  bool take_some(Lane& lane, Call* call, Batch* batch);
+  void drop_from(Lane& lane, Call* call, const Status& status, std::vector<Ended>* ended);
   template <typename Select>
-  void remove_if(const Select& select, const Status& status, std::vector<Ended>* ended);
+  void drop_if(const Select& select, const Status& status, std::vector<Ended>* ended);
   void settle();
 
   const EngineOptions& options_;
-  Microseconds run_time_{0};
   std::size_t size_ = 0;
   std::vector<std::shared_ptr<Lane>> lanes_;  // those with a query waiting
 };

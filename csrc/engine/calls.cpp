@@ -1,10 +1,13 @@
 // The way of a call into the engine and out of it.
 
 #include <algorithm>
+#include <chrono>
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 
+#include "batch_limits.h"
 #include "engine_state.h"
 
 namespace gerank {
@@ -12,7 +15,18 @@ namespace {
 
 constexpr Microseconds kShortestRetry{1000};
 
+// An estimate that is a little short lets every call of a full queue come too late; one that is a
+// little long costs nothing while others wait.
+constexpr std::int64_t kEstimateSlack = 8;  // one part in so many
+
 const char* const kDraining = "the engine is draining";
+
+// What a thread needs to run a batch; kept, so that it keeps its memory.
+struct Desk {
+  PaddedBuffers buffers;
+  Batch batch;
+  std::vector<Ended> ended;
+};
 
 // One outcome, handed from the thread that has it to the one that waits for it.
 class Waiter {
@@ -41,6 +55,7 @@ class Waiter {
 
 // Checks a call and finds its artifact. On OK the call has a lane and room for its slates.
 Status Engine::State::admit(Call* call) try {
+  if (Status status = usable(); !status) return status;
   std::shared_ptr<Lane> lane;
   {
     const std::lock_guard lock(mutex);
@@ -71,6 +86,7 @@ Status Engine::State::admit(Call* call) try {
 
 // Counts a refusal, and takes the call's hands off its artifact.
 Status Engine::State::refuse(Call* call, Status status) {
+  if (!usable()) return status;
   const std::lock_guard lock(mutex);
   const std::size_t count = std::max<std::size_t>(call->queries.size(), 1);
   switch (status.code()) {
@@ -93,15 +109,21 @@ Status Engine::State::refuse(Call* call, Status status) {
 
 // Whether the queue takes a call of so many queries.
 Status Engine::State::room(std::size_t queries, TimePoint now, TimePoint deadline) const {
-  const auto full_batches = static_cast<std::int64_t>(queue.size() / options.max_batch);
-  const Microseconds wait = run_time * full_batches / options.workers;
+  const Backlog before = queue.backlog();
+  const Microseconds wait = before.full / options.workers;
   if (!queue.has_room(queries)) {
     return Status::exhausted("the queue is full: " + std::to_string(queue.size()) + " of " +
                                  std::to_string(options.max_queue) + " queries are waiting",
-                             std::max(kShortestRetry, wait + run_time / options.workers));
+                             std::max(kShortestRetry, wait + before.longest / options.workers));
   }
-  // Better now than after a wait for nothing: it would expire before its turn.
-  if (deadline - now < wait) {
+  // Where a worker is free nobody is refused, so that an estimate that is wrong does not stay so
+  // for want of forward passes.
+  if (before.full.count() == 0 && may_run()) return {};
+  // What waits, what runs, and its own forward pass: a full one where others are.
+  const Microseconds own = before.longest.count() > 0 ? before.longest : before.rest;
+  const Microseconds answered = (before.full + running_time) / options.workers + own;
+  // Better now than after a wait for nothing: its answer would come too late.
+  if (deadline - now < answered + answered / kEstimateSlack) {
     return Status::exhausted("the deadline is nearer than the end of the " +
                                  std::to_string(queue.size()) + " queries that are waiting",
                              std::max(kShortestRetry, wait));
@@ -126,7 +148,7 @@ Status Engine::State::enter(Call* call) {
 void Engine::State::enqueue(Call* call, Done done) {
   call->done_ = std::move(done);
   const TimePoint due_before = queue.due_at();
-  queue.push(call, run_time);
+  queue.push(call);
   wake_worker(due_before);
   if (call->deadline < wake_house_at) {
     wake_house_at = call->deadline;
@@ -134,27 +156,43 @@ void Engine::State::enqueue(Call* call, Done done) {
   }
 }
 
-void Engine::State::submit(Call* call, Done done) {
+void Engine::State::submit(Call* call, Done done, bool may_run_here) {
   Status status = admit(call);
   if (status) {
-    const std::lock_guard lock(mutex);
+    std::unique_lock lock(mutex);
     status = enter(call);
+    if (status && may_run_here && can_run_here(*call)) {
+      call->done_ = std::move(done);
+      std::vector<Ended> ended;
+      ended.push_back({call, run_here(call, lock)});
+      lock.unlock();
+      return run_callbacks(ended);
+    }
     if (status) return enqueue(call, std::move(done));
   }
   status = refuse(call, std::move(status));
-  done(call, status);
+  run_callback(call, status, std::move(done));
 }
 
 Status Engine::State::rank(Call* call) {
   Status status = admit(call);
-  if (!status) return refuse(call, std::move(status));
-  std::unique_lock lock(mutex);
-  status = enter(call);
-  if (!status) {
-    lock.unlock();
-    return refuse(call, std::move(status));
+  std::unique_lock lock(mutex, std::defer_lock);
+  if (status) {
+    lock.lock();
+    status = enter(call);
+    if (!status) lock.unlock();
   }
-  if (can_run_here(*call)) return run_here(call, lock);
+  if (!status) {
+    status = refuse(call, std::move(status));
+    call->inside_ = false;
+    return status;
+  }
+  if (can_run_here(*call)) {
+    status = run_here(call, lock);
+    call->inside_ = false;
+    if (--calls == 0) progress.notify_all();
+    return status;
+  }
   Waiter waiter;
   enqueue(call, [&waiter](Call*, const Status& outcome) { waiter.wake(outcome); });
   lock.unlock();
@@ -166,25 +204,27 @@ bool Engine::State::can_run_here(const Call& call) const {
   if (options.max_delay.count() > 0 || !may_run() || queue.size() > 0) return false;
   std::int64_t widest = 0;  // the largest M
   for (const Query& query : call.queries) widest = std::max(widest, query.candidate_count);
-  const std::size_t count = call.queries.size();
-  return count == 1 || (count <= options.max_batch &&
-                        count * static_cast<std::size_t>(widest) <= options.max_batch_candidates);
+  return call.queries.size() <= most_queries(options, widest);
 }
 
+// Returns with the lock held; the call still counts as taken.
 Status Engine::State::run_here(Call* call, std::unique_lock<std::mutex>& lock) {
-  thread_local PaddedBuffers buffers;
-  thread_local Batch batch;
-  thread_local std::vector<Ended> ended;
+  thread_local std::unique_ptr<Desk> spare;
+  // Not used in place: the model may ask another engine, on this thread.
+  std::unique_ptr<Desk> desk = spare ? std::move(spare) : std::make_unique<Desk>();
+  Batch& batch = desk->batch;
   batch.lane = call->lane_;
   batch.parts.push_back({call, 0, call->queries.size()});
-  for (const Query& query : call->queries) batch.queries.push_back(&query);
+  for (const Query& query : call->queries) batch.add(options, query);
   call->taken_ = call->queries.size();
-  run_batch(lock, batch, buffers, ended);
-  Status status = std::move(ended.front().status);
-  ended.clear();
-  --calls;
+  {
+    const Inside working(this);  // see Note [Waiting for oneself]
+    run_batch(lock, batch, desk->buffers, desk->ended);
+  }
+  Status status = std::move(desk->ended.front().status);
+  desk->ended.clear();
+  spare = std::move(desk);
   wake_worker(kNever);
-  progress.notify_all();
   return status;
 }
 
@@ -192,9 +232,9 @@ bool Engine::State::cancel(Call* call) {
   std::vector<Ended> ended;
   {
     const std::lock_guard lock(mutex);
-    if (!call->lane_ || !queue.remove(call)) return false;
-    ended.push_back({call, Status(Code::kCancelled, "the caller has gone")});
-    leave(call, Code::kCancelled);
+    const Status gone(Code::kCancelled, "the caller has gone");
+    if (!call->lane_ || !queue.drop(call, gone, &ended)) return false;
+    for (const Ended& each : ended) leave(each.call, each.status.code());
   }
   run_callbacks(ended);
   return true;
@@ -222,15 +262,29 @@ void Engine::State::leave(Call* call, Code code) {
   discard(std::move(call->lane_));
 }
 
+// The call is its owner's again before `done` begins, and may be gone when this returns.
+void Engine::State::run_callback(Call* call, const Status& status, Done done) {
+  const Inside callback(this);  // see Note [Waiting for oneself]
+  call->inside_ = false;
+  done(call, status);
+  done = nullptr;  // what it held may hold the engine
+}
+
 void Engine::State::run_callbacks(std::vector<Ended>& ended) {
+  if (ended.empty()) return;
   for (auto& [call, status] : ended) {
-    const Done done = std::exchange(call->done_, nullptr);
-    done(call, status);  // from here on `call` may be gone
+    run_callback(call, status, std::exchange(call->done_, nullptr));
   }
   const std::lock_guard lock(mutex);
   calls -= ended.size();
   ended.clear();
   if (calls == 0) progress.notify_all();
+}
+
+TimePoint Engine::State::after(Microseconds span) const {
+  const TimePoint now = clock.now();
+  // In microseconds: the longest span of them is more nanoseconds than can be counted.
+  return span < std::chrono::duration_cast<Microseconds>(kNever - now) ? now + span : kNever;
 }
 
 void Engine::State::drain(TimePoint until) {
@@ -242,8 +296,7 @@ void Engine::State::drain(TimePoint until) {
 
 void Engine::State::stop(Microseconds grace) {
   const std::lock_guard one_at_a_time(ending);
-  const TimePoint now = clock.now();
-  drain(grace < kNever - now ? now + grace : kNever);
+  drain(after(grace));
   std::vector<Ended> ended;
   {
     const std::lock_guard lock(mutex);

@@ -2,7 +2,9 @@
 #include <gerank/option_ranges.h>
 
 #include <exception>
+#include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "engine_state.h"
@@ -28,6 +30,19 @@ Status check(const EngineOptions& options) {
                          "must be at least max_queries, " + std::to_string(options.max_queries));
 }
 
+Status no_call() { return Status::invalid("call", "null", "must be a call"); }
+
+// Whether there is a call, and somebody to tell its outcome to.
+Status check_outlet(const Call* call, const Engine::Done& done) {
+  if (call == nullptr) return no_call();
+  return done ? Status() : Status::invalid("done", "null", "must be a callback");
+}
+
+Status already_inside() {
+  return Status(Code::kFailedPrecondition,
+                "this call is in an engine already: wait until it has ended, or use another Call");
+}
+
 EngineOptions with_clock(EngineOptions options) {
   if (options.clock == nullptr) options.clock = &Clock::steady();
   return options;
@@ -38,13 +53,41 @@ EngineOptions with_clock(EngineOptions options) {
 Engine::State::State(const EngineOptions& given)
     : options(with_clock(given)), clock(*options.clock), queue(options) {}
 
-Engine::Engine(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+// Takes a call for the engine; false if it is in one.
+bool Engine::claim(Call* call) noexcept { return !call->inside_.exchange(true); }
 
-Engine::~Engine() { stop(); }
+// See Note [Waiting for oneself].
+Status Engine::State::may_wait(std::string_view method) const {
+  if (Status status = usable(); !status || !Inside::of(this)) return status;
+  return Status(Code::kFailedPrecondition,
+                std::string(method) +
+                    "() would wait for itself: this is a callback, a model or a thread of the same "
+                    "engine; submit() there, which does not wait, or call it on another thread");
+}
+
+Engine::Engine(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+
+Engine::~Engine() {
+  if (state_->usable() && !Inside::of(state_.get())) {
+    state_->stop(Microseconds{0});
+    return;
+  }
+  // The last reference to a state that nobody can end is never dropped.
+  auto* const left = new std::shared_ptr<State>(std::move(state_));
+  if (!(*left)->usable()) return;
+  try {
+    std::thread([left] {
+      (*left)->stop(Microseconds{0});
+      delete left;
+    }).detach();
+  } catch (const std::exception&) {
+    // No thread is to be had; the engine's own go on idle.
+  }
+}
 
 Status Engine::start(const EngineOptions& options, std::unique_ptr<Engine>* engine) noexcept try {
   if (Status status = check(options); !status) return status;
-  std::unique_ptr<Engine> started(new Engine(std::make_unique<State>(options)));
+  std::unique_ptr<Engine> started(new Engine(std::make_shared<State>(options)));
   started->state_->start_threads();
   *engine = std::move(started);
   return {};
@@ -52,9 +95,33 @@ Status Engine::start(const EngineOptions& options, std::unique_ptr<Engine>* engi
   return Status(Code::kInternal, error.what());
 }
 
-void Engine::submit(Call* call, Done done) noexcept { state_->submit(call, std::move(done)); }
+Status Engine::may_wait(std::string_view method) const noexcept { return state_->may_wait(method); }
+
+Status Engine::usable() const noexcept { return state_->usable(); }
+
+Status Engine::submit(Call* call, Done done) noexcept {
+  if (Status status = check_outlet(call, done); !status) return status;
+  if (claim(call)) {
+    state_->submit(call, std::move(done), false);
+  } else {
+    done(call, already_inside());
+  }
+  return {};
+}
+
+Status Engine::submit_or_run(Call* call, Done done) noexcept {
+  if (Status status = check_outlet(call, done); !status) return status;
+  if (claim(call)) {
+    const auto kept = state_;  // the callback may destroy the engine
+    kept->submit(call, std::move(done), !Inside::of(kept.get()));
+  } else {
+    done(call, already_inside());
+  }
+  return {};
+}
 
 Status Engine::expect(std::size_t queries, TimePoint deadline) noexcept try {
+  if (Status status = state_->usable(); !status) return status;
   const std::lock_guard lock(state_->mutex);
   Status status = state_->room(queries, state_->clock.now(), deadline);
   if (!status) state_->stats.refused += queries;
@@ -63,9 +130,17 @@ Status Engine::expect(std::size_t queries, TimePoint deadline) noexcept try {
   return Status(Code::kInternal, error.what());
 }
 
-Status Engine::rank(Call* call) noexcept { return state_->rank(call); }
+Status Engine::rank(Call* call) noexcept {
+  if (call == nullptr) return no_call();
+  if (Status status = state_->may_wait("rank"); !status) return status;
+  return claim(call) ? state_->rank(call) : already_inside();
+}
 
-bool Engine::cancel(Call* call) noexcept { return state_->cancel(call); }
+bool Engine::cancel(Call* call) noexcept {
+  if (call == nullptr || !state_->usable()) return false;
+  const auto kept = state_;  // the callback may destroy the engine
+  return kept->cancel(call);
+}
 
 Status Engine::publish(std::string_view name, std::shared_ptr<const Ranker> ranker,
                        bool keep_old) noexcept try {
@@ -75,12 +150,14 @@ Status Engine::publish(std::string_view name, std::shared_ptr<const Ranker> rank
 }
 
 Status Engine::load(std::string_view name, const std::string& path, bool keep_old) noexcept {
+  if (Status status = state_->may_wait("load"); !status) return status;
   std::shared_ptr<const Ranker> ranker;
   if (Status status = Ranker::load(path, &ranker); !status) return status;
   return publish(name, std::move(ranker), keep_old);
 }
 
 Status Engine::make_current(std::string_view name, std::string_view version) noexcept try {
+  if (Status status = state_->usable(); !status) return status;
   const std::lock_guard lock(state_->mutex);
   Status status = state_->registry.make_current(name, version);
   if (status) ++state_->stats.swaps;
@@ -90,6 +167,7 @@ Status Engine::make_current(std::string_view name, std::string_view version) noe
 }
 
 Status Engine::retire(std::string_view name, std::string_view version) noexcept try {
+  if (Status status = state_->usable(); !status) return status;
   std::vector<std::shared_ptr<Lane>> removed;
   const std::lock_guard lock(state_->mutex);
   Status status = state_->registry.retire(name, version, &removed);
@@ -101,6 +179,7 @@ Status Engine::retire(std::string_view name, std::string_view version) noexcept 
 
 std::shared_ptr<const Ranker> Engine::find(std::string_view name,
                                            std::string_view version) const noexcept try {
+  if (!state_->usable()) return nullptr;
   const std::lock_guard lock(state_->mutex);
   std::shared_ptr<Lane> lane;  // dropped under the lock, so that it is not the last reference
   return state_->registry.find(name, version, &lane) ? lane->ranker : nullptr;
@@ -109,15 +188,29 @@ std::shared_ptr<const Ranker> Engine::find(std::string_view name,
 }
 
 std::vector<PublishedModel> Engine::models() const {
+  if (!state_->usable()) return {};
   const std::lock_guard lock(state_->mutex);
   return state_->registry.list();
 }
 
-void Engine::drain() noexcept { state_->drain(kNever); }
+Status Engine::drain(Microseconds at_most) noexcept {
+  if (Status status = state_->may_wait("drain"); !status) return status;
+  state_->drain(state_->after(at_most));
+  const std::lock_guard lock(state_->mutex);
+  if (state_->calls == 0) return {};
+  return Status(Code::kDeadlineExceeded,
+                std::to_string(state_->calls) + " calls have not ended yet");
+}
 
-void Engine::stop(Microseconds grace) noexcept { state_->stop(grace); }
+Status Engine::stop(Microseconds grace) noexcept {
+  if (Status status = state_->may_wait("stop"); !status) return status;
+  const auto kept = state_;  // a callback may destroy the engine
+  kept->stop(grace);
+  return {};
+}
 
 EngineStats Engine::stats() const noexcept {
+  if (!state_->usable()) return {};
   const std::lock_guard lock(state_->mutex);
   EngineStats stats = state_->stats;
   stats.queued = state_->queue.size();

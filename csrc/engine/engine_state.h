@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "call_queue.h"
+#include "inside.h"
 #include "padded_buffers.h"
+#include "process.h"
 #include "registry.h"
 #include "warm_up.h"
 
@@ -24,14 +26,16 @@ struct WarmUp {
 
   const std::shared_ptr<const Ranker> ranker;
   const WarmUpQuery query;
-  std::size_t open = 0;  // errands not done yet
-  Status failure;        // the first
+  std::size_t open = 0;                          // errands not done yet
+  Microseconds full_pass = Microseconds::max();  // the shortest run of the largest batch
+  Status failure;                                // the first
 };
 
 // A warm-up batch that one worker shall run.
 struct Errand {
   std::shared_ptr<WarmUp> warm_up;
   std::size_t queries = 0;
+  bool largest = false;  // of its warm-up
 };
 
 // Everything is guarded by `mutex`, unless said otherwise.
@@ -43,20 +47,29 @@ struct Errand {
 // Note [Freeing an artifact]: the housekeeper frees artifacts, because that takes long. Whoever
 // drops a reference to a lane that is not published any more gives it to `trash`, so that the last
 // reference is always dropped there.
+//
+// Note [Waiting for oneself]: a thread of the engine, a callback and a model that runs in a
+// worker's place are marked (inside.h). Whoever waits there for a worker, a publication or the end
+// would wait for himself; each method that waits asks may_wait() first.
 struct Engine::State {
   explicit State(const EngineOptions& given);
 
+  // ---- who may call (engine.cpp)
+  Status usable() const { return in_its_process(process); }
+  Status may_wait(std::string_view method) const;
+
   // ---- calls (calls.cpp)
-  void submit(Call* call, Done done);
+  void submit(Call* call, Done done, bool may_run_here);
   Status rank(Call* call);
   bool cancel(Call* call);
   Status admit(Call* call);  // everything but its place in the queue
   Status enter(Call* call);  // under the lock
   Status room(std::size_t queries, TimePoint now, TimePoint deadline) const;  // under the lock
-  Status refuse(Call* call, Status status);   // of admit() or enter()
+  Status refuse(Call* call, Status status);   // of admit() or enter(); the call may be used again
   void enqueue(Call* call, Done done);        // under the lock
   bool can_run_here(const Call& call) const;  // under the lock
   Status run_here(Call* call, std::unique_lock<std::mutex>& lock);
+  void run_callback(Call* call, const Status& status, Done done);  // without the lock
   void leave(Call* call, Code code);              // under the lock: out of the engine
   void run_callbacks(std::vector<Ended>& ended);  // without the lock; empties `ended`
 
@@ -75,15 +88,17 @@ struct Engine::State {
 
   // ---- artifacts (publication.cpp)
   Status publish(std::string_view name, std::shared_ptr<const Ranker> ranker, bool keep_old);
-  Status warm_up(std::shared_ptr<const Ranker> ranker);
+  Status warm_up(std::shared_ptr<const Ranker> ranker, Microseconds* full_pass);
   void discard(std::shared_ptr<Lane> lane);  // under the lock
 
   // ---- the end (calls.cpp)
-  void drain(TimePoint until);
+  TimePoint after(Microseconds span) const;
+  void drain(TimePoint until);  // `calls` may be above 0 when it returns
   void stop(Microseconds grace);
 
-  const EngineOptions options;  // not guarded: immutable
-  Clock& clock;                 // not guarded: thread-safe
+  const pid_t process = this_process();  // not guarded: immutable
+  const EngineOptions options;           // not guarded: immutable
+  Clock& clock;                          // not guarded: thread-safe
 
   std::mutex publication;  // one publication at a time; taken before `mutex`
   std::mutex ending;       // one stop at a time; taken before `mutex`
@@ -95,8 +110,8 @@ struct Engine::State {
   CallQueue queue;
   Registry registry;
   EngineStats stats;
-  Microseconds run_time{0};  // of a forward pass, a moving average
-  std::size_t calls = 0;     // taken and not ended, or their callback is still running
+  Microseconds running_time{0};  // that the batches at work were expected to take
+  std::size_t calls = 0;         // taken and not ended, or their callback is still running
   TimePoint wake_house_at = kNever;
   std::vector<std::shared_ptr<Lane>> trash;
   std::vector<std::deque<Errand>> errands;  // per worker

@@ -4,16 +4,19 @@
 #include <utility>
 #include <vector>
 
+#include "batch_limits.h"
 #include "engine_state.h"
 
 namespace gerank {
 
 Status Engine::State::publish(std::string_view name, std::shared_ptr<const Ranker> ranker,
                               bool keep_old) {
-  const std::lock_guard one_at_a_time(publication);
+  if (Status status = may_wait("publish"); !status) return status;
   if (name.empty()) return Status::invalid("name", "''", "must not be empty");
-  if (Status status = warm_up(ranker); !status) return status;
+  if (!ranker) return Status::invalid("ranker", "null", "must be a loaded artifact");
+  const std::lock_guard one_at_a_time(publication);
   auto lane = std::make_shared<Lane>();
+  if (Status status = warm_up(ranker, &lane->full_pass); !status) return status;
   lane->name = name;
   lane->version = ranker->model_version();
   lane->ranker = std::move(ranker);
@@ -24,21 +27,26 @@ Status Engine::State::publish(std::string_view name, std::shared_ptr<const Ranke
   return {};
 }
 
-// Runs every size of batch: first here, where a slow first call holds up nobody, then on every
-// worker.
-Status Engine::State::warm_up(std::shared_ptr<const Ranker> ranker) {
-  if (Status status = ranker->warm_up(options.max_batch); !status) return status;
+// Runs every size of batch that can occur: first here, where a slow first call holds up nobody,
+// then on every worker. *full_pass is what the largest takes.
+Status Engine::State::warm_up(std::shared_ptr<const Ranker> ranker, Microseconds* full_pass) {
   const auto warm_up = std::make_shared<WarmUp>(std::move(ranker));
+  const std::size_t most = most_queries(options, warm_up->query.query().candidate_count);
+  {
+    const Inside working(this);  // see Note [Waiting for oneself]
+    if (Status status = warm_up->ranker->warm_up(most); !status) return status;
+  }
   std::unique_lock lock(mutex);
   if (draining) return Status(Code::kUnavailable, "the engine is draining");
   for (auto& list : errands) {
-    for (const std::size_t size : warm_up_sizes(options.max_batch)) {
-      list.push_back({warm_up, size});
+    for (const std::size_t size : warm_up_sizes(most)) {
+      list.push_back({warm_up, size, size == most});
       ++warm_up->open;
     }
   }
   work_came.notify_all();
   progress.wait(lock, [&] { return warm_up->open == 0; });
+  *full_pass = warm_up->full_pass;
   return std::move(warm_up->failure);
 }
 

@@ -1,14 +1,18 @@
 #include "scripted_generator.h"
 
+#include <ATen/Parallel.h>
 #include <torch/script.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <exception>
 #include <initializer_list>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include "process.h"
 
 namespace gerank {
 namespace {
@@ -65,15 +69,33 @@ void copy_out(const at::Tensor& tensor, const PaddedBatch& batch, T* out) {
   std::copy_n(contiguous.const_data_ptr<T>(), contiguous.numel(), out);
 }
 
+// While it lives, torch uses this thread alone, if its pool did not survive a fork.
+class WithoutLostPools {
+ public:
+  WithoutLostPools() {
+    if (has_lost_its_pools()) at::set_num_threads(1);
+  }
+  ~WithoutLostPools() {
+    if (has_lost_its_pools()) at::set_num_threads(before_);
+  }
+  WithoutLostPools(const WithoutLostPools&) = delete;
+  WithoutLostPools& operator=(const WithoutLostPools&) = delete;
+
+ private:
+  const int before_ = has_lost_its_pools() ? at::get_num_threads() : 0;
+};
+
 class ScriptedGenerator : public Model {
  public:
   explicit ScriptedGenerator(torch::jit::Module module)
       : module_(std::move(module)), forward_(module_.get_method("forward")) {}
 
   Status run(const PaddedBatch& batch, const PaddedAnswer& answer) const override try {
+    const WithoutLostPools one_thread;
     const c10::InferenceMode no_gradients;
     // The profiling executor would spend the first calls of every thread on recompiling, for no
-    // gain: the model's time is that of its fused op and of matrix products.
+    // gain: the model's time is that of its fused op and of matrix products. See Note [Frozen and
+    // read back].
     const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
     const c10::IValue slates = forward_(arguments(batch));
     const auto& fields = slates.toTupleRef().elements();  // slates, log_prob, relaxed
@@ -92,12 +114,22 @@ class ScriptedGenerator : public Model {
   mutable torch::jit::Method forward_;
 };
 
+// Note [Frozen and read back]: without the profiling executor, an exception in a frozen module ends
+// the process: the interpreter reads a call stack that freezing has left invalid. What is saved and
+// loaded again has none, and answers the same.
+torch::jit::Module frozen(const torch::jit::Module& module) {
+  std::stringstream copy(std::ios::in | std::ios::out | std::ios::binary);
+  torch::jit::freeze(module).save(copy);
+  return torch::jit::load(copy, at::kCPU);
+}
+
 }  // namespace
 
 std::unique_ptr<const Model> load_generator(const ArtifactFile& file) try {
+  this_process();  // a fork is noted from now on
   torch::jit::Module module = torch::jit::load(file, at::kCPU);
   module.eval();
-  return std::make_unique<ScriptedGenerator>(torch::jit::freeze(module));
+  return std::make_unique<ScriptedGenerator>(frozen(module));
 } catch (const std::exception& error) {
   throw Refusal{"torch refuses it: " + first_line(error.what())};
 }

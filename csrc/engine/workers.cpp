@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "batch_limits.h"
 #include "engine_state.h"
 #include "histogram.h"
 #include "intra_op.h"
@@ -15,6 +16,19 @@ namespace {
 
 std::int64_t microseconds(TimePoint from, TimePoint to) {
   return std::chrono::duration_cast<Microseconds>(to - from).count();
+}
+
+// Learns from a forward pass of a batch how long a full one takes: a moving average of those that
+// were at least half full. A smaller one, whose fixed part counts for more, only tells how long it
+// takes at most.
+void learn(const EngineOptions& options, const Batch& batch, Microseconds time) {
+  Microseconds& known = batch.lane->full_pass;
+  const Microseconds full = time * kFullPass / batch.load;
+  if (2 * batch.queries.size() < most_queries(options, batch.widest)) {
+    known = std::min(known, full);
+  } else {
+    known = known.count() == 0 ? full : (known * 7 + full) / 8;
+  }
 }
 
 }  // namespace
@@ -29,6 +43,7 @@ void Engine::State::start_threads() {
 
 // A batch and an errand in turns, so that neither starves the other.
 void Engine::State::work(std::size_t worker) {
+  const Inside working(this);  // see Note [Waiting for oneself]
   set_intra_op_threads(options.intra_op_threads);
   PaddedBuffers buffers;
   Batch batch;
@@ -62,6 +77,8 @@ void Engine::State::work(std::size_t worker) {
 void Engine::State::run_batch(std::unique_lock<std::mutex>& lock, Batch& batch,
                               PaddedBuffers& buffers, std::vector<Ended>& ended) {
   ++stats.running;
+  const Microseconds expected = batch.expected();
+  running_time += expected;
   const TimePoint taken = clock.now();
   if (queue.size() > 0) wake_worker(kNever);
   lock.unlock();
@@ -69,12 +86,12 @@ void Engine::State::run_batch(std::unique_lock<std::mutex>& lock, Batch& batch,
   const Status status = run_model(batch, buffers, &timing);
   lock.lock();
   --stats.running;
+  running_time -= expected;
   ++stats.batches;
   record(&stats.batch_queries, static_cast<std::int64_t>(batch.queries.size()));
   record(&stats.batch_us, timing.batch_us);
   record(&stats.model_us, timing.model_us);
-  const Microseconds time{timing.batch_us + timing.model_us};
-  run_time = run_time.count() == 0 ? time : (run_time * 7 + time) / 8;
+  if (status) learn(options, batch, Microseconds(timing.batch_us + timing.model_us));
   for (const Part& part : batch.parts) {
     timing.queue_us = microseconds(part.call->arrival_, taken);
     for (std::size_t i = 0; i < part.count; ++i) record(&stats.queue_us, timing.queue_us);
@@ -112,15 +129,11 @@ void Engine::State::settle(const Part& part, const Status& status, const Timing&
   call->timing.queue_us = std::max(call->timing.queue_us, timing.queue_us);
   call->timing.batch_us += timing.batch_us;
   call->timing.model_us += timing.model_us;
-  call->open_ -= part.count;
   if (!status && call->outcome_) {
     call->outcome_ = status;
-    if (call->taken_ < call->queries.size()) {
-      queue.remove_rest(call);
-      call->open_ -= call->queries.size() - call->taken_;
-      call->taken_ = call->queries.size();
-    }
+    queue.drop(call, status, &ended);  // ends nothing: this part is still out
   }
+  call->open_ -= part.count;
   if (call->open_ > 0) return;
   ended.push_back({call, std::move(call->outcome_)});
   leave(call, ended.back().status.code());
@@ -132,6 +145,7 @@ void Engine::State::run_errand(std::unique_lock<std::mutex>& lock, std::size_t w
   errands[worker].pop_front();
   lock.unlock();
   Status status;
+  const TimePoint began = clock.now();
   try {
     const Ranker::Parts& ranker = *errand.warm_up->ranker->parts_;
     const std::vector<const Query*> queries(errand.queries, &errand.warm_up->query.query());
@@ -140,9 +154,12 @@ void Engine::State::run_errand(std::unique_lock<std::mutex>& lock, std::size_t w
   } catch (const std::exception& error) {
     status = Status(Code::kInternal, error.what());
   }
+  const Microseconds time{microseconds(began, clock.now())};
   lock.lock();
-  if (!status && errand.warm_up->failure) errand.warm_up->failure = std::move(status);
-  if (--errand.warm_up->open == 0) progress.notify_all();
+  WarmUp& warm_up = *errand.warm_up;
+  if (!status && warm_up.failure) warm_up.failure = std::move(status);
+  if (errand.largest) warm_up.full_pass = std::min(warm_up.full_pass, time);
+  if (--warm_up.open == 0) progress.notify_all();
 }
 
 // Wakes a worker if there is something due earlier than what idle workers wait for.
@@ -152,6 +169,7 @@ void Engine::State::wake_worker(TimePoint due_before) {
 
 // Ends calls whose deadline passes while they wait, and frees artifacts.
 void Engine::State::keep_house() {
+  const Inside working(this);  // see Note [Waiting for oneself]
   std::vector<Ended> expired;
   std::vector<std::shared_ptr<Lane>> freed;
   std::unique_lock lock(mutex);
@@ -168,7 +186,7 @@ void Engine::State::keep_house() {
     }
     lock.unlock();
     freed.clear();
-    if (!expired.empty()) run_callbacks(expired);
+    run_callbacks(expired);
     lock.lock();
   }
 }

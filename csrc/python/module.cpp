@@ -8,6 +8,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +17,7 @@
 #include "python_call.h"
 #include "python_model.h"
 #include "python_query.h"
+#include "signals.h"
 #include "status_error.h"
 
 namespace py = pybind11;
@@ -114,9 +117,33 @@ void publish(Engine& engine, const std::string& name, const std::shared_ptr<Rank
   raise_unless_ok(status);
 }
 
+void drain(Engine& engine) {
+  Status status;
+  wait_for_signals_too([&](auto time) {
+    status = engine.drain(Microseconds(time));
+    return status.code() != Code::kDeadlineExceeded;
+  });
+  raise_unless_ok(status);
+}
+
 void stop(Engine& engine, double grace_s) {
+  raise_unless_ok(engine.may_wait("stop"));
+  const std::chrono::duration<double> grace(grace_s > 0 ? std::min(grace_s, 1e8) : 0.0);
+  const TimePoint until = Clock::steady().now() + std::chrono::duration_cast<Microseconds>(grace);
+  wait_for_signals_too([&](auto time) {
+    const auto left = std::chrono::ceil<Microseconds>(until - Clock::steady().now());
+    const bool last = left <= time;
+    const auto span = std::clamp(left, Microseconds{0}, Microseconds(time));
+    return engine.drain(span).code() != Code::kDeadlineExceeded || last;
+  });
   const py::gil_scoped_release no_gil;
-  engine.stop(Microseconds(static_cast<std::int64_t>(std::min(grace_s, 1e8) * 1e6)));
+  engine.stop();
+}
+
+// Raises where the engine belongs to another process.
+const Engine& usable(const Engine& engine) {
+  raise_unless_ok(engine.usable());
+  return engine;
 }
 
 py::dict histogram_dict(const EngineStats::Histogram& histogram) {
@@ -128,7 +155,7 @@ py::dict histogram_dict(const EngineStats::Histogram& histogram) {
 }
 
 py::dict stats_dict(const Engine& engine) {
-  const EngineStats stats = engine.stats();
+  const EngineStats stats = usable(engine).stats();
   py::dict out;
   out["accepted"] = stats.accepted;
   out["answered"] = stats.answered;
@@ -150,7 +177,7 @@ py::dict stats_dict(const Engine& engine) {
 
 py::list models_list(const Engine& engine) {
   py::list out;
-  for (const PublishedModel& model : engine.models()) {
+  for (const PublishedModel& model : usable(engine).models()) {
     out.append(py::make_tuple(model.name, model.version, model.current, model.is_default));
   }
   return out;
@@ -159,6 +186,7 @@ py::list models_list(const Engine& engine) {
 std::unique_ptr<PythonCall> new_call(std::shared_ptr<Engine> engine, const py::list& queries,
                                      std::string model, std::string version,
                                      const py::object& timeout_s) {
+  usable(*engine);
   return std::make_unique<PythonCall>(std::move(engine), queries, std::move(model),
                                       std::move(version), timeout_s);
 }
@@ -227,13 +255,16 @@ void bind_engine(py::module_& module) {
       .def(
           "find",
           [](const Engine& engine, const std::string& name, const std::string& version) {
-            return held(engine.find(name, version));
+            return held(usable(engine).find(name, version));
           },
           py::arg("name") = "", py::arg("version") = "")
       .def("models", &models_list)
       .def("stats", &stats_dict)
-      .def("drain", &Engine::drain, py::call_guard<py::gil_scoped_release>())
+      .def("drain", &drain)
       .def("stop", &stop, py::arg("grace_s") = 0.0)
+      .def("may_wait", [](const Engine& engine,
+                          const std::string& method) { raise_unless_ok(engine.may_wait(method)); })
+      .def_property_readonly("usable", [](const Engine& engine) { return engine.usable().ok(); })
       // A C++ host in the same process, such as the native gRPC front, takes the engine from here.
       .def_property_readonly("capsule", [](const std::shared_ptr<Engine>& engine) {
         return py::capsule(new std::shared_ptr<Engine>(engine), "gerank.Engine", [](void* pointer) {

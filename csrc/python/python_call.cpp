@@ -2,9 +2,14 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <utility>
+#include <vector>
 
+#include "signals.h"
 #include "status_error.h"
 
 namespace py = pybind11;
@@ -32,97 +37,142 @@ py::tuple slate_tuple(const Slate& slate) {
       slate.seed);
 }
 
+// Freed by whoever comes last: Python, or a thread of the engine.
+struct PythonCall::Shared {
+  static std::shared_ptr<Shared> make() {
+    return {new Shared, [](Shared* shared) {
+              if (is_finalizing() && PyGILState_Check() == 0) return;
+              const py::gil_scoped_acquire gil;
+              delete shared;
+            }};
+  }
+
+  bool wait_for(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex);
+    return ended.wait_for(lock, time, [this] { return over; });
+  }
+
+  bool is_over() const {
+    const std::lock_guard lock(mutex);
+    return over;
+  }
+
+  void end(const Status& status);
+  py::tuple answer() const;
+
+  std::shared_ptr<Engine> engine;
+  py::list kept;
+  std::string model, version;
+  std::vector<Query> queries;
+  Call call;
+  py::object callback;
+
+  mutable std::mutex mutex;
+  std::condition_variable ended;
+  bool submitted = false, over = true;
+  Status outcome;
+};
+
 PythonCall::PythonCall(std::shared_ptr<Engine> engine, const py::list& queries, std::string model,
                        std::string version, const py::object& timeout_s)
-    : engine_(std::move(engine)),
-      kept_(queries.attr("copy")()),
-      model_(std::move(model)),
-      version_(std::move(version)) {
-  for (const py::handle query : kept_) queries_.push_back(query.cast<const PythonQuery&>().query());
-  call_.queries = queries_;
-  call_.model = model_;
-  call_.version = version_;
-  call_.deadline = deadline_after(*engine_, timeout_s);
+    : shared_(Shared::make()) {
+  Shared& shared = *shared_;
+  shared.engine = std::move(engine);
+  shared.kept = queries.attr("copy")();
+  shared.model = std::move(model);
+  shared.version = std::move(version);
+  for (const py::handle query : shared.kept) {
+    shared.queries.push_back(query.cast<const PythonQuery&>().query());
+  }
+  shared.call.queries = shared.queries;
+  shared.call.model = shared.model;
+  shared.call.version = shared.version;
+  shared.call.deadline = deadline_after(*shared.engine, timeout_s);
 }
 
-PythonCall::~PythonCall() {
-  const py::gil_scoped_release no_gil;
-  engine_->cancel(&call_);
-  std::unique_lock lock(mutex_);
-  ended_.wait(lock, [this] { return over_; });
+PythonCall::~PythonCall() { cancel(); }
+
+void PythonCall::begin(const py::object& callback) {
+  const std::lock_guard lock(shared_->mutex);
+  if (shared_->submitted) throw py::value_error("a call is submitted once");
+  shared_->submitted = true;
+  shared_->over = false;
+  shared_->callback = callback;
 }
 
 py::tuple PythonCall::rank() {
-  Status status;
+  raise_unless_ok(shared_->engine->may_wait("rank"));
+  begin(py::none());
+  const auto done = [shared = shared_](Call*, const Status& status) { shared->end(status); };
   {
     const py::gil_scoped_release no_gil;
-    status = engine_->rank(&call_);
+    shared_->engine->submit_or_run(&shared_->call, done);
   }
-  return answer(status);
+  try {
+    wait_for_signals_too([this](auto time) { return shared_->wait_for(time); });
+  } catch (const py::error_already_set&) {
+    cancel();
+    throw;
+  }
+  return shared_->answer();
 }
 
 void PythonCall::submit(const py::object& callback) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (submitted_) throw py::value_error("a call is submitted once");
-    submitted_ = true;
-    over_ = false;
-  }
-  callback_ = callback;
+  raise_unless_ok(shared_->engine->usable());
+  begin(callback);
+  const auto done = [shared = shared_](Call*, const Status& status) { shared->end(status); };
   const py::gil_scoped_release no_gil;
-  engine_->submit(&call_, [this](Call*, const Status& status) { end(status); });
+  shared_->engine->submit(&shared_->call, done);
 }
 
-void PythonCall::end(const Status& status) {
-  py::object callback;
-  if (!callback_.is_none()) {
+void PythonCall::Shared::end(const Status& status) {
+  py::object wanted;
+  if (callback && !callback.is_none() && !is_finalizing()) {
     const py::gil_scoped_acquire gil;
-    callback = std::move(callback_);
-    callback_ = py::none();
+    wanted = std::exchange(callback, py::none());
   }
   {
-    const std::lock_guard lock(mutex_);
-    outcome_ = status;
-    over_ = true;
-    ended_.notify_all();  // under the lock: whoever waits may free this at once
+    const std::lock_guard lock(mutex);
+    outcome = status;
+    over = true;
+    ended.notify_all();
   }
-  if (!callback) return;
+  if (!wanted) return;
   const py::gil_scoped_acquire gil;
   try {
-    callback();
+    wanted();
   } catch (py::error_already_set& error) {
     error.discard_as_unraisable("the callback of a gerank call");
   }
-  callback = py::object();
+  wanted = py::object();
 }
 
 bool PythonCall::cancel() {
   const py::gil_scoped_release no_gil;
-  return engine_->cancel(&call_);
+  return shared_->engine->cancel(&shared_->call);
 }
 
 bool PythonCall::done() const {
-  const std::lock_guard lock(mutex_);
-  return submitted_ && over_;
+  raise_unless_ok(shared_->engine->usable());
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->submitted && shared_->over;
 }
 
 py::tuple PythonCall::wait() {
-  Status status;
-  {
-    const py::gil_scoped_release no_gil;
-    std::unique_lock lock(mutex_);
-    ended_.wait(lock, [this] { return over_; });
-    status = outcome_;
+  raise_unless_ok(shared_->engine->usable());
+  if (!shared_->is_over()) {
+    raise_unless_ok(shared_->engine->may_wait("wait"));
+    wait_for_signals_too([this](auto time) { return shared_->wait_for(time); });
   }
-  return answer(status);
+  return shared_->answer();
 }
 
-py::tuple PythonCall::answer(const Status& status) const {
-  raise_unless_ok(status);
+py::tuple PythonCall::Shared::answer() const {
+  raise_unless_ok(outcome);
   py::list slates;
-  for (const Slate& slate : call_.slates) slates.append(slate_tuple(slate));
-  const Timing& timing = call_.timing;
-  return py::make_tuple(slates, call_.model_version,
+  for (const Slate& slate : call.slates) slates.append(slate_tuple(slate));
+  const Timing& timing = call.timing;
+  return py::make_tuple(slates, call.model_version,
                         py::make_tuple(timing.queue_us, timing.batch_us, timing.model_us));
 }
 

@@ -4,12 +4,8 @@
 #include <gerank/engine.h>
 #include <pybind11/pybind11.h>
 
-#include <condition_variable>
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <vector>
 
 #include "python_query.h"
 
@@ -25,37 +21,31 @@ class PythonCall {
   PythonCall(std::shared_ptr<Engine> engine, const pybind11::list& queries, std::string model,
              std::string version, const pybind11::object& timeout_s);
 
-  // Cancels the call, if it was submitted and has not ended, and waits for its end.
+  // Cancels the call, if it was submitted and has not ended. Does not wait: what a worker has taken
+  // keeps what it needs until it has ended.
   ~PythonCall();
 
   PythonCall(const PythonCall&) = delete;
   PythonCall& operator=(const PythonCall&) = delete;
 
-  // The blocking form. Returns (slates, model_version, (queue_us, batch_us, model_us)).
+  // The blocking form. Returns (slates, model_version, (queue_us, batch_us, model_us)). A signal
+  // handler that raises ends the wait, and cancels the call.
   pybind11::tuple rank();
 
   // The other form: submit() once, then wait(), cancel() or done() in any order, from any thread.
-  // `callback`, if not None, is called without arguments when the call has ended.
+  // `callback`, if not None, is called without arguments when the call has ended. A signal handler
+  // that raises ends a wait, and not the call.
   void submit(const pybind11::object& callback);
   bool cancel();
   bool done() const;
   pybind11::tuple wait();
 
  private:
-  pybind11::tuple answer(const Status& status) const;
-  void end(const Status& status);
+  struct Shared;  // with the engine, while the call is in it
 
-  const std::shared_ptr<Engine> engine_;
-  const pybind11::list kept_;
-  const std::string model_, version_;
-  std::vector<Query> queries_;
-  Call call_;
-  pybind11::object callback_;
+  void begin(const pybind11::object& callback);
 
-  mutable std::mutex mutex_;
-  std::condition_variable ended_;
-  bool submitted_ = false, over_ = true;
-  Status outcome_;
+  const std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace gerank

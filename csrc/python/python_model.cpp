@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "signals.h"
+
 namespace py = pybind11;
 
 namespace gerank {
@@ -44,11 +46,16 @@ void copy_out(const py::handle given, const PaddedBatch& batch, T* out) {
 }  // namespace
 
 PythonModel::~PythonModel() {
+  if (is_finalizing() && PyGILState_Check() == 0) {
+    function_.release();
+    return;
+  }
   const py::gil_scoped_acquire gil;
   function_ = py::function();
 }
 
 Status PythonModel::run(const PaddedBatch& batch, const PaddedAnswer& answer) const {
+  if (is_finalizing()) return Status(Code::kUnavailable, "Python is going down");
   const py::gil_scoped_acquire gil;
   try {
     const py::tuple slates = function_(*arguments(batch));

@@ -264,8 +264,8 @@ TEST(in_a_storm_every_call_ends_exactly_once) {
   EXPECT_EQUAL(ended.load(), submitted.load());
   EXPECT_EQUAL(stats.answered, ok.load());
   EXPECT_EQUAL(stats.answered + stats.refused + stats.expired + stats.cancelled, submitted.load());
-  EXPECT_EQUAL(stats.batch_queries.sum, stats.answered);
-  EXPECT_EQUAL(witness.ages().size(), stats.answered);
+  EXPECT_EQUAL(stats.batch_queries.sum, witness.ages().size());
+  EXPECT(stats.batch_queries.sum >= stats.answered);  // parts of calls that ended otherwise
   EXPECT_EQUAL(stats.batches, stats.batch_queries.count);
   EXPECT_EQUAL(stats.queued, 0u);
   EXPECT(stats.cancelled > 0 && stats.expired > 0 && stats.answered > 0);

@@ -63,6 +63,7 @@ StandIn::~StandIn() {
 gerank::Status StandIn::run(const gerank::PaddedBatch& batch,
                             const gerank::PaddedAnswer& answer) const {
   const auto B = static_cast<std::size_t>(batch.B);
+  if (batch.user_dense[0] == 0 && witness_.on_warm_up) witness_.on_warm_up();
   {
     std::unique_lock lock(witness_.mutex_);
     if (batch.user_dense[0] == 0) {

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -34,6 +35,7 @@ class Witness {
   std::set<std::pair<std::thread::id, std::size_t>> warm_ups() const;  // thread, size
   std::vector<std::thread::id> deaths() const;  // the threads on which stand-ins were freed
 
+  std::function<void()> on_warm_up;  // runs in every warm-up batch; set before the first
   std::atomic<bool> failing{false};
   std::atomic<int> alive{0};
 

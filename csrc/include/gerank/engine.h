@@ -16,6 +16,7 @@
 #include <gerank/status.h>
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -49,8 +50,9 @@ struct EngineOptions {
   // whose deadline is near does not wait.
   Microseconds max_delay{0};
 
-  // Most queries waiting. One more call is refused with kResourceExhausted, as is one whose
-  // deadline is nearer than the expected end of the full batches before it. At least max_queries.
+  // Most queries waiting. One more call is refused with kResourceExhausted, as is one that would
+  // expect its answer after its deadline: behind what is running, the full batches that wait, and
+  // its own. How many those are is counted by candidates. At least max_queries.
   std::size_t max_queue = 1024;
 
   // Most queries in one call.
@@ -71,8 +73,9 @@ struct Timing {
 // One request: some queries that are answered together, all or none.
 //
 // Owned by the caller, who must keep it alive and unchanged from submit() until its callback has
-// begun, or until rank() has returned. May then be used again: its slates keep their memory. Not
-// copyable, since the engine points at it.
+// begun, or until rank() has returned. May then be used again: its slates keep their memory. One
+// that is used while it is still in an engine is refused with kFailedPrecondition. Not copyable,
+// since the engine points at it.
 class GERANK_EXPORT Call {
  public:
   Call() = default;
@@ -95,16 +98,18 @@ class GERANK_EXPORT Call {
   friend class CallQueue;
   friend class Engine;
 
+  std::atomic<bool> inside_{false};  // an engine's, until its callback begins
   std::function<void(Call*, const Status&)> done_;
   std::shared_ptr<Lane> lane_;  // what will answer; null outside the engine
   TimePoint arrival_{};
-  std::size_t taken_ = 0;    // queries that workers have taken, from the first on
-  std::size_t open_ = 0;     // queries that have not come back
+  std::size_t taken_ = 0;    // queries that left the queue, from the first on
+  std::size_t open_ = 0;     // queries that are in the queue or with a worker
   std::int64_t widest_ = 0;  // most candidates of a query
-  Status outcome_;           // the first failure of a part
+  Status outcome_;           // the first failure of a part, or why the rest was dropped
 };
 
-// Counts since the engine started, of queries unless said otherwise. Gauges are of this moment.
+// Counts since the engine started, of queries unless said otherwise. Gauges are of this moment. All
+// queries of a call count as the call ended, also those that were run before the rest was dropped.
 struct EngineStats {
   // Values of one kind, counted by powers of two: buckets[i] counts those in (2^(i-1), 2^i], and
   // buckets[0] those of at most 1; the last one also everything beyond.
@@ -117,8 +122,8 @@ struct EngineStats {
   std::uint64_t answered = 0;   // got a slate
   std::uint64_t malformed = 0;  // refused: kInvalidArgument or kNotFound
   std::uint64_t refused = 0;    // refused: kResourceExhausted or kUnavailable
-  std::uint64_t expired = 0;    // kDeadlineExceeded: never reached the model
-  std::uint64_t cancelled = 0;  // kCancelled: never reached the model
+  std::uint64_t expired = 0;    // kDeadlineExceeded: the call did not reach the model in time
+  std::uint64_t cancelled = 0;  // kCancelled: the caller had gone before all was run
   std::uint64_t failed = 0;     // kInternal: the model failed
   std::uint64_t batches = 0;    // forward passes, warm-up not counted
   std::uint64_t swaps = 0;      // artifacts made current
@@ -140,21 +145,39 @@ struct PublishedModel {
   bool is_default = false;  // answers calls that name no model
 };
 
-// Thread-safe: every method may be called from any thread at any time, unless said otherwise.
+// Thread-safe: every method may be called from any thread at any time, with two exceptions.
+//
+// In a callback, and in a model, the methods that wait would wait for the very thread that calls
+// them: rank, publish, load, drain and stop return kFailedPrecondition there, at once. All others
+// are allowed, and so is the end of the engine: it is then stopped by a thread of its own.
+//
+// An engine belongs to the process that started it. In one that a fork made its threads are
+// missing: every method that returns a Status returns kFailedPrecondition there, a call that is
+// submitted ends so, find() is null, models() empty, stats() all zeros, cancel() false, and the
+// destructor leaves everything as it is. Such a process makes an engine of its own.
 class GERANK_EXPORT Engine {
  public:
-  // Runs when a call has ended, exactly once, on a thread of the engine, or on the submitting or
-  // the cancelling one. No lock is held: it may submit, also the same Call again. It should be
-  // quick, since it keeps a worker from the next batch, and must not throw.
+  // Runs when a call has ended, exactly once, on a thread of the engine, or on the one that
+  // submits, cancels or stops. No lock is held: it may submit, also the same Call again. It should
+  // be quick, since it keeps a worker from the next batch, and must not throw.
   using Done = std::function<void(Call*, const Status&)>;
 
   // Starts the threads. kInvalidArgument if an option is out of its range.
   static Status start(const EngineOptions& options, std::unique_ptr<Engine>* engine) noexcept;
 
-  // stop() with no grace. No other thread may be inside a method.
+  // stop() with no grace. No other thread may be inside a method. In a callback it returns at once,
+  // and a thread of its own stops the engine and frees its artifacts.
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
+
+  // Whether this process may use the engine: OK, or kFailedPrecondition after a fork.
+  Status usable() const noexcept;
+
+  // Whether this thread may wait for the engine: OK, or kFailedPrecondition where `method`, whose
+  // name is in the message, would wait for itself or for threads of another process. For hosts that
+  // wait in a way of their own.
+  Status may_wait(std::string_view method) const noexcept;
 
   // ---- queries
 
@@ -166,11 +189,20 @@ class GERANK_EXPORT Engine {
   //   kResourceExhausted  the queue is full; retry_after says when to come again
   //   kDeadlineExceeded   the deadline passed before a worker took the call
   //   kCancelled          cancel() came first
+  //   kFailedPrecondition the Call is in an engine already, or this is another process
   //   kUnavailable        nothing is published yet, or the engine is draining
   //   kInternal           the model failed
   //
-  // A call that is refused ends before this returns, on this thread.
-  void submit(Call* call, Done done) noexcept;
+  // A call that is refused ends before this returns, on this thread. Of one that is split over
+  // several forward passes, those that have not begun when its deadline passes or when it is
+  // cancelled are dropped; it ends when the one that runs comes back.
+  //
+  // Returns OK; or kInvalidArgument, and has done nothing, if there is no call or no callback.
+  Status submit(Call* call, Done done) noexcept;
+
+  // submit(), but where rank() would run the forward pass on the calling thread, so does this; the
+  // callback has then run when it returns. For hosts that wait in a way of their own.
+  Status submit_or_run(Call* call, Done done) noexcept;
 
   // Whether the queue would take a call of so many queries with this deadline now. A front asks
   // before it spends time on reading a call that submit() would refuse. OK, or kResourceExhausted
@@ -181,26 +213,28 @@ class GERANK_EXPORT Engine {
   // pass runs on this thread, in that worker's place, which saves two changes of threads.
   Status rank(Call* call) noexcept;
 
-  // Ends a call that no worker has taken yet: its callback gets kCancelled, on this thread, before
-  // this returns. Without effect on any other call, which then ends by itself; also where one that
-  // was cancelled already. The Call object must still exist.
+  // Ends a call of which something waits: its callback gets kCancelled, on this thread, before this
+  // returns; or, if a part of it is with a worker, when that has come back. Without effect on any
+  // other call, which then ends by itself; also where one that was cancelled already. The Call
+  // object must still exist.
   //
-  // Returns whether the call was ended by this.
+  // Returns whether this made the call end so.
   bool cancel(Call* call) noexcept;
 
   // ---- artifacts
 
   // Lets an artifact answer the calls that name `name` and no version, and, if it is the engine's
-  // first, those that name no model. It has first answered every size of batch on every worker,
-  // between the batches of others; until then the old one answers. Calls that are queued keep the
-  // artifact that was current when they came. Blocks until the switch; publications wait for each
-  // other.
+  // first, those that name no model. It has first answered every size of batch that can occur on
+  // every worker, between the batches of others; until then the old one answers. Calls that are
+  // queued keep the artifact that was current when they came. Blocks until the switch; publications
+  // wait for each other.
   //
   //   keep_old  whether the artifact that was current stays, for calls that name its version, and
   //   for
   //             make_current(); else it is freed, by a thread of its own, after its last call
   //
-  // kInternal: it failed its warm-up; kUnavailable: the engine is draining. The old one serves on.
+  // kInternal: it failed its warm-up; kUnavailable: the engine is draining; kInvalidArgument: there
+  // is no name or no ranker. The old one serves on.
   Status publish(std::string_view name, std::shared_ptr<const Ranker> ranker,
                  bool keep_old = false) noexcept;
 
@@ -224,12 +258,12 @@ class GERANK_EXPORT Engine {
   // ---- its end
 
   // Refuses new calls from now on, and returns when all that were taken have ended. Again: waits
-  // too.
-  void drain() noexcept;
+  // too. kDeadlineExceeded if some have not after `at_most`; new ones are still refused.
+  Status drain(Microseconds at_most = Microseconds::max()) noexcept;
 
-  // drain(), but calls that are still queued after `grace` end with kUnavailable. Then ends the
-  // threads. Safe to repeat.
-  void stop(Microseconds grace = Microseconds{0}) noexcept;
+  // drain(), but what is still queued after `grace` ends with kUnavailable. Then ends the threads.
+  // Safe to repeat.
+  Status stop(Microseconds grace = Microseconds{0}) noexcept;
 
   // Counters and gauges, consistent with each other.
   EngineStats stats() const noexcept;
@@ -239,9 +273,10 @@ class GERANK_EXPORT Engine {
 
  private:
   struct State;
-  explicit Engine(std::unique_ptr<State> state) noexcept;
+  explicit Engine(std::shared_ptr<State> state) noexcept;
+  static bool claim(Call* call) noexcept;
 
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace gerank

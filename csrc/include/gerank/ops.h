@@ -7,6 +7,8 @@
 
 #include <gerank/export.h>
 
+#include <string>
+
 namespace gerank {
 
 // Makes sure that torch.ops.gerank.* exist in this process.
@@ -15,5 +17,9 @@ namespace gerank {
 // that drops unreferenced libraries (--as-needed) from dropping libgerank. Does nothing itself.
 // Thread-safe.
 GERANK_EXPORT void link_ops() noexcept;
+
+// Why no op can run in this process: GERANK_CPU names no instruction set, or one that this
+// processor lacks. Empty if all is well. Thread-safe.
+GERANK_EXPORT std::string instruction_set_error();
 
 }  // namespace gerank

@@ -22,7 +22,8 @@ enum class Code : int {
   kDeadlineExceeded = 4,    // the deadline passed before the model was run; nothing was computed
   kNotFound = 5,            // no artifact of that name or version is published
   kResourceExhausted = 8,   // the queue is full; retry_after says when to come again
-  kFailedPrecondition = 9,  // a file is no artifact, is damaged, or does not fit this library
+  kFailedPrecondition = 9,  // a file is no artifact or does not fit this library; or a method is
+                            // called where it cannot work: in a callback, in a forked process
   kInternal = 13,           // our fault; the message is for a log, not for a remote caller
   kUnavailable = 14,        // nothing is published yet, or the engine is draining
 };

@@ -1,6 +1,7 @@
 #include "instruction_set.h"
 
 #include <c10/util/Exception.h>
+#include <gerank/ops.h>
 
 #include <cstdlib>
 #include <string>
@@ -41,3 +42,14 @@ const Kernels<float>& float_kernels() {
 }
 
 }  // namespace gerank::cpu
+
+namespace gerank {
+
+std::string instruction_set_error() try {
+  cpu::float_kernels();
+  return "";
+} catch (const c10::Error& error) {
+  return error.msg();
+}
+
+}  // namespace gerank

@@ -1,0 +1,131 @@
+"""A model's error is an answer: nothing that happens in a real artifact ends the process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gerank.data.batch import RerankBatch
+from gerank.export import golden
+from gerank.export.artifact import Artifact
+from tests.cli.command import environment
+from tests.data.bad_requests import valid_document
+from tests.export.archives import name_of, packed, records, resummed
+from tests.export.conftest import content, written  # noqa: F401  fixtures
+
+Spoil = Callable[[RerankBatch], None]
+
+SWAP = """
+import json, sys
+from gerank.engine import Engine
+from gerank.ranker import ArtifactError
+sound, spoiled, document = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+with Engine() as engine:
+    engine.load("feed", sound)
+    for _ in range(2):
+        try:
+            engine.load("feed", spoiled)
+        except ArtifactError as error:
+            print(error)
+    print(len(engine.rank([document]).slates))
+"""
+
+NO_MEMORY = """
+import json, resource, sys
+import gerank
+from gerank.engine import StatusError
+from gerank.ranker import native_queries
+ranker, document = gerank.load(sys.argv[1]), json.loads(sys.argv[2])
+expected = ranker.rank([document])
+queries = native_queries([document], ranker.contract) * 10_000
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+errors = []
+for room_mb in range(2, 200, 2):
+    resource.setrlimit(resource.RLIMIT_AS, (used + room_mb * 2**20, resource.RLIM_INFINITY))
+    try:
+        ranker.native.rank(queries)
+        break
+    except (StatusError, MemoryError) as error:
+        errors.append(str(error))
+resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+print("in the model", sum("DefaultCPUAllocator" in error for error in errors) > 0)
+print("answers as before", ranker.rank([document]) == expected)
+"""
+
+
+def unknown_id(batch: RerankBatch) -> None:
+    """An id beyond the embedding table: a vocabulary that grew in training alone."""
+    batch.candidate_ids[0, 0] = 10**7
+
+
+def unknown_pin(batch: RerankBatch) -> None:
+    """A pin on no candidate: the decode op refuses it."""
+    batch.pins[0, 0] = 99
+
+
+def spoiled(content: bytes, spoil: Spoil, path: Path) -> Path:  # noqa: F811
+    """The artifact with another golden request, and checksums that agree."""
+    parts = records(content)
+    name = name_of(parts, "extra/golden.pt")
+    batch, slates = golden.from_bytes(parts[name])
+    spoil(batch)
+    parts[name] = golden.to_bytes(batch, slates)
+    path.write_bytes(packed(resummed(parts)))
+    return path
+
+
+def run(code: str, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env=environment() | variables,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [(unknown_id, "index out of range"), (unknown_pin, "pins must be")],
+    ids=["in the embedding", "in an op"],
+)
+def test_an_artifact_whose_model_fails_is_refused_and_the_old_one_serves_on(
+    written: tuple[Path, Artifact],  # noqa: F811
+    content: bytes,  # noqa: F811
+    tmp_path: Path,
+    spoil: Spoil,
+    words: str,
+) -> None:
+    bad = spoiled(content, spoil, tmp_path / "bad.gerank")
+    ended = run(SWAP, written[0], bad, json.dumps(valid_document()))
+    assert ended.returncode == 0, ended
+    first, second, answered = ended.stdout.splitlines()
+    assert first == second
+    assert first.startswith(f"{bad}: golden requests fail: ") and words in first
+    assert answered == "1"
+
+
+def test_a_failed_allocation_in_the_model_fails_its_call_alone(
+    written: tuple[Path, Artifact],  # noqa: F811
+) -> None:
+    ended = run(NO_MEMORY, written[0], json.dumps(valid_document()))
+    assert ended.returncode == 0, ended
+    assert ended.stdout.splitlines() == ["in the model True", "answers as before True"], ended
+
+
+def test_an_instruction_set_that_is_none_is_named_when_an_artifact_is_loaded(
+    written: tuple[Path, Artifact],  # noqa: F811
+) -> None:
+    code = "import gerank, sys; gerank.load(sys.argv[1])"
+    ended = run(code, written[0], GERANK_CPU="bogus")
+    assert ended.returncode == 1, ended
+    assert ended.stderr.splitlines()[-1] == (
+        f"gerank.ranker.ArtifactError: {written[0]}: gerank: GERANK_CPU must be avx512, avx2 or plain, "
+        "got bogus"
+    )
