@@ -1,7 +1,7 @@
 """gerank re-ranks whole pages: a generator proposes the slate, rules are masks in its decoding.
 
 Three names, said here once: the library `libgerank.so`, the op namespace `torch.ops.gerank`, the
-package `gerank`.
+package `gerank`. Importing it loads nothing heavy, and registers the ops as soon as torch is there.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gerank.import_hooks import install as install_import_hooks
 from gerank.version import __version__
 
 if TYPE_CHECKING:
@@ -31,3 +32,6 @@ def load(path: str | Path) -> Ranker:
     from gerank.ranker import Ranker  # importing gerank alone stays cheap
 
     return Ranker.load(path)
+
+
+install_import_hooks()

@@ -6,6 +6,7 @@ The work is the C++ engine's: the same code as behind a server and in an embeddi
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ class Ranker:
                 version, calls ops this library lacks, or answers its golden requests differently.
         """
         try:
-            return cls(_engine.Ranker.load(str(path)))
+            return cls(_engine.Ranker.load(os.fsencode(path)))
         except _engine.StatusError as error:
             if error.code != "FAILED_PRECONDITION":
                 raise

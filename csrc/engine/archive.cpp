@@ -6,12 +6,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "checksum.h"
+#include "disk_file.h"
 #include "python_text.h"
 
 namespace gerank {
@@ -19,6 +17,9 @@ namespace {
 
 constexpr std::string_view kChecksums = "extra/checksums.json",
                            kSerialization = ".data/serialization_id";
+
+// Torch packs a model's code, a few hundred kilobytes, and nothing else.
+constexpr std::size_t kMostSavedByPacking = std::size_t{64} << 20;
 
 class MemoryFile : public caffe2::serialize::ReadAdapterInterface {
  public:
@@ -39,17 +40,35 @@ class MemoryFile : public caffe2::serialize::ReadAdapterInterface {
   std::string content_;
 };
 
+Refusal damaged(const c10::Error& error) {
+  return {"not an artifact, truncated or altered: " + first_line(error.what_without_backtrace())};
+}
+
+// Looks at the archive's directory alone, of a few kilobytes at the end of the file, so that what
+// is no artifact is refused before all of it is read, whatever its size.
+void check_directory(const ArtifactFile& file) try {
+  caffe2::serialize::PyTorchStreamReader archive(file);
+  if (!archive.hasRecord(std::string(kManifest))) {
+    throw Refusal{"no gerank.json in it: a foreign or truncated archive"};
+  }
+  std::size_t bytes = 0;
+  for (const std::string& name : archive.getAllRecords()) bytes += archive.getRecordSize(name);
+  if (bytes > file->size() + kMostSavedByPacking) {
+    throw Refusal{"not an artifact: its " + std::to_string(file->size()) + " bytes hold " +
+                  std::to_string(bytes) + " bytes of records"};
+  }
+} catch (const c10::Error& error) {
+  throw damaged(error);
+}
+
 }  // namespace
 
 std::string first_line(const char* text) { return std::string(text, std::strcspn(text, "\n")); }
 
 ArtifactFile read_file(const std::string& path) {
-  std::error_code error;
-  if (!std::filesystem::is_regular_file(path, error)) throw Refusal{"no such file"};
-  std::ifstream file(path, std::ios::binary);
-  std::string content{std::istreambuf_iterator<char>(file), {}};
-  if (!file) throw Refusal{"cannot be read"};
-  return std::make_shared<MemoryFile>(std::move(content));
+  const auto file = std::make_shared<DiskFile>(path);
+  check_directory(file);
+  return std::make_shared<MemoryFile>(file->content());
 }
 
 Records read_records(const ArtifactFile& file) try {
@@ -61,8 +80,7 @@ Records read_records(const ArtifactFile& file) try {
   }
   return records;
 } catch (const c10::Error& error) {
-  throw Refusal{"not an artifact, truncated or altered: " +
-                first_line(error.what_without_backtrace())};
+  throw damaged(error);
 }
 
 const std::string& record(const Records& records, std::string_view name) {

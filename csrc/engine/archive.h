@@ -22,7 +22,10 @@ struct Refusal {
 using ArtifactFile = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
 using Records = std::map<std::string, std::string, std::less<>>;  // name -> content
 
-// Each throws Refusal where the file is not what it must be.
+inline constexpr std::string_view kManifest = "extra/gerank.json";
+
+// Each throws Refusal where the file is not what it must be. read_file() looks at the archive's
+// directory before it takes memory for the rest.
 ArtifactFile read_file(const std::string& path);
 Records read_records(const ArtifactFile& file);
 const std::string& record(const Records& records, std::string_view name);

@@ -15,13 +15,14 @@
 #include "json.h"
 #include "python_text.h"
 #include "scripted_generator.h"
+#include "torch_state.h"
 
 namespace gerank {
 namespace {
 
 constexpr std::int64_t kFormatVersion = 1;
 constexpr std::array kOps = {"decode_slates", "encode_set", "set_features"};
-constexpr std::string_view kManifest = "extra/gerank.json", kGolden = "extra/golden.pt";
+constexpr std::string_view kGolden = "extra/golden.pt";
 
 void check_format(const Json& manifest) {
   const Json* version = manifest.find("format_version");
@@ -68,13 +69,11 @@ void check_ops(const Json& manifest) {
 }
 
 Artifact read(const std::string& path) {
-  link_ops();
+  if (const std::string differs = torch_mismatch(); !differs.empty()) throw Refusal{differs};
   if (const std::string error = instruction_set_error(); !error.empty()) throw Refusal{error};
+  const OwnTorchState state;
   const ArtifactFile file = read_file(path);
   const Records records = read_records(file);
-  if (!records.contains(kManifest)) {
-    throw Refusal{"no gerank.json in it: a foreign or truncated archive"};
-  }
   Artifact artifact;
   artifact.manifest = record(records, kManifest);
   Json manifest;

@@ -88,8 +88,14 @@ Status Engine::State::admit(Call* call) try {
 Status Engine::State::refuse(Call* call, Status status) {
   if (!usable()) return status;
   const std::lock_guard lock(mutex);
-  const std::size_t count = std::max<std::size_t>(call->queries.size(), 1);
-  switch (status.code()) {
+  count_refusal(status.code(), call->queries.size());
+  if (call->lane_) discard(std::move(call->lane_));
+  return status;
+}
+
+void Engine::State::count_refusal(Code code, std::size_t queries) {
+  const std::size_t count = std::max<std::size_t>(queries, 1);
+  switch (code) {
     case Code::kInvalidArgument:
     case Code::kNotFound:
       stats.malformed += count;
@@ -103,8 +109,6 @@ Status Engine::State::refuse(Call* call, Status status) {
     default:
       stats.refused += count;
   }
-  if (call->lane_) discard(std::move(call->lane_));
-  return status;
 }
 
 // Whether the queue takes a call of so many queries.

@@ -130,6 +130,12 @@ Status Engine::expect(std::size_t queries, TimePoint deadline) noexcept try {
   return Status(Code::kInternal, error.what());
 }
 
+void Engine::count_refusal(Code code, std::size_t queries) noexcept {
+  if (!state_->usable()) return;
+  const std::lock_guard lock(state_->mutex);
+  state_->count_refusal(code, queries);
+}
+
 Status Engine::rank(Call* call) noexcept {
   if (call == nullptr) return no_call();
   if (Status status = state_->may_wait("rank"); !status) return status;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "process.h"
+#include "torch_state.h"
 
 namespace gerank {
 namespace {
@@ -92,7 +93,7 @@ class ScriptedGenerator : public Model {
 
   Status run(const PaddedBatch& batch, const PaddedAnswer& answer) const override try {
     const WithoutLostPools one_thread;
-    const c10::InferenceMode no_gradients;
+    const OwnTorchState state;
     // The profiling executor would spend the first calls of every thread on recompiling, for no
     // gain: the model's time is that of its fused op and of matrix products. See Note [Frozen and
     // read back].

@@ -1,5 +1,7 @@
 // The engine's threads: workers, which run batches, and the housekeeper.
 
+#include <gerank/ops.h>
+
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -8,7 +10,6 @@
 #include "batch_limits.h"
 #include "engine_state.h"
 #include "histogram.h"
-#include "intra_op.h"
 #include "ranker_parts.h"
 
 namespace gerank {
@@ -44,7 +45,7 @@ void Engine::State::start_threads() {
 // A batch and an errand in turns, so that neither starves the other.
 void Engine::State::work(std::size_t worker) {
   const Inside working(this);  // see Note [Waiting for oneself]
-  set_intra_op_threads(options.intra_op_threads);
+  set_intra_op_threads_here(options.intra_op_threads);
   PaddedBuffers buffers;
   Batch batch;
   std::vector<Ended> ended;

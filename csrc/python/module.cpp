@@ -175,6 +175,15 @@ py::dict stats_dict(const Engine& engine) {
   return out;
 }
 
+// A code is named as in StatusError.
+void count_refusal(Engine& engine, const std::string& code, std::size_t queries) {
+  for (const Code each : {Code::kInvalidArgument, Code::kNotFound, Code::kResourceExhausted,
+                          Code::kUnavailable, Code::kDeadlineExceeded, Code::kInternal}) {
+    if (code == code_name(each)) return engine.count_refusal(each, queries);
+  }
+  throw py::value_error("code: must be the name of a refusal, got '" + code + "'");
+}
+
 py::list models_list(const Engine& engine) {
   py::list out;
   for (const PublishedModel& model : usable(engine).models()) {
@@ -260,6 +269,7 @@ void bind_engine(py::module_& module) {
           py::arg("name") = "", py::arg("version") = "")
       .def("models", &models_list)
       .def("stats", &stats_dict)
+      .def("count_refusal", &count_refusal, py::arg("code"), py::arg("queries") = 1)
       .def("drain", &drain)
       .def("stop", &stop, py::arg("grace_s") = 0.0)
       .def("may_wait", [](const Engine& engine,

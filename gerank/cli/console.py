@@ -33,14 +33,19 @@ if not out.is_terminal:
     out.width = _WIDTH_OF_A_FILE  # tables need not be broken where nobody's window is narrow
 
 
+def printable(text: str) -> str:
+    """The text, where a path in it that is no UTF-8 could not be printed."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def say(line: str, console: Console = out) -> None:
     """Prints a line as it is, however long: paths in it can be copied."""
-    console.print(line, soft_wrap=True, markup=False, highlight=False)
+    console.print(printable(line), soft_wrap=True, markup=False, highlight=False)
 
 
 def complain(message: str) -> None:
     """Prints an error on stderr, in one line."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
+    err.print(f"[bold red]error:[/] {escape(printable(message))}", soft_wrap=True, highlight=False)
 
 
 def show(table: Table) -> None:

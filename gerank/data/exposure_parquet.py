@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gerank.data.exposure_checks import ExposureLogError
+from gerank.data.regular_file import NotRegularFileError, open_regular
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 from gerank.data.texts import text_column_of
 from gerank.data.whole_file import whole_file
@@ -66,10 +67,10 @@ def write_columns(path: Path, schema: FeatureSchema, columns: Mapping[str, Colum
     arrow_schema = pa.schema(list(types.items()), metadata={_METADATA_KEY: json.dumps(document)})
     arrays = [_to_arrow(columns[name], kind) for name, kind in types.items()]
     table = pa.Table.from_arrays(arrays, schema=arrow_schema)
-    with whole_file(path) as unfinished:
+    with whole_file(path) as unfinished, unfinished.open("wb") as file:
         pq.write_table(
             table,
-            unfinished,
+            file,
             compression="zstd",
             row_group_size=_PAGES_PER_ROW_GROUP,
             write_page_checksum=True,
@@ -83,10 +84,12 @@ def read_columns(path: Path) -> tuple[FeatureSchema, dict[str, Column]]:
         ExposureLogError: The file is missing, no Parquet, damaged, not a gerank log, of another
             format version, or a column is missing, unknown, of another type or holds a null.
     """
-    if not path.is_file():
-        raise ExposureLogError(f"{path}: no such file")
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        opened = open_regular(path)
+    except NotRegularFileError as error:
+        raise ExposureLogError(f"{path}: {error}") from None
+    try:
+        with opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             arrow_schema = file.schema_arrow
             schema = _read_schema(path, arrow_schema.metadata or {})
             types = column_types(schema)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import warnings
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ import torch
 import gerank.ops  # noqa: F401  registers the ops that archives call
 from gerank.data.batch import RerankBatch, Slates
 from gerank.data.contract import RequestContract
+from gerank.data.regular_file import NotRegularFileError, open_regular
 from gerank.data.whole_file import whole_file
 from gerank.export import golden
 from gerank.export.manifest import (
@@ -31,10 +33,15 @@ from gerank.export.manifest import (
     op_schemas,
 )
 from gerank.export.presets import Presets, check_presets
+from gerank.export.torch_state import own_torch_state, torchscript_is_off
 from gerank.nn.generator import Generator
 from gerank.ranker import ArtifactError as ArtifactError
 
 _GOLDEN_REQUESTS, _GOLDEN_CANDIDATES = 16, 24
+_DAMAGED = "not an artifact, truncated or altered"
+_FOREIGN = "no gerank.json in it: a foreign or truncated archive"
+_MOST_SAVED_BY_PACKING = 64 << 20
+"""Bytes. Torch packs a model's code, a few hundred kilobytes, and nothing else."""
 _UNCHECKED = (".data/serialization_id", "extra/checksums.json")
 
 
@@ -60,7 +67,7 @@ class Artifact:
 
     def rerank(self, batch: RerankBatch) -> Slates:
         """Answers a padded batch of requests that satisfy the contract."""
-        with torch.inference_mode():
+        with own_torch_state():
             return Slates(*self.module(*batch))
 
 
@@ -126,18 +133,26 @@ def save_artifact(
         OSError: The file cannot be written.
     """
     candidates = min(_GOLDEN_CANDIDATES, contract.max_candidates)
-    batch = golden.draw_batch(contract, _GOLDEN_REQUESTS, candidates, seed=0)
-    with torch.inference_mode():
+    with own_torch_state():
+        batch = golden.draw_batch(contract, _GOLDEN_REQUESTS, candidates, seed=0)
         answer = Slates(*scripted(*batch))
-    extra = {"gerank.json": manifest_bytes(manifest), "golden.pt": golden.to_bytes(batch, answer)}
-    extra["checksums.json"] = json.dumps(_checksums(_archive(scripted, extra))).encode()
+        answers = golden.to_bytes(batch, answer)
+        extra = {"gerank.json": manifest_bytes(manifest), "golden.pt": answers}
+        extra["checksums.json"] = json.dumps(_checksums(_archive(scripted, extra))).encode()
+        content = _archive(scripted, extra)
     with whole_file(path) as draft:
-        draft.write_bytes(_archive(scripted, extra))
+        draft.write_bytes(content)
         return load_artifact(draft)
 
 
 def script(generator: Generator) -> torch.jit.ScriptModule:
-    """The generator as TorchScript, parameters frozen into it."""
+    """The generator as TorchScript, parameters frozen into it.
+
+    Raises:
+        ArtifactError: TorchScript is switched off in this process.
+    """
+    if off := torchscript_is_off():
+        raise ArtifactError(off)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         scripted: torch.jit.ScriptModule = torch.jit.script(generator)
@@ -151,7 +166,15 @@ def load_artifact(path: Path) -> Artifact:
         ArtifactError: The file is missing, truncated, altered or foreign, has another format
             version, calls ops this library lacks, or answers its golden requests differently.
     """
-    records = _read_records(path)
+    if off := torchscript_is_off():
+        raise ArtifactError(f"{path}: {off}")
+    content = _read_content(path)
+    with own_torch_state():
+        return _checked(path, content)
+
+
+def _checked(path: Path, content: bytes) -> Artifact:
+    records = _read_records(path, content)
     try:
         manifest = json.loads(records["extra/gerank.json"])
         _check_format(path, manifest)
@@ -167,7 +190,8 @@ def load_artifact(path: Path) -> Artifact:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+            stream = io.BytesIO(content)  # what was checked is what is loaded
+            module = torch.jit.load(stream, map_location="cpu").eval()  # type: ignore[no-untyped-call]
     except (RuntimeError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{path}: torch refuses it: {str(error).splitlines()[0]}") from None
     artifact = Artifact(module, contract, manifest)
@@ -202,16 +226,36 @@ def _sums(records: dict[str, bytes]) -> dict[str, int]:
     return {name: zlib.crc32(body) for name, body in records.items() if name not in _UNCHECKED}
 
 
-def _read_records(path: Path) -> dict[str, bytes]:
-    if not path.is_file():
-        raise ArtifactError(f"{path}: no such file")
+def _read_content(path: Path) -> bytes:
+    """The whole file, once its directory, at its end, is that of an artifact."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file:
+            try:
+                with zipfile.ZipFile(file) as archive:
+                    entries = archive.infolist()
+            except Exception as error:  # on altered bytes zipfile fails in many ways
+                raise ArtifactError(f"{path}: {_DAMAGED}: {error}") from None
+            if not any(entry.filename.endswith("/extra/gerank.json") for entry in entries):
+                raise ArtifactError(f"{path}: {_FOREIGN}")
+            size, unpacked = os.fstat(file.fileno()).st_size, sum(e.file_size for e in entries)
+            if unpacked > size + _MOST_SAVED_BY_PACKING:
+                raise ArtifactError(
+                    f"{path}: not an artifact: its {size} bytes hold {unpacked} bytes of records"
+                )
+            file.seek(0)
+            return file.read()
+    except NotRegularFileError as error:
+        raise ArtifactError(f"{path}: {error}") from None
+
+
+def _read_records(path: Path, content: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             records = _records(archive)
     except Exception as error:  # on altered bytes zipfile and what it calls fail in many ways
-        raise ArtifactError(f"{path}: not an artifact, truncated or altered: {error}") from None
+        raise ArtifactError(f"{path}: {_DAMAGED}: {error}") from None
     if "extra/gerank.json" not in records:
-        raise ArtifactError(f"{path}: no gerank.json in it: a foreign or truncated archive")
+        raise ArtifactError(f"{path}: {_FOREIGN}")
     return records
 
 

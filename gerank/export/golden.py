@@ -57,7 +57,7 @@ def _draw_side(
     shape: tuple[int, ...],
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor]:
-    floats = torch.zeros(*shape, len(dense))
+    floats = torch.zeros(*shape, len(dense), dtype=torch.float32)
     for column, feature in enumerate(dense):
         low = -1.0 if feature.minimum is None else feature.minimum
         high = 1.0 if feature.maximum is None else feature.maximum

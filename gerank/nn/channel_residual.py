@@ -19,7 +19,7 @@ from gerank.nn.channels import (
     keep,
 )
 from gerank.nn.features import FeatureEncoder
-from gerank.nn.layers import mlp
+from gerank.nn.layers import FeatureLinear, mlp
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class ChannelResidual(nn.Module):
         self.features = FeatureEncoder(schema, shape.embedding_width, shape.calibrated)
         wide, slots = shape.width, shape.slots
         users, candidates = self.features.user_width, self.features.candidate_width
-        self.candidate_side = nn.Linear(candidates, wide)
-        self.user_side = nn.Linear(users, wide)
+        self.candidate_side = FeatureLinear(candidates, wide)
+        self.user_side = FeatureLinear(users, wide)
         self.item = mlp(candidates + users + wide, 2 * wide, wide)
         group_columns = torch.tensor(schema.group_columns, dtype=torch.int64)
         self.register_buffer("group_columns", group_columns, persistent=False)
-        self.repeats_side = nn.Linear(2 * len(schema.groups), wide, bias=False)
+        self.repeats_side = FeatureLinear(2 * len(schema.groups), wide, bias=False)
         nn.init.zeros_(self.repeats_side.weight)  # a repeat that was never logged says nothing
         self.slot_embedding = nn.Parameter(0.1 * torch.randn(slots, wide))
         self.pooling = SumPooling()

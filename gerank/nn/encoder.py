@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gerank.nn.layers import mlp
+from gerank.nn.layers import FeatureLinear, mlp
 from gerank.ops.packing import pack_encoder_weights
 
 
@@ -20,8 +20,8 @@ class DeepSetEncoder(nn.Module):
 
     def __init__(self, candidate_width: int, user_width: int, width: int) -> None:
         super().__init__()
-        self.candidate_side = nn.Linear(candidate_width, width)
-        self.user_side = nn.Linear(user_width, width)
+        self.candidate_side = FeatureLinear(candidate_width, width)
+        self.user_side = FeatureLinear(user_width, width)
         self.item_mlp = mlp(candidate_width + user_width + width, 2 * width, width)
         self.set_mlp = mlp(width, width, width)
         self.width = width

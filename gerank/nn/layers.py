@@ -7,6 +7,17 @@ import itertools
 from torch import nn
 
 
+class FeatureLinear(nn.Linear):
+    """A linear layer of features; where a schema has none, it is its bias, of zeros."""
+
+    def reset_parameters(self) -> None:
+        """As torch does it, where there is something to initialise; torch warns of the rest."""
+        if self.weight.numel() > 0:
+            super().reset_parameters()
+        elif self.bias is not None:
+            nn.init.zeros_(self.bias)
+
+
 def mlp(*widths: int) -> nn.Sequential:
     """Linear layers of the given widths with ReLU between them, none after the last."""
     layers: list[nn.Module] = []

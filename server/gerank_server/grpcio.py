@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -62,7 +63,7 @@ class GrpcioServer:
             ModelRefusedError: The file did not pass its checks; what answered before answers on.
         """
         try:
-            self._engine.publish(name, Ranker.load(str(path)))
+            self._engine.publish(name, Ranker.load(os.fsencode(path)))
         except StatusError as error:
             raise ModelRefusedError(str(error)) from error
         self._report(health_pb2.HealthCheckResponse.SERVING)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from gerank.torch_version import check_torch
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
 
 _LIBRARY = "libgerank_server.so"
@@ -99,7 +101,7 @@ class NativeServer:
             ModelRefusedError: The file did not pass its checks; what answered before answers on.
         """
         load = functools.partial(
-            _library().gerank_server_load, self._server, name.encode(), str(path).encode()
+            _library().gerank_server_load, self._server, name.encode(), os.fsencode(path)
         )
         _call(load, lambda _: ModelRefusedError)
 
@@ -140,6 +142,7 @@ class NativeServer:
 
 @functools.cache
 def _library() -> Any:
+    check_torch()
     library = ctypes.CDLL(str(library_path()))
     library.gerank_server_stop.restype = None
     library.gerank_server_version.restype = None

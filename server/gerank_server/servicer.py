@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from gerank._engine import Engine, Ranker
+from gerank._engine import Engine, Query, Ranker, StatusError
 from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
 from gerank_server.errors import NotFoundError, NotServingError, with_status
@@ -63,13 +63,8 @@ class RerankServicer:
     def _rerank(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
         with self._counted():
             message = pb.RerankRequest()
-            _parse(payload, message)
-            count = len(message.queries)
-            if not 1 <= count <= self._max_queries:
-                raise RequestError("queries", count, f"must be 1 to {self._max_queries}")
-            queries = [
-                query_of_message(index, query) for index, query in enumerate(message.queries)
-            ]
+            with self._refusals_counted(message):
+                queries = self._queries(payload, message)
             call = self._engine.call(
                 queries,
                 model=message.model,
@@ -86,6 +81,23 @@ class RerankServicer:
             if not context.add_callback(drop):
                 drop()
             return response_of_answer(message, call.wait()).SerializeToString()
+
+    def _queries(self, payload: bytes, message: pb.RerankRequest) -> list[Query]:
+        """Parses into `message`; the engine checks what the queries say."""
+        _parse(payload, message)
+        count = len(message.queries)
+        if not 1 <= count <= self._max_queries:
+            raise RequestError("queries", count, f"must be 1 to {self._max_queries}")
+        return [query_of_message(index, query) for index, query in enumerate(message.queries)]
+
+    @contextmanager
+    def _refusals_counted(self, message: pb.RerankRequest) -> Iterator[None]:
+        """The engine counts what it refuses itself; what never comes to it is counted here."""
+        try:
+            yield
+        except (RequestError, StatusError):
+            self._engine.count_refusal("INVALID_ARGUMENT", len(message.queries))
+            raise
 
     def _describe(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
         message = pb.DescribeRequest()

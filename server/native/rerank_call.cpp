@@ -56,6 +56,13 @@ Status RerankCall::read() {
   if (Status status = service_.engine.expect(std::min(queries, most), deadline); !status) {
     return status;
   }
+  Status status = read_queries(queries, deadline);
+  if (!status) service_.engine.count_refusal(status.code(), queries);
+  return status;
+}
+
+Status RerankCall::read_queries(std::size_t queries, TimePoint deadline) {
+  const std::size_t most = service_.engine.options().max_queries;
   // Too many are not parsed: empty ones take two bytes on the way here, and hundreds afterwards.
   if (queries > most) return wrong_count(queries, most);
   request_ = pool_.take_request();

@@ -41,6 +41,7 @@ class RerankCall {
 
   // Reads the message, if the engine expects to take it.
   Status read();
+  Status read_queries(std::size_t queries, TimePoint deadline);
 
   // From here on the outcome is the engine's to tell.
   void submit();

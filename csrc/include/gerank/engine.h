@@ -209,6 +209,12 @@ class GERANK_EXPORT Engine {
   // as above, counted as a refusal. No promise: a call that comes in between may take the room.
   Status expect(std::size_t queries, TimePoint deadline) noexcept;
 
+  // Counts a call that a front refused by itself, so that stats() tells of every query that came:
+  // one that could not be read, say, or that found too many others. `code` is what its caller gets;
+  // a call whose queries are not known counts as one. submit(), rank() and expect() count their own
+  // refusals.
+  void count_refusal(Code code, std::size_t queries = 1) noexcept;
+
   // The blocking form: submits and waits. Where a worker is idle and max_delay is 0, the forward
   // pass runs on this thread, in that worker's place, which saves two changes of threads.
   Status rank(Call* call) noexcept;

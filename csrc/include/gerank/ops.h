@@ -22,4 +22,14 @@ GERANK_EXPORT void link_ops() noexcept;
 // processor lacks. Empty if all is well. Thread-safe.
 GERANK_EXPORT std::string instruction_set_error();
 
+// Empty if the torch in this process is the one that the library was built for; else a sentence
+// that names both versions and what to do. Another torch has other symbols and other layouts, and
+// may answer wrongly before it fails. Thread-safe.
+GERANK_EXPORT std::string torch_mismatch();
+
+// How many threads torch may use for one operation that the calling thread starts, at least 1.
+// Other threads, those still to come included, keep what they have: torch's own set_num_threads()
+// changes what new threads get. Thread-safe.
+GERANK_EXPORT void set_intra_op_threads_here(int threads);
+
 }  // namespace gerank

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "dispatch.h"
+#include "forward_mode.h"
 
 namespace gerank::autograd {
 namespace {
@@ -17,6 +18,14 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> decode_slates(
     const at::Tensor& spacing, const at::Tensor& quotas, const at::Tensor& slots,
     const at::Tensor& temperature, const at::Tensor& seeds, const at::Tensor& greedy,
     int64_t num_slates, int64_t context_window) {
+  no_tangents(
+      "gerank::decode_slates",
+      {{"candidates", candidates},
+       {"set_vector", set_vector},
+       {"weights", weights},
+       {"attention", attention},
+       {"temperature", temperature}},
+      "choose from tensors without one, and differentiate gerank::slate_log_prob in reverse mode");
   static const auto op = find_op<decltype(decode_slates)>("gerank::decode_slates");
   at::AutoDispatchBelowADInplaceOrView below_autograd;
   return op.call(candidates, set_vector, mask, weights, attention, flags, groups, pins, dedup_keys,

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "dispatch.h"
+#include "forward_mode.h"
 
 namespace gerank::autograd {
 namespace {
@@ -18,6 +19,9 @@ std::tuple<at::Tensor, at::Tensor> encode_set(const at::Tensor& candidates, cons
                   !(candidates.requires_grad() || users.requires_grad() || weights.requires_grad()),
               "gerank::encode_set: has no gradient, but an argument requires one; train with "
               "gerank.nn.encoder.DeepSetEncoder as it is before freeze()");
+  no_tangents("gerank::encode_set",
+              {{"candidates", candidates}, {"users", users}, {"weights", weights}},
+              "use gerank.nn.encoder.DeepSetEncoder as it is before freeze()");
   static const auto op = find_op<decltype(encode_set)>("gerank::encode_set");
   at::AutoDispatchBelowADInplaceOrView below_autograd;
   return op.call(candidates, users, mask, weights, std::move(width));

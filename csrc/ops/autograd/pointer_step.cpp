@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "dispatch.h"
+#include "forward_mode.h"
 
 namespace gerank::autograd {
 namespace {
@@ -69,6 +70,14 @@ StepTuple pointer_step(const at::Tensor& keys, const at::Tensor& query, const at
                        const at::Tensor& temperature, const at::Tensor& seeds,
                        const at::Tensor& greedy, const at::Tensor& forced, int64_t slot,
                        int64_t slate) {
+  no_tangents("gerank::pointer_step",
+              {{"keys", keys},
+               {"query", query},
+               {"context", context},
+               {"w_context", w_context},
+               {"v", v},
+               {"temperature", temperature}},
+              kReverseMode);
   const auto results = PointerStep::apply(keys, query, context, w_context, v, mask, temperature,
                                           seeds, greedy, forced, slot, slate);
   return {results[0], results[1], results[2], results[3]};
@@ -102,6 +111,19 @@ StepTuple pointer_step_backward(const at::Tensor& grad_log_prob, const at::Tenso
                                 const at::Tensor& v, const at::Tensor& temperature,
                                 const at::Tensor& choice, const at::Tensor& log_prob,
                                 const at::Tensor& entropy, const at::Tensor& probs) {
+  no_tangents("gerank::pointer_step_backward",
+              {{"grad_log_prob", grad_log_prob},
+               {"grad_entropy", grad_entropy},
+               {"keys", keys},
+               {"query", query},
+               {"context", context},
+               {"w_context", w_context},
+               {"v", v},
+               {"temperature", temperature},
+               {"log_prob", log_prob},
+               {"entropy", entropy},
+               {"probs", probs}},
+              kOnce);
   const auto results =
       PointerStepBackward::apply(grad_log_prob, grad_entropy, keys, query, context, w_context, v,
                                  temperature, choice, log_prob, entropy, probs);

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "dispatch.h"
+#include "forward_mode.h"
 
 namespace gerank::autograd {
 namespace {
@@ -102,6 +103,13 @@ PairTuple slate_log_prob(const at::Tensor& candidates, const at::Tensor& set_vec
                          const at::Tensor& quotas, const at::Tensor& slots,
                          const at::Tensor& temperature, const at::Tensor& slates,
                          int64_t context_window) {
+  no_tangents("gerank::slate_log_prob",
+              {{"candidates", candidates},
+               {"set_vector", set_vector},
+               {"weights", weights},
+               {"attention", attention},
+               {"temperature", temperature}},
+              kReverseMode);
   const bool differentiates = candidates.requires_grad() || set_vector.requires_grad() ||
                               weights.requires_grad() || attention.requires_grad();
   if (at::GradMode::is_enabled() && differentiates) {
@@ -124,6 +132,13 @@ ForwardTuple slate_log_prob_forward(const at::Tensor& candidates, const at::Tens
                                     const at::Tensor& quotas, const at::Tensor& slots,
                                     const at::Tensor& temperature, const at::Tensor& slates,
                                     int64_t context_window) {
+  no_tangents("gerank::slate_log_prob",
+              {{"candidates", candidates},
+               {"set_vector", set_vector},
+               {"weights", weights},
+               {"attention", attention},
+               {"temperature", temperature}},
+              kReverseMode);
   at::AutoDispatchBelowADInplaceOrView below_autograd;  // differentiable as slate_log_prob alone
   return forward_op<ForwardTuple>("gerank::slate_log_prob_forward", candidates, set_vector, mask,
                                   weights, attention, flags, groups, pins, dedup_keys, spacing,
@@ -162,6 +177,20 @@ GradientTuple slate_log_prob_backward(const at::Tensor& grad_log_prob,
                                       const at::Tensor& entropy, const at::Tensor& probs,
                                       const at::Tensor& hidden, const at::Tensor& gates,
                                       const at::Tensor& projection, int64_t context_window) {
+  no_tangents("gerank::slate_log_prob_backward",
+              {{"grad_log_prob", grad_log_prob},
+               {"grad_entropy", grad_entropy},
+               {"candidates", candidates},
+               {"weights", weights},
+               {"attention", attention},
+               {"temperature", temperature},
+               {"log_prob", log_prob},
+               {"entropy", entropy},
+               {"probs", probs},
+               {"hidden", hidden},
+               {"gates", gates},
+               {"projection", projection}},
+              kOnce);
   const auto results = SlateLogProbBackward::apply(
       grad_log_prob, grad_entropy, candidates, weights, attention, flags, groups, slots,
       temperature, slates, log_prob, entropy, probs, hidden, gates, projection, context_window);

@@ -12,6 +12,7 @@
 #include <limits>
 #include <vector>
 
+#include "../autograd/forward_mode.h"
 #include "../checks.h"
 #include "blocks.h"
 #include "decoder_arguments.h"
@@ -21,6 +22,8 @@ namespace gerank::cpu {
 namespace {
 
 constexpr const char* kName = "StepDecoder";
+constexpr const char* kWithoutTangents =
+    "its choices have no derivative: give it tensors without one";
 
 template <typename scalar_t>
 class SlotLoopOf final : public SlotLoop {
@@ -172,6 +175,13 @@ StepDecoder::StepDecoder(const at::Tensor& candidates, const at::Tensor& set_vec
                                       flags,      groups,     pins,       dedup_keys, spacing,
                                       quotas,     slots,      temperature};
   check_decoding(arguments, seeds, greedy, context_window, kName);
+  autograd::no_tangents("gerank::StepDecoder",
+                        {{"candidates", candidates},
+                         {"set_vector", set_vector},
+                         {"weights", weights},
+                         {"attention", attention},
+                         {"temperature", temperature}},
+                        kWithoutTangents);
   TORCH_CHECK(candidates.device().is_cpu(), "gerank::", kName,
               ": candidates must lie on the CPU, got ", candidates.device(),
               "; on a GPU loop over pointer_step");
@@ -218,6 +228,7 @@ at::Tensor StepDecoder::relaxed() {
 
 at::Tensor StepDecoder::checked_logits(const std::optional<at::Tensor>& logits) const {
   if (!logits.has_value()) return logits_;
+  autograd::no_tangents("gerank::StepDecoder", {{"logits", *logits}}, kWithoutTangents);
   const ArgumentChecker check(kName, logits_, "candidates");
   check.tensor(*logits, "logits", "[B, M]", check.float_dtype(),
                {logits_.size(0), logits_.size(1)});
