@@ -33,6 +33,10 @@ def evaluate(
             help="Instead: train anew on shuffled clicks. The verdict must be: nothing to learn.",
         ),
     ] = False,
+    unfinished: Annotated[
+        bool,
+        typer.Option("--unfinished", help="Judge a run whose training has not ended."),
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
 ) -> None:
     """Judge a run: by its evaluators, by the truth where simulated, by logged clicks alone.
@@ -57,7 +61,7 @@ def evaluate(
         _control(folder, log, json_output=json_output)
         return
     truth = SimulatorTruth.read(data) if (data / "truth.npz").exists() else None
-    evaluation = judge(folder, log, truth, named)
+    evaluation = judge(folder, log, truth, named, unfinished=unfinished)
     if slates is not None:
         _write_slates(slates, log, evaluation)
     if json_output:

@@ -31,6 +31,10 @@ def export(
     force: Annotated[
         bool, typer.Option("--force", help="Export a generator that is not found to be better.")
     ] = False,
+    unfinished: Annotated[
+        bool,
+        typer.Option("--unfinished", help="Export a run whose training has not ended."),
+    ] = False,
 ) -> None:
     """Write a run's generator as an artifact, and check it.
 
@@ -40,7 +44,7 @@ def export(
     """
     from gerank.export.from_run import export_run
 
-    artifact = export_run(run, out_file, presets, force=force, policy=policy)
+    artifact = export_run(run, out_file, presets, force=force, policy=policy, unfinished=unfinished)
     size = out_file.stat().st_size / 1024
     named = f", presets {', '.join(artifact.contract.presets)}" if artifact.contract.presets else ""
     say(f"{out_file}: {artifact.model_version}, {size:.0f} KiB, golden requests passed{named}")

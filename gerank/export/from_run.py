@@ -39,6 +39,7 @@ def export_run(
     *,
     force: bool = False,
     policy: str = Policy.GENERATOR,
+    unfinished: bool = False,
 ) -> Artifact:
     """Writes a policy of the run `run` to `path`, with the presets of a file.
 
@@ -50,16 +51,18 @@ def export_run(
         presets: TOML or JSON file of named presets.
         force: Export a generator whose verdict is not "better" all the same. The artifact says so.
         policy: One of `Policy`.
+        unfinished: Export a run whose training has not ended, as far as it came. The artifact says
+            so.
 
     Raises:
-        RunError: `run` is no finished run.
+        RunError: `run` is no finished run, and `unfinished` is unset.
         ExportRefusedError: The verdict is not "better", and `force` is unset.
         PresetError: The file of presets is malformed, or one of them does not fit the model.
         ArtifactError: What was written does not pass its checks.
         ValueError: There is no such policy.
     """
     folder, chosen = RunFolder.open(run), Policy(policy)
-    judgement = verdict_of(folder)
+    judgement = verdict_of(folder, unfinished=unfinished)
     if chosen is Policy.GENERATOR and judgement is not None and not force:
         _check(run, judgement)
     named = read_presets(presets, folder.contract) if presets else None
@@ -68,6 +71,8 @@ def export_run(
         "metrics": _last_metrics(folder.path),
         "policy": str(chosen),
     }
+    if not folder.finished:
+        facts["unfinished"] = True
     if judgement is not None:
         facts["verdict"] = judgement.to_json()
     clone = chosen is Policy.CLONE

@@ -16,6 +16,7 @@ from gerank.data.collate_requests import collate_requests
 from gerank.data.contract import RequestContract
 from gerank.data.simulator import SimulatorTruth
 from gerank.studio.pages import Page
+from gerank.train.conclusions import check_finished
 from gerank.train.config import ConfigError, UtilityConfig
 from gerank.train.feedback import EvaluatorFeedback, Feedback, TrueFeedback
 from gerank.train.judged import JudgedSlates
@@ -137,6 +138,7 @@ def judge_of_run(contract: RequestContract, run: Path) -> SlateJudge:
         ConfigError: A utility cannot be built, a user's function among them.
     """
     folder = RunFolder.open(run)
+    check_finished(folder)
     if set(folder.config.reward) != set(contract.weights):
         ours, theirs = sorted(contract.weights), sorted(folder.config.reward)
         raise RunError(f"{run}: its utilities are {theirs}, those of the artifact {ours}")

@@ -7,19 +7,28 @@ from gerank.train.verdict import Judgement
 from gerank.train.warnings import RunWarning
 
 
-def verdict_of(folder: RunFolder) -> Judgement | None:
+def check_finished(folder: RunFolder, *, unfinished: bool = False) -> None:
+    """Raises RunError unless training came to its end, or `unfinished` says that it need not."""
+    if not unfinished and not folder.finished:
+        raise RunError(
+            f"{folder.path}: training has not ended: go on with `gerank train --resume`, or pass "
+            "--unfinished to take it as far as it came"
+        )
+
+
+def verdict_of(folder: RunFolder, *, unfinished: bool = False) -> Judgement | None:
     """The verdict; None of a run that was trained with a reward of its own, which has none.
+
+    Args:
+        folder: The run.
+        unfinished: Whether it may be a run that has not come to its end, and so to no verdict.
 
     Raises:
         RunError: The run did not come to its end.
     """
-    facts = folder.facts
-    if "verdict" in facts:
-        return Judgement.from_json(facts["verdict"])
-    evaluator_began = any((folder.path / "checkpoints").glob("evaluator*"))
-    if evaluator_began:
-        raise RunError(f"{folder.path} has no verdict: training has not ended; resume the run")
-    return None
+    check_finished(folder, unfinished=unfinished)
+    document = folder.facts.get("verdict")
+    return None if document is None else Judgement.from_json(document)
 
 
 def warnings_of(folder: RunFolder) -> list[RunWarning]:

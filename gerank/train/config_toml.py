@@ -10,6 +10,7 @@ import re
 import tomllib
 import types
 import typing
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,26 @@ def to_toml(config: TrainConfig) -> str:
     lines: list[str] = []
     _write_table(dataclasses.asdict(config), "", lines)
     return "\n".join(lines).strip() + "\n"
+
+
+def config_differences(before: TrainConfig, now: TrainConfig) -> list[str]:
+    """A clause for every setting that two configurations have otherwise, by its dotted key."""
+    ours, theirs = (dict(_settings(dataclasses.asdict(c), "")) for c in (before, now))
+    found = []
+    for key in dict.fromkeys([*ours, *theirs]):
+        was, is_now = ours.get(key, "not set"), theirs.get(key, "not set")
+        if was != is_now:
+            found.append(f"{key} was {was} and is {is_now} now")
+    return found
+
+
+def _settings(table: dict[str, Any], name: str) -> Iterator[tuple[str, str]]:
+    """Dotted key -> value as TOML writes it."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _settings(value, _dotted(name, _key(key)))
+        else:
+            yield _dotted(name, _key(key)), _literal(value)
 
 
 def _write_table(table: dict[str, Any], name: str, lines: list[str]) -> None:

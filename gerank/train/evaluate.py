@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorTruth
+from gerank.train.conclusions import check_finished
 from gerank.train.config import UtilityConfig
 from gerank.train.evaluator_tables import calibration_table, order_table
 from gerank.train.feedback import EvaluatorFeedback, Feedback
@@ -61,6 +62,8 @@ def evaluate(
     log: ExposureLog,
     truth: SimulatorTruth | None,
     named: Mapping[str, float] | None = None,
+    *,
+    unfinished: bool = False,
 ) -> Evaluation:
     """Judges a run on the pages of `log`, which should be of people it was not trained on.
 
@@ -71,11 +74,14 @@ def evaluate(
         log: Pages with the schema of the run.
         truth: Of the same pages, row by row, where they are simulated.
         named: Utility -> preference weight; the default where not named.
+        unfinished: Whether a run whose training has not ended is judged as far as it came.
 
     Raises:
-        RunError: The log is empty, its schema is not the run's, the truth is of other pages, or a
-            weight is of no utility or outside of its range.
+        RunError: The run is unfinished, the log is empty, its schema is not the run's, the truth is
+            of other pages, or a weight is of no utility or outside of its range.
     """
+    check_log(folder, log)
+    check_finished(folder, unfinished=unfinished)
     if truth is not None and not np.array_equal(truth.page_ids, log.page_ids):
         raise RunError(f"the truth is of {len(truth)} other pages than the log's {len(log)}")
     asked = weights_of(folder, named or {})

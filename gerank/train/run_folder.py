@@ -12,14 +12,16 @@ from torch import Tensor, nn
 
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.schema import FeatureSchema
-from gerank.data.whole_file import whole_file
 from gerank.nn.channel_residual import ResidualShape
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.generator import Generator, GeneratorShape
 from gerank.nn.structured import StructuredEvaluator, StructuredShape
 from gerank.train.config import TrainConfig
-from gerank.train.config_toml import read_config, to_toml
+from gerank.train.config_toml import config_differences, read_config, to_toml
+from gerank.train.log_identity import LogIdentity
 from gerank.train.reward import RewardStatistics
+from gerank.train.schema_difference import schema_differences
+from gerank.train.writing import write_tensors, write_text
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -44,23 +46,65 @@ class RunFolder:
     schema: FeatureSchema
     max_candidates: int
 
-    def create(self, resume: bool) -> None:
-        """Writes what identifies the run.
+    def create(self, resume: bool, log: LogIdentity | None = None) -> None:
+        """Writes what identifies the run; where the folder holds it already, nothing.
+
+        Args:
+            resume: Whether the folder may hold it.
+            log: What the run learns from; None = a log that is not compared.
+
+        Raises:
+            RunError: As `check`.
+            OSError: A file cannot be written; it is named.
+        """
+        self.check(resume, log)
+        written = self.path / "config.toml"
+        if written.exists():
+            return
+        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        document = {
+            "schema": self.schema.to_json(),
+            "max_candidates": self.max_candidates,
+            "log": log.to_json() if log else None,
+            "finished": False,
+        }
+        write_text(self.path / "run.json", json.dumps(document, indent=2) + "\n")
+        write_text(written, to_toml(self.config))  # comes last: with it the folder holds a run
+
+    def check(self, resume: bool, log: LogIdentity | None = None) -> None:
+        """Whether training may begin or go on here; arguments as those of `create`.
 
         Raises:
             RunError: The folder holds a run already, and `resume` is unset or would go on with
-                another configuration.
+                another configuration, another schema or another log.
         """
-        text = to_toml(self.config)
-        written = self.path / "config.toml"
-        if written.exists() and not resume:
+        if not (self.path / "config.toml").exists():
+            return
+        if not resume:
             raise RunError(f"{self.path} holds a run already: pass --resume or another --out")
-        if written.exists() and written.read_text(encoding="utf-8") != text:
-            raise RunError(f"{self.path} holds a run with another configuration: choose --out")
-        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-        written.write_text(text, encoding="utf-8")
-        document = {"schema": self.schema.to_json(), "max_candidates": self.max_candidates}
-        (self.path / "run.json").write_text(json.dumps(document, indent=2) + "\n")
+        self._check_same(RunFolder.open(self.path), log)
+
+    def _check_same(self, before: RunFolder, log: LogIdentity | None) -> None:
+        advice = "choose another --out"
+        different = config_differences(before.config, self.config)
+        if different:
+            raise RunError(
+                f"{self.path} holds a run with another configuration: {'; '.join(different)}; "
+                f"{advice}"
+            )
+        different = schema_differences(before.schema, self.schema)
+        if different:
+            raise RunError(
+                f"{self.path} was trained on a log of another schema. In the log of now "
+                f"{'; '.join(different)}; {advice}"
+            )
+        known = before.facts.get("log")
+        if log is not None and known != log.to_json():
+            was = LogIdentity(**known).size if known else "not told"
+            raise RunError(
+                f"{self.path} was trained on another log: {was}, and {log.size} now, of "
+                f"{self.config.data.log}; {advice}"
+            )
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -91,8 +135,14 @@ class RunFolder:
 
     @property
     def scales(self) -> Tensor:
-        """[U] what each utility is divided by; 1 where no statistics were taken."""
+        """[U] what each utility is divided by; 1 of a run whose reward is no evaluator's.
+
+        Raises:
+            RunError: Training has not come so far yet.
+        """
         statistics = self.utility_statistics
+        if not statistics and self.checkpoint("evaluator", "best").exists():
+            raise RunError(f"{self.path} has no scales of its utilities yet: resume the run")
         return torch.tensor(
             [statistics.get(name, {}).get("scale", 1.0) for name in self.config.reward]
         )
@@ -114,12 +164,16 @@ class RunFolder:
         """Adds entries to run.json, or replaces them; all or nothing."""
         path = self.path / "run.json"
         document = json.loads(path.read_text(encoding="utf-8")) | facts
-        with whole_file(path) as draft:
-            draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        write_text(path, json.dumps(document, indent=2) + "\n")
+
+    @property
+    def finished(self) -> bool:
+        """Whether training came to its end."""
+        return bool(self.facts.get("finished"))
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What run.json holds: schema, limits, statistics, reading, verdict, warnings."""
+        """What run.json holds: schema, limits, log, statistics, reading, verdict, warnings."""
         document: dict[str, Any] = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         return document
 
@@ -130,7 +184,7 @@ class RunFolder:
             "residual": asdict(evaluator.shape.residual) if evaluator.shape.residual else None,
         }
         document = {"model": evaluator.state_dict(), "shape": shape}
-        write_checkpoint(self.checkpoint("evaluator", "best"), document)
+        write_tensors(self.checkpoint("evaluator", "best"), document)
 
     def write_judge(self, panel: dict[str, StructuredEvaluator]) -> None:
         """Keeps the judge: form of reading -> ensemble."""
@@ -138,12 +192,11 @@ class RunFolder:
             form: {"model": ensemble.state_dict(), "shape": asdict(ensemble.shape)}
             for form, ensemble in panel.items()
         }
-        write_checkpoint(self.checkpoint("judge", "best"), {"forms": forms})
+        write_tensors(self.checkpoint("judge", "best"), {"forms": forms})
 
     def write_boosted(self, document: dict[str, Any]) -> None:
         """Keeps the judge of another family."""
-        with whole_file(self._boosted) as draft:
-            draft.write_text(json.dumps(document), encoding="utf-8")
+        write_text(self._boosted, json.dumps(document))
 
     def read_boosted(self) -> dict[str, Any] | None:
         """What `write_boosted` kept; None where the run has no such judge."""
@@ -221,13 +274,6 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:
         raise RunError(f"{path} is damaged: {type(error).__name__}") from error
     return document
-
-
-def write_checkpoint(path: Path, document: dict[str, Any]) -> None:
-    """Writes a checkpoint whole or not at all."""
-    draft = path.with_suffix(".tmp")
-    torch.save(document, draft)
-    draft.replace(path)
 
 
 def _structured_shape(document: dict[str, Any]) -> StructuredShape:

@@ -23,7 +23,8 @@ from rich.progress import (
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
-from gerank.train.run_folder import RunError, RunFolder, read_checkpoint, write_checkpoint
+from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
+from gerank.train.writing import naming, write_tensors
 
 Metrics = dict[str, float]
 
@@ -75,23 +76,37 @@ class MetricsLog:
 
     def __init__(self, run: Path) -> None:
         self._table = run / "metrics.csv"
-        self._writer = SummaryWriter(str(run / "tensorboard"))
-        if not self._table.exists():
+        self._events = run / "tensorboard"
+        self._writer = SummaryWriter(str(self._events))
+        if self._table.exists():
+            _drop_torn_line(self._table)
+        else:
             self._append([("stage", "epoch", "metric", "value")])
 
     def write(self, stage: str, epoch: int, metrics: Metrics) -> None:
         """Appends one epoch's figures."""
         self._append([(stage, epoch, name, f"{value:.6g}") for name, value in metrics.items()])
-        for name, value in metrics.items():
-            self._writer.add_scalar(f"{stage}/{name}", value, epoch)
+        with naming(self._events):
+            for name, value in metrics.items():
+                self._writer.add_scalar(f"{stage}/{name}", value, epoch)
 
     def close(self) -> None:
         """Flushes the TensorBoard events."""
-        self._writer.close()
+        with naming(self._events):
+            self._writer.close()
 
     def _append(self, rows: list[tuple[object, ...]]) -> None:
-        with self._table.open("a", newline="") as file:
+        with naming(self._table), self._table.open("a", newline="") as file:
             csv.writer(file).writerows(rows)
+
+
+def _drop_torn_line(table: Path) -> None:
+    """Cuts a last line that was not written to its end, as on a full disk."""
+    content = table.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with table.open("r+b") as file:
+            file.truncate(whole)
 
 
 def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) -> None:
@@ -121,8 +136,8 @@ def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) ->
                 )
             if score > best_score:
                 best_score = score
-                write_checkpoint(best, {"model": stage.model.state_dict(), "epoch": epoch})
-            write_checkpoint(last, _state(stage, epoch, best_score))
+                write_tensors(best, {"model": stage.model.state_dict(), "epoch": epoch})
+            write_tensors(last, _state(stage, epoch, best_score))
             progress.update(task, description=f"{stage.name} {_brief(judged)}")
     stage.model.load_state_dict(read_checkpoint(best)["model"])
     stage.model.eval()

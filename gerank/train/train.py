@@ -19,11 +19,13 @@ from gerank.train.fit_features import fit_features
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.judge import train_judge
 from gerank.train.judge_run import judge_run, train_boosted_judge
+from gerank.train.log_identity import LogIdentity
 from gerank.train.pages import PageSplit, split_by_person
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunFolder
 from gerank.train.stage import MetricsLog, run_stage
-from gerank.train.utilities import PREDICTED_KINDS, build_utilities, utility_kind
+from gerank.train.trial import try_reward, try_utilities
+from gerank.train.utilities import PREDICTED_KINDS, utility_kind
 from gerank.train.warning_figures import run_warnings
 
 _LARGEST_SET, _MOST_GROUPS, _MOST_FLAGS = 512, 8, 16  # what the decode ops take
@@ -42,31 +44,40 @@ def train(
     Args:
         config: All settings.
         out: Folder of the run.
-        resume: Go on from the last checkpoints in `out`.
+        resume: Go on from the last checkpoints in `out`; a finished run is left as it is.
         reward: Scores slates in place of the learned evaluator, which is then not trained: for
             experiments in which the truth is known. Its utilities are not normalised, and there
             is no verdict.
         log: Pages to learn from in place of those that `config.data.log` names.
 
     Raises:
-        ConfigError: A setting does not fit the log.
-        RunError: `out` holds another run.
+        ConfigError: A setting or the reward does not fit the log.
+        UtilityError: A utility of one's own fails on pages of the log.
+        RunError: `out` holds another run, or one that learnt from another log.
+        OSError: A file cannot be written; it is named. The run can be resumed.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     log = ExposureLog.read(config.data.log) if log is None else log
     folder = RunFolder(out, config, log.schema, _LARGEST_SET)
+    identity = LogIdentity.of(log)
+    folder.check(resume, identity)
     split = split_by_person(log, config.data)
     _check(config, log, split)
     if reward is None:
-        build_utilities(config.reward, log.schema)
-    folder.create(resume)
+        try_utilities(config, log, split.train)
+    else:
+        try_reward(config, log, split.train, reward)
+    folder.create(resume, identity)
+    if folder.finished:
+        return folder
     training = Training(folder, log, split, MetricsLog(out), resume)
     try:
         if reward is None:
             _learn_from_users(training)
         else:
             _train_generator(training, reward, torch.ones(len(config.reward)), None)
+            folder.write_facts({"finished": True})
     finally:
         training.metrics.close()
     return folder
@@ -87,7 +98,8 @@ def _learn_from_users(training: Training) -> None:
     _train_generator(training, reward, scales, _support_price(training, feedback, scales))
     judgement = judge_run(folder, log.select(split.validation))
     warnings = [warning.to_json() for warning in run_warnings(training, judgement)]
-    folder.write_facts({"verdict": judgement.to_json(), "warnings": warnings})
+    verdict = judgement.to_json()
+    folder.write_facts({"verdict": verdict, "warnings": warnings, "finished": True})
 
 
 def _utility_scales(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from gerank.train.judged import JudgedSlates
 
 
 class UtilityError(ValueError):
-    """A user's function that answered something else than a utility."""
+    """A user's function that failed, or answered something else than a utility."""
 
 
 def user_utility(
@@ -38,7 +39,11 @@ def user_utility(
     function = _look_up(name, path)
 
     def utility(judged: JudgedSlates) -> Tensor:
-        return _checked(name, path, function(judged, **options), judged)
+        try:
+            answer = function(judged, **options)
+        except Exception as error:  # whatever the user's function does
+            raise UtilityError(_failure(name, path, error)) from error
+        return _checked(name, path, answer, judged)
 
     return utility
 
@@ -58,6 +63,13 @@ def _look_up(name: str, path: str) -> Callable[..., Any]:
         found = "is missing" if function is None else f"is {function!r}, not a function"
         raise ConfigError(f"{where}: {function_name!r} {found} in module {module_name!r}")
     return function  # type: ignore[no-any-return]
+
+
+def _failure(name: str, path: str, error: Exception) -> str:
+    """What a function raised, and the line that did."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    place = f"{last.filename}:{last.lineno}"
+    return f"utility {name!r} ({path}) failed at {place}: {type(error).__name__}: {error}"
 
 
 def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tensor:

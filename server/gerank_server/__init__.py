@@ -2,12 +2,14 @@
 
 from gerank_server.fronts import Front, RerankServer, best_front, listen, serve
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
+from gerank_server.own_process import OtherProcessError
 
 __all__ = [
     "AddressError",
     "Front",
     "ModelRefusedError",
     "OptionError",
+    "OtherProcessError",
     "RerankServer",
     "ServerOptions",
     "best_front",

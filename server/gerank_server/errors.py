@@ -28,22 +28,38 @@ class NotFoundError(Exception):
     """No artifact of that name or version is served."""
 
 
+class BusyError(Exception):
+    """As many calls are open as the front can hold.
+
+    Attributes:
+        retry_after_s: When the caller may come again.
+    """
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"the server holds as many calls as it can: retry in {self.retry_after_s:g} s"
+
+
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (NotServingError, grpc.StatusCode.UNAVAILABLE),
     (NotFoundError, grpc.StatusCode.NOT_FOUND),
+    (BusyError, grpc.StatusCode.RESOURCE_EXHAUSTED),
 )
 """Failure -> code, with its text for the caller. The engine's errors bring their own code; other
 failures are INTERNAL, their text kept here."""
 
-Handler = Callable[[bytes, grpc.ServicerContext], bytes]
+Handler = Callable[[Any, grpc.ServicerContext], bytes]
 
 
 def with_status(handler: Handler) -> Handler:
     """Ends the call with the status that the table has for whatever `handler` raises."""
 
     @functools.wraps(handler)
-    def guarded(payload: bytes, context: grpc.ServicerContext) -> bytes:
+    def guarded(payload: Any, context: grpc.ServicerContext) -> bytes:
         try:
             return handler(payload, context)
         except Exception as error:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
+import ctypes
 import os
 import threading
 import time
+import weakref
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health_pb2
 
 import gerank.ops  # noqa: F401  libtorch and libgerank must be there before the engine
 from gerank._engine import Engine, Ranker, StatusError
+from gerank_server import health, reflection
+from gerank_server.admission import Admission
+from gerank_server.call_threads import CallThreads
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
+from gerank_server.own_process import OwnProcess
 from gerank_server.servicer import SERVICE, RerankServicer
+from gerank_server.streams import StreamLimit
 
 _DEFAULT_THREADS = 16
+_MOST_STREAMS = 512
+"""Health watches and reflection streams at once."""
+_MOST_OTHERS = 64
+"""Calls of health, Describe and Statistics at once, and of Rerank whose message is under way."""
+_MOST_THREADS = 4096
+_RETRY_AFTER_S = 0.1
 _QUIET_S = 0.1
 
 
@@ -27,7 +41,9 @@ class GrpcioServer:
     """gerank.v1.RerankService on grpcio, with grpc.health.v1 and server reflection.
 
     Listens from the moment it is made; answers UNAVAILABLE until a model is loaded. Used as a
-    context manager, it stops at the end of the block. Thread-safe.
+    context manager, it stops at the end of the block, and at the end of the process in any case.
+    Thread-safe. In a process that was forked off, every method raises OtherProcessError, and the
+    end of the block does nothing.
 
     Attributes:
         port: The one it listens on, also where the address asked for port 0.
@@ -45,16 +61,23 @@ class GrpcioServer:
             OptionError: An option is out of its range.
         """
         options = options or ServerOptions()
+        self._process = OwnProcess()
         self._engine = _start_engine(options)
-        self._servicer = RerankServicer(self._engine, options.max_queries)
-        self._health = health.HealthServicer()
-        self._server = _new_server(options, self._servicer)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
-        self._report(health_pb2.HealthCheckResponse.NOT_SERVING)
+        waiting = (options.front_threads or _DEFAULT_THREADS) + options.max_queue
+        self._servicer = RerankServicer(self._engine, options.max_queries, waiting, _RETRY_AFTER_S)
+        streams = StreamLimit(_MOST_STREAMS, _RETRY_AFTER_S)
+        self._health = health.HealthServicer(("", SERVICE, health.SERVICE), streams)
+        names = (SERVICE, health.SERVICE, reflection.SERVICE)
+        services = [
+            self._servicer.handlers(),
+            self._health.handlers(),
+            reflection.reflection_handlers(names, streams),
+        ]
+        most = min(waiting + _MOST_STREAMS + _MOST_OTHERS, _MOST_THREADS)
+        self._server = _new_server(options, services, CallThreads(most))
         self._stopping = threading.Lock()
         self.port = self._listen(address)
+        _RUNNING.add(self)
 
     def load(self, path: Path, name: str = "default") -> None:
         """Lets an artifact answer under `name` from now on; calls in progress keep the old one.
@@ -62,14 +85,16 @@ class GrpcioServer:
         Raises:
             ModelRefusedError: The file did not pass its checks; what answered before answers on.
         """
+        self._process.check("load")
         try:
             self._engine.publish(name, Ranker.load(os.fsencode(path)))
         except StatusError as error:
             raise ModelRefusedError(str(error)) from error
-        self._report(health_pb2.HealthCheckResponse.SERVING)
+        self._health.set(health_pb2.HealthCheckResponse.SERVING)
 
     def version(self, name: str = "default") -> str:
         """The model version that answers under `name`; empty where there is none."""
+        self._process.check("version")
         ranker = self._engine.find(name)
         return ranker.model_version if ranker is not None else ""
 
@@ -79,16 +104,18 @@ class GrpcioServer:
         Args:
             grace_s: After so many seconds the calls that still wait get UNAVAILABLE.
         """
+        self._process.check("stop")
         with self._stopping:
             end = time.monotonic() + grace_s + _QUIET_S
             self._servicer.drain()
-            self._health.enter_graceful_shutdown()
+            self._health.leave()
             self._engine.stop(grace_s)
             self._await_quiet(end)
             self._server.stop(_QUIET_S).wait()
 
     def wait(self) -> None:
         """Blocks until the server has stopped."""
+        self._process.check("wait")
         self._server.wait_for_termination()
 
     def __enter__(self) -> Self:
@@ -100,7 +127,8 @@ class GrpcioServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        if self._process.here:
+            self.stop()
 
     def _listen(self, address: str) -> int:
         try:
@@ -119,9 +147,32 @@ class GrpcioServer:
             if self._servicer.open_calls > 0 or self._servicer.arrived != seen:
                 seen, since = self._servicer.arrived, time.monotonic()
 
-    def _report(self, status: int) -> None:
-        for service in ("", SERVICE, health.SERVICE_NAME):
-            self._health.set(service, status)
+    def _at_exit(self) -> None:
+        if self._process.here:
+            self.stop(0)
+
+    def _at_fork(self) -> None:
+        """In the child: what would join threads of the parent when it ends must never end."""
+        for held in (self._engine, self._server):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+
+
+_RUNNING: weakref.WeakSet[GrpcioServer] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """The threads of calls are daemons: none may be in a call when the interpreter ends."""
+    for server in list(_RUNNING):
+        server._at_exit()
+
+
+def _leak_all() -> None:
+    for server in list(_RUNNING):
+        server._at_fork()
+
+
+os.register_at_fork(after_in_child=_leak_all)
 
 
 def _start_engine(options: ServerOptions) -> Engine:
@@ -139,16 +190,15 @@ def _start_engine(options: ServerOptions) -> Engine:
         raise OptionError(str(error)) from error
 
 
-def _new_server(options: ServerOptions, servicer: RerankServicer) -> grpc.Server:
-    threads = options.front_threads or _DEFAULT_THREADS
+def _new_server(
+    options: ServerOptions, services: Sequence[grpc.GenericRpcHandler], threads: CallThreads
+) -> grpc.Server:
     return grpc.server(
-        ThreadPoolExecutor(threads, thread_name_prefix="gerank"),
-        handlers=[servicer.handlers()],
+        cast(ThreadPoolExecutor, threads),  # grpcio asks no more of it than `submit`
+        handlers=[Admission(services, threads, _RETRY_AFTER_S)],
         options=(
             ("grpc.so_reuseport", 0),  # else a second server would share the port unnoticed
             ("grpc.max_receive_message_length", options.max_message_bytes),
             ("grpc.max_concurrent_streams", options.max_calls_per_connection),
         ),
-        # Beyond the engine's queue calls would pile up before it; grpcio refuses them.
-        maximum_concurrent_rpcs=options.max_queue + threads,
     )

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from gerank.torch_version import check_torch
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
+from gerank_server.own_process import OwnProcess
 
 _LIBRARY = "libgerank_server.so"
 _INVALID_ARGUMENT, _UNAVAILABLE = 3, 14
@@ -61,7 +62,8 @@ class NativeServer:
     """gerank.v1.RerankService on grpc++, with grpc.health.v1 and server reflection.
 
     Listens from the moment it is made; answers UNAVAILABLE until a model is loaded. Used as a
-    context manager, it stops at the end of the block. Thread-safe.
+    context manager, it stops at the end of the block. Thread-safe. In a process that was forked
+    off, every method raises OtherProcessError, and the end of the block does nothing.
 
     Attributes:
         port: The one it listens on, also where the address asked for port 0.
@@ -79,6 +81,7 @@ class NativeServer:
             OptionError: An option is out of its range.
         """
         self._server = ctypes.c_void_p()
+        self._process = OwnProcess()
         self._stopped = threading.Event()
         options = options or ServerOptions()
         given: dict[str, Any] = {name: getattr(options, name) for name in _NUMBERS}
@@ -100,6 +103,7 @@ class NativeServer:
         Raises:
             ModelRefusedError: The file did not pass its checks; what answered before answers on.
         """
+        self._process.check("load")
         load = functools.partial(
             _library().gerank_server_load, self._server, name.encode(), os.fsencode(path)
         )
@@ -107,6 +111,7 @@ class NativeServer:
 
     def version(self, name: str = "default") -> str:
         """The model version that answers under `name`; empty where there is none."""
+        self._process.check("version")
         text = ctypes.create_string_buffer(_TEXT_BYTES)
         _library().gerank_server_version(self._server, name.encode(), text, _TEXT_BYTES)
         return text.value.decode()
@@ -117,11 +122,13 @@ class NativeServer:
         Args:
             grace_s: After so many seconds the calls that still wait get UNAVAILABLE.
         """
+        self._process.check("stop")
         _library().gerank_server_stop(self._server, ctypes.c_double(grace_s))
         self._stopped.set()
 
     def wait(self) -> None:
         """Blocks until the server has stopped."""
+        self._process.check("wait")
         self._stopped.wait()
 
     def __enter__(self) -> Self:
@@ -133,10 +140,11 @@ class NativeServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        if self._process.here:
+            self.stop()
 
     def __del__(self) -> None:
-        if self._server:
+        if self._server and self._process.here:  # its threads run where it was made
             _library().gerank_server_free(self._server)
 
 

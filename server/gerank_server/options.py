@@ -37,8 +37,9 @@ class ServerOptions:
     """The engine's options, and those of the front before it. See `RANGES` for what they may be.
 
     Attributes:
-        front_threads: Threads that read and write calls; None = 1 of the native front, which serves
-            what a core can, and 16 of the one in Python, where a call holds one until its answer.
+        front_threads: Of the native front, the threads that read and write calls; None = 1, which
+            serves what a core can. Of the one in Python, where every call has a thread of its own,
+            the calls that may be open beyond `max_queue`; None = 16.
         workers: Forward passes at once.
         intra_op_threads: Threads that torch may use within one forward pass.
         max_batch: Most queries in one forward pass.

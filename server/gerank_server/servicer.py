@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError, Message
 from gerank._engine import Engine, Query, Ranker, StatusError
 from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
-from gerank_server.errors import NotFoundError, NotServingError, with_status
+from gerank_server.errors import BusyError, NotFoundError, NotServingError, with_status
 from gerank_server.messages import query_of_message, response_of_answer, statistics_of_counts
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
@@ -25,11 +25,17 @@ class RerankServicer:
     Args:
         engine: What answers.
         max_queries: Most queries in one call.
+        most_open: Rerank calls that may be open at once; one more is refused unread.
+        retry_after_s: When its caller should come again.
     """
 
-    def __init__(self, engine: Engine, max_queries: int) -> None:
+    def __init__(
+        self, engine: Engine, max_queries: int, most_open: int, retry_after_s: float
+    ) -> None:
         self._engine = engine
         self._max_queries = max_queries
+        self._most_open = most_open
+        self._retry_after_s = retry_after_s
         self._draining = False
         self._lock = threading.Lock()
         self._open = 0
@@ -61,7 +67,9 @@ class RerankServicer:
         )
 
     def _rerank(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
-        with self._counted():
+        with self._counted() as open_calls:
+            if open_calls > self._most_open:
+                raise BusyError(self._retry_after_s)
             message = pb.RerankRequest()
             with self._refusals_counted(message):
                 queries = self._queries(payload, message)
@@ -121,12 +129,14 @@ class RerankServicer:
         raise NotFoundError(f"no model '{model}' of version '{version}' is served here")
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _counted(self) -> Iterator[int]:
+        """Lends the number of open calls, this one included."""
         with self._lock:
             self._open += 1
             self.arrived = next(self._arrivals)
+            open_calls = self._open
         try:
-            yield
+            yield open_calls
         finally:
             with self._lock:
                 self._open -= 1

@@ -132,8 +132,9 @@ def test_an_unfinished_run_is_not_exported(
     assert "generator.best.pt is missing: train first, or resume" in message
     (run / "checkpoints" / "generator.best.pt").write_bytes(b"\x80garbage")
     assert "generator.best.pt is damaged" in refused("export", run, *target)
-    RunFolder.open(run).create(resume=True)  # as the first step of going on
-    assert "has no verdict: training has not ended" in refused("export", run, *target)
+    RunFolder.open(run).write_facts({"finished": False})
+    assert "training has not ended" in refused("export", run, *target)
+    assert "training has not ended" in refused("evaluate", run, "--data", journey.test)
 
 
 def test_an_export_that_cannot_be_written_leaves_nothing(

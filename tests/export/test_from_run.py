@@ -135,9 +135,14 @@ def test_a_policy_that_is_none_is_refused(run: RunFolder, tmp_path: Path) -> Non
 
 def test_a_run_that_did_not_end_is_refused(run: RunFolder, tmp_path: Path) -> None:
     folder = RunFolder.open(Path(shutil.copytree(run.path, tmp_path / "half")))
-    folder.create(resume=True)
+    folder.write_facts({"finished": False})
+    path = tmp_path / "model.gerank"
     with pytest.raises(RunError, match="training has not ended"):
-        export_run(folder.path, tmp_path / "model.gerank", force=True)
+        export_run(folder.path, path, force=True)
+    assert not path.exists()
+    training = export_run(folder.path, path, force=True, unfinished=True).manifest["training"]
+    assert training["unfinished"] is True
+    assert "unfinished" not in export_run(run.path, path, force=True).manifest["training"]
 
 
 def test_a_run_with_a_reward_of_its_own_needs_no_verdict(tmp_path: Path) -> None:

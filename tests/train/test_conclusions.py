@@ -23,9 +23,10 @@ def test_a_finished_run_tells_its_verdict(run: RunFolder) -> None:
 
 def test_a_run_that_did_not_end_is_refused(run: RunFolder, tmp_path: Path) -> None:
     folder = RunFolder.open(Path(shutil.copytree(run.path, tmp_path / "run")))
-    folder.create(resume=True)  # as the first step of going on
-    with pytest.raises(RunError, match="has no verdict: training has not ended; resume the run"):
+    folder.write_facts({"finished": False})
+    with pytest.raises(RunError, match="training has not ended: go on with `gerank train --resume"):
         verdict_of(folder)
+    assert verdict_of(folder, unfinished=True) == verdict_of(run)
 
 
 def test_a_run_with_a_reward_of_its_own_has_no_verdict(log_folder: Path, tmp_path: Path) -> None:

@@ -62,10 +62,13 @@ def swapped_flags(schema: FeatureSchema) -> FeatureSchema:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (another_name, r"feature \('age'.* of the log is \('taste_0'"),
-        (another_order_of_values, r"feature \('segment'.*'segment-7', 'segment-6'.* of the log is"),
-        (fewer_groups, r"groups of the log are \('seller',\), of .* \('seller', 'category', "),
-        (swapped_flags, r"flags of the log are \('fresh', 'cold_start'\), of"),
+        (another_name, r"the user feature 'taste_0' is missing; the user feature 'age' is new"),
+        (
+            another_order_of_values,
+            r"the user feature 'segment' has 'segment-7' as value 0, not 'segment-0'",
+        ),
+        (fewer_groups, r"the groups are seller, not seller, category, "),
+        (swapped_flags, r"the flags are fresh, cold_start, not cold_start, fresh"),
     ],
 )
 def test_a_log_of_another_schema_is_refused(

@@ -1,0 +1,53 @@
+"""Files of a run: an error of writing names the file, and no part of a file stays."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gerank.data.whole_file import whole_file
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Gives an error of the system, such as a full disk, the name of the file that was written.
+
+    Raises:
+        OSError: With `path` as its file.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise OSError(f"{path}: {error}") from error
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file whole or not at all.
+
+    Raises:
+        OSError: It cannot be written; the old file is as it was.
+    """
+    with naming(path), whole_file(path) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_tensors(path: Path, document: dict[str, Any]) -> None:
+    """Writes tensors and plain values, whole or not at all.
+
+    They are put together in memory first: torch's own writer tells nothing of why it fails.
+
+    Raises:
+        OSError: It cannot be written; the old file is as it was.
+    """
+    content = io.BytesIO()
+    torch.save(document, content)
+    with naming(path), whole_file(path) as draft:
+        draft.write_bytes(content.getbuffer())
