@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -57,8 +57,8 @@ def test_a_write_that_fails_leaves_the_older_log_and_nothing_else(
     older = random_log(1)
     older.write(tmp_path)
 
-    def half_written(table: pa.Table, path: Path, **options: Any) -> None:
-        path.write_bytes(b"PAR1 and then the disk is full")
+    def half_written(table: pa.Table, file: BinaryIO, **options: Any) -> None:
+        file.write(b"PAR1 and then the disk is full")
         raise OSError("No space left on device")
 
     monkeypatch.setattr(pq, "write_table", half_written)

@@ -58,9 +58,8 @@ def test_the_tests_own_repacking_alters_nothing(content: bytes, tmp_path: Path, 
 
 
 def test_a_missing_file_is_named(tmp_path: Path, load: Load) -> None:
-    for path in (tmp_path / "gone.gerank", tmp_path):
-        with pytest.raises(ArtifactError, match="no such file"):
-            load(path)
+    with pytest.raises(ArtifactError, match=r"gone\.gerank: no such file"):
+        load(tmp_path / "gone.gerank")
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.1, 0.5, 0.9, 0.999, -1])
