@@ -12,7 +12,9 @@ from gerank.cli import (
     demo,
     evaluate,
     export,
+    import_log,
     info,
+    inspect,
     rerank,
     serve,
     simulate,
@@ -55,6 +57,8 @@ def _gerank(
 app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(convert.app, name="convert")
+app.command("import")(import_log.import_log)
+app.command("inspect")(inspect.inspect)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)

@@ -68,7 +68,8 @@ class ExposureBatch(NamedTuple):
         user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask: As in `RerankBatch`.
         slates: [B, N] int64. The exposed slate; -1 behind its end.
         clicks: [B, N] float32. 1 where the slot was clicked; 0 behind the end.
-        log_propensity: [B, N] float32. log P(choice | choices before it) under the behavior policy.
+        log_propensity: [B, N] float32. log P(choice | choices before it) under the behavior policy;
+            NaN where unknown.
         placement_propensity: [B, N] float32. P(this candidate at this slot); NaN where unknown.
     """
 

@@ -8,6 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.log_columns import (
+    CANDIDATE_ID,
+    CANDIDATE_PREFIX,
+    CLICK,
+    LOG_PROPENSITY,
+    PAGE_ID,
+    PERSON_ID,
+    PLACEMENT_PROPENSITY,
+    SLATE,
+    TIMESTAMP,
+    USER_PREFIX,
+)
 from gerank.data.schema import Feature, FeatureKind
 from gerank.data.texts import is_text_column
 
@@ -51,18 +63,23 @@ def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, NDArray[Any], str,
     yield "candidate_offsets", log.candidate_offsets, "i8", pages + 1
     yield "slate_offsets", log.slate_offsets, "i8", pages + 1
     items, slots = int(log.candidate_offsets[-1]), int(log.slate_offsets[-1])
-    yield "page_id", log.page_ids, "O", pages
-    yield "person_id", log.person_ids, "O", pages
-    yield "timestamp", log.timestamps, "i8", pages
-    yield "candidate.id", log.candidate_names, "O", items
-    yield "slate", log.slates, "i8", slots
-    yield "feedback.click", log.clicks, "f4", slots
-    yield "log_propensity", log.log_propensity, "f4", slots
-    yield "placement_propensity", log.placement_propensity, "f4", slots
+    yield PAGE_ID, log.page_ids, "O", pages
+    yield PERSON_ID, log.person_ids, "O", pages
+    yield TIMESTAMP, log.timestamps, "i8", pages
+    yield CANDIDATE_ID, log.candidate_names, "O", items
+    yield SLATE, log.slates, "i8", slots
+    yield CLICK, log.clicks, "f4", slots
+    yield LOG_PROPENSITY, log.log_propensity, "f4", slots
+    yield PLACEMENT_PROPENSITY, log.placement_propensity, "f4", slots
     for feature in log.schema.user:
-        yield f"user.{feature.name}", log.user[feature.name], _number(feature), pages
+        yield f"{USER_PREFIX}{feature.name}", log.user[feature.name], _number(feature), pages
     for feature in log.schema.candidate:
-        yield f"candidate.{feature.name}", log.candidate[feature.name], _number(feature), items
+        yield (
+            f"{CANDIDATE_PREFIX}{feature.name}",
+            log.candidate[feature.name],
+            _number(feature),
+            items,
+        )
 
 
 def _number(feature: Feature) -> str:
@@ -83,10 +100,12 @@ def check_exposures(log: ExposureLog, source: str) -> None:
     _check_identities(log, report)
     pages = np.arange(len(log) + 1, dtype=np.int64)
     for feature in log.schema.user:
-        _check_feature(feature, f"user.{feature.name}", log.user[feature.name], pages, report)
+        _check_feature(
+            feature, f"{USER_PREFIX}{feature.name}", log.user[feature.name], pages, report
+        )
     for feature in log.schema.candidate:
         values = log.candidate[feature.name]
-        column = f"candidate.{feature.name}"
+        column = f"{CANDIDATE_PREFIX}{feature.name}"
         _check_feature(feature, column, values, log.candidate_offsets, report)
     _check_slates(log, report)
     _check_feedback(log, report)
@@ -123,8 +142,8 @@ def _check_identities(log: ExposureLog, report: _Report) -> None:
     first_of_each = np.unique(log.page_ids, return_index=True)[1]
     repeated = np.ones(len(log), dtype=np.bool_)
     repeated[first_of_each] = False
-    report.refuse(repeated, "page_id", log.page_ids, pages, "names more than one page")
-    for column, offsets in (("candidate.id", log.candidate_offsets), ("slate", log.slate_offsets)):
+    report.refuse(repeated, PAGE_ID, log.page_ids, pages, "names more than one page")
+    for column, offsets in ((CANDIDATE_ID, log.candidate_offsets), (SLATE, log.slate_offsets)):
         lengths = np.diff(offsets)
         report.refuse(lengths == 0, column, lengths, pages, "entries: a page needs at least one")
 
@@ -149,25 +168,25 @@ def _check_slates(log: ExposureLog, report: _Report) -> None:
     limit = np.repeat(counts, np.diff(log.slate_offsets))
     outside = (log.slates < 0) | (log.slates >= limit)
     rule = "is not a candidate of the page"
-    report.refuse(outside, "slate", log.slates, log.slate_offsets, rule)
+    report.refuse(outside, SLATE, log.slates, log.slate_offsets, rule)
     page = np.repeat(np.arange(len(log)), np.diff(log.slate_offsets))
     placed = log.candidate_offsets[page] + log.slates  # unique per candidate of the whole log
     repeated = np.ones(placed.shape, dtype=np.bool_)
     repeated[np.unique(placed, return_index=True)[1]] = False
-    report.refuse(repeated, "slate", log.slates, log.slate_offsets, "is shown twice")
+    report.refuse(repeated, SLATE, log.slates, log.slate_offsets, "is shown twice")
 
 
 def _check_feedback(log: ExposureLog, report: _Report) -> None:
     offsets = log.slate_offsets
     clicks, choice, placement = log.clicks, log.log_propensity, log.placement_propensity
     outside = ~((clicks >= 0) & (clicks <= 1))
-    report.refuse(outside, "feedback.click", clicks, offsets, "is outside [0, 1]")
-    outside = ~(np.isfinite(choice) & (choice <= _LOG_ONE))
-    rule = "is not the logarithm of a positive probability"
-    report.refuse(outside, "log_propensity", choice, offsets, rule)
+    report.refuse(outside, CLICK, clicks, offsets, "is outside [0, 1]")
+    outside = ~(np.isnan(choice) | (np.isfinite(choice) & (choice <= _LOG_ONE)))
+    rule = "is neither the logarithm of a positive probability nor NaN (unknown)"
+    report.refuse(outside, LOG_PROPENSITY, choice, offsets, rule)
     outside = ~(np.isnan(placement) | ((placement > 0) & (placement <= 1 + _LOG_ONE)))
     rule = "is neither a positive probability nor NaN (unknown)"
-    report.refuse(outside, "placement_propensity", placement, offsets, rule)
+    report.refuse(outside, PLACEMENT_PROPENSITY, placement, offsets, rule)
 
 
 def check_lengths(

@@ -24,6 +24,19 @@ from gerank.data.exposure_checks import (
     check_shapes,
 )
 from gerank.data.exposure_parquet import Column, read_columns, write_columns
+from gerank.data.log_columns import (
+    CANDIDATE_ID,
+    CANDIDATE_PREFIX,
+    CLICK,
+    FEEDBACK_PREFIX,
+    LOG_PROPENSITY,
+    PAGE_ID,
+    PERSON_ID,
+    PLACEMENT_PROPENSITY,
+    SLATE,
+    TIMESTAMP,
+    USER_PREFIX,
+)
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 from gerank.data.texts import text_column
 
@@ -49,7 +62,8 @@ class ExposureLog:
         candidate_names: [sum M] object, each a str. Item ids as people know them.
         slates: [sum N] int64. Index of the shown candidate among its page's candidates.
         clicks: [sum N] float32. 1 where the slot was clicked.
-        log_propensity: [sum N] float32. log P(choice | choices before it), behavior policy.
+        log_propensity: [sum N] float32. log P(choice | choices before it), behavior policy;
+            NaN = unknown.
         placement_propensity: [sum N] float32. P(this candidate at this slot); NaN = unknown.
     """
 
@@ -184,39 +198,44 @@ class ExposureLog:
     def _columns(self) -> dict[str, Column]:
         items, slots = self.candidate_offsets, self.slate_offsets
         columns = {
-            "page_id": Column(self.page_ids),
-            "person_id": Column(self.person_ids),
-            "timestamp": Column(self.timestamps),
-            "candidate.id": Column(self.candidate_names, items),
-            "slate": Column(self.slates, slots),
-            "feedback.click": Column(self.clicks, slots),
-            "log_propensity": Column(self.log_propensity, slots),
-            "placement_propensity": Column(self.placement_propensity, slots),
+            PAGE_ID: Column(self.page_ids),
+            PERSON_ID: Column(self.person_ids),
+            TIMESTAMP: Column(self.timestamps),
+            CANDIDATE_ID: Column(self.candidate_names, items),
+            SLATE: Column(self.slates, slots),
+            CLICK: Column(self.clicks, slots),
+            LOG_PROPENSITY: Column(self.log_propensity, slots),
+            PLACEMENT_PROPENSITY: Column(self.placement_propensity, slots),
         }
-        columns |= {f"user.{name}": Column(values) for name, values in self.user.items()}
+        columns |= {f"{USER_PREFIX}{name}": Column(values) for name, values in self.user.items()}
         return columns | {
-            f"candidate.{name}": Column(values, items) for name, values in self.candidate.items()
+            f"{CANDIDATE_PREFIX}{name}": Column(values, items)
+            for name, values in self.candidate.items()
         }
 
     @classmethod
     def _from_columns(cls, schema: FeatureSchema, columns: Mapping[str, Column]) -> ExposureLog:
-        pages = columns["page_id"].values
-        items = _shared_offsets(columns, "candidate.", "candidate.id", pages)
-        slots = _shared_offsets(columns, ("feedback.", "log_", "placement_"), "slate", pages)
+        pages = columns[PAGE_ID].values
+        items = _shared_offsets(columns, CANDIDATE_PREFIX, CANDIDATE_ID, pages)
+        slots = _shared_offsets(
+            columns, (FEEDBACK_PREFIX, LOG_PROPENSITY, PLACEMENT_PROPENSITY), SLATE, pages
+        )
         return cls(
             schema=schema,
             page_ids=pages,
-            person_ids=columns["person_id"].values,
-            timestamps=columns["timestamp"].values,
+            person_ids=columns[PERSON_ID].values,
+            timestamps=columns[TIMESTAMP].values,
             candidate_offsets=items,
             slate_offsets=slots,
-            user={f.name: columns[f"user.{f.name}"].values for f in schema.user},
-            candidate={f.name: columns[f"candidate.{f.name}"].values for f in schema.candidate},
-            candidate_names=columns["candidate.id"].values,
-            slates=columns["slate"].values,
-            clicks=columns["feedback.click"].values,
-            log_propensity=columns["log_propensity"].values,
-            placement_propensity=columns["placement_propensity"].values,
+            user={f.name: columns[f"{USER_PREFIX}{f.name}"].values for f in schema.user},
+            candidate={
+                f.name: columns[f"{CANDIDATE_PREFIX}{f.name}"].values for f in schema.candidate
+            },
+            candidate_names=columns[CANDIDATE_ID].values,
+            slates=columns[SLATE].values,
+            clicks=columns[CLICK].values,
+            log_propensity=columns[LOG_PROPENSITY].values,
+            placement_propensity=columns[PLACEMENT_PROPENSITY].values,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,16 +16,21 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gerank.data.exposure_checks import ExposureLogError
+from gerank.data.log_columns import (
+    FORMAT_VERSION,
+    METADATA_KEY,
+    OPTIONAL,
+    PAGES_PER_ROW_GROUP,
+    SLATE,
+    column_types,
+    is_further_feedback,
+)
 from gerank.data.regular_file import NotRegularFileError, open_regular
-from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+from gerank.data.schema import FeatureSchema
 from gerank.data.texts import text_column_of
 from gerank.data.whole_file import whole_file
 
-FORMAT_VERSION = 1
-"""Of the file. Raised whenever an older reader would misunderstand a newer file."""
-
-_METADATA_KEY = b"gerank.exposure_log"
-_PAGES_PER_ROW_GROUP = 16_384
+_WRITING = {"compression": "zstd", "write_page_checksum": True}
 
 
 class Column(NamedTuple):
@@ -40,41 +45,61 @@ class Column(NamedTuple):
     offsets: NDArray[np.int64] | None = None
 
 
-def column_types(schema: FeatureSchema) -> dict[str, pa.DataType]:
-    """Every column of a log with this schema, in the order of the file."""
-    types: dict[str, pa.DataType] = {
-        "page_id": pa.string(),
-        "person_id": pa.string(),
-        "timestamp": pa.int64(),
-    }
-    types |= {f"user.{f.name}": _value_type(f) for f in schema.user}
-    types["candidate.id"] = pa.list_(pa.string())
-    types |= {f"candidate.{f.name}": pa.list_(_value_type(f)) for f in schema.candidate}
-    types["slate"] = pa.list_(pa.int32())
-    for name in ("feedback.click", "log_propensity", "placement_propensity"):
-        types[name] = pa.list_(pa.float32())
-    return types
-
-
 def write_columns(path: Path, schema: FeatureSchema, columns: Mapping[str, Column]) -> None:
     """Writes the file; a reader sees the old one or the new one, never a part.
 
     Raises:
         OSError: The folder cannot be written; the file at `path` is as it was.
     """
-    document = {"format_version": FORMAT_VERSION, "schema": schema.to_json()}
     types = column_types(schema)
-    arrow_schema = pa.schema(list(types.items()), metadata={_METADATA_KEY: json.dumps(document)})
+    arrow_schema = log_schema(schema, types, {})
     arrays = [_to_arrow(columns[name], kind) for name, kind in types.items()]
     table = pa.Table.from_arrays(arrays, schema=arrow_schema)
     with whole_file(path) as unfinished, unfinished.open("wb") as file:
-        pq.write_table(
-            table,
-            file,
-            compression="zstd",
-            row_group_size=_PAGES_PER_ROW_GROUP,
-            write_page_checksum=True,
-        )
+        pq.write_table(table, file, row_group_size=PAGES_PER_ROW_GROUP, **_WRITING)
+
+
+def log_schema(
+    schema: FeatureSchema, types: Mapping[str, pa.DataType], facts: Mapping[str, Any]
+) -> pa.Schema:
+    """The schema of a log's file.
+
+    Args:
+        schema: The features.
+        types: Of all columns.
+        facts: Further entries of the metadata, which readers that do not know them pass over.
+    """
+    document = {"format_version": FORMAT_VERSION, "schema": schema.to_json(), **facts}
+    return pa.schema(list(types.items()), metadata={METADATA_KEY: json.dumps(document)})
+
+
+def log_writer(file: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer of a log's open file, with checksums."""
+    return pq.ParquetWriter(file, schema, **_WRITING)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """The metadata of a log's file, beside its format version and schema.
+
+    Raises:
+        ExposureLogError: The file is no Parquet file of gerank's.
+    """
+    try:
+        with _opened(path) as file:
+            metadata = pq.read_schema(file).metadata or {}
+    except (pa.ArrowException, OSError) as error:
+        raise ExposureLogError(f"{path}: not a readable Parquet file: {error}") from error
+    _read_schema(path, metadata)
+    document = json.loads(metadata[METADATA_KEY])
+    return {name: v for name, v in document.items() if name not in ("format_version", "schema")}
+
+
+def read_further_feedback(path: Path) -> dict[str, Column]:
+    """Columns of feedback beyond clicks, by name; those of `read_columns` are not among them."""
+    with _opened(path) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+        names = [f.name for f in file.schema_arrow if is_further_feedback(f.name, f.type)]
+        table = file.read(names)
+    return {name: _from_arrow(path, name, table) for name in names}
 
 
 def read_columns(path: Path) -> tuple[FeatureSchema, dict[str, Column]]:
@@ -85,20 +110,23 @@ def read_columns(path: Path) -> tuple[FeatureSchema, dict[str, Column]]:
             format version, or a column is missing, unknown, of another type or holds a null.
     """
     try:
-        opened = open_regular(path)
-    except NotRegularFileError as error:
-        raise ExposureLogError(f"{path}: {error}") from None
-    try:
-        with opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+        with (
+            _opened(path) as opened,
+            pq.ParquetFile(opened, page_checksum_verification=True) as file,
+        ):
             arrow_schema = file.schema_arrow
             schema = _read_schema(path, arrow_schema.metadata or {})
             types = column_types(schema)
             _check_columns(path, arrow_schema, types)
-            table = file.read()
+            there = set(arrow_schema.names)
+            table = file.read([name for name in types if name in there])
             promised = file.metadata.num_rows
         if table.num_rows != promised:
             raise ExposureLogError(f"{path}: holds {table.num_rows} of {promised} promised pages")
-        return schema, {name: _from_arrow(path, name, table) for name in types}
+        columns = {name: _from_arrow(path, name, table) for name in types if name in there}
+        return schema, columns | {
+            name: _unknown(columns[SLATE]) for name in OPTIONAL if name not in there
+        }
     except ExposureLogError:
         raise
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -106,8 +134,15 @@ def read_columns(path: Path) -> tuple[FeatureSchema, dict[str, Column]]:
         raise ExposureLogError(f"{path}: not a readable Parquet file: {reason}") from error
 
 
-def _value_type(feature: Feature) -> pa.DataType:
-    return pa.float32() if feature.kind is FeatureKind.DENSE else pa.int64()
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return open_regular(path)
+    except NotRegularFileError as error:
+        raise ExposureLogError(f"{path}: {error}") from None
+
+
+def _unknown(slate: Column) -> Column:
+    return Column(np.full(slate.values.shape, np.nan, dtype=np.float32), slate.offsets)
 
 
 def _to_arrow(column: Column, kind: pa.DataType) -> pa.Array:
@@ -151,12 +186,12 @@ def _refuse_nulls(
 
 
 def _read_schema(path: Path, metadata: Mapping[bytes, bytes]) -> FeatureSchema:
-    if _METADATA_KEY not in metadata:
+    if METADATA_KEY not in metadata:
         raise ExposureLogError(
-            f"{path}: not an exposure log: its metadata has no {_METADATA_KEY.decode()!r}"
+            f"{path}: not an exposure log: its metadata has no {METADATA_KEY.decode()!r}"
         )
     try:
-        document = json.loads(metadata[_METADATA_KEY])
+        document = json.loads(metadata[METADATA_KEY])
         version = document["format_version"]
         if version != FORMAT_VERSION:
             raise ExposureLogError(
@@ -171,6 +206,8 @@ def _read_schema(path: Path, metadata: Mapping[bytes, bytes]) -> FeatureSchema:
 
 def _check_columns(path: Path, found: pa.Schema, expected: Mapping[str, pa.DataType]) -> None:
     for name in expected:
+        if name in OPTIONAL and name not in found.names:
+            continue
         if found.names.count(name) != 1:
             raise ExposureLogError(
                 f"{path}: column {name!r} is there {found.names.count(name)} times, not once"
@@ -179,6 +216,8 @@ def _check_columns(path: Path, found: pa.Schema, expected: Mapping[str, pa.DataT
             )
     for field in found:
         if field.name not in expected:
+            if is_further_feedback(field.name, field.type):
+                continue
             raise ExposureLogError(f"{path}: column {field.name!r} is not in the schema")
         if field.type != expected[field.name]:
             raise ExposureLogError(

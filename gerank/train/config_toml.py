@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import difflib
 import json
 import re
 import tomllib
-import types
-import typing
 from collections.abc import Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from gerank.data.settings import SettingsReader
 from gerank.train.config import ConfigError, TrainConfig
+
+build_settings = SettingsReader(ConfigError).build
+"""Reads a table of a run's TOML file as a dataclass; what does not fit is a ConfigError."""
 
 
 def read_config(path: Path) -> TrainConfig:
@@ -88,75 +87,6 @@ def _literal(value: object) -> str:
     if isinstance(value, dict):
         return f"{{{', '.join(f'{_key(key)} = {_literal(v)}' for key, v in value.items())}}}"
     return str(value).lower() if isinstance(value, bool) else repr(value)
-
-
-def build_settings(kind: Any, table: object, where: str) -> Any:
-    """`table` as a dataclass `kind`; `where` is the dotted key it was found under.
-
-    Raises:
-        ConfigError: A key that is unknown or missing, or a value that does not fit.
-    """
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where or 'file'}: {table!r} is not a table")
-    hints = typing.get_type_hints(kind)
-    for key in table:
-        if key not in hints:
-            near = difflib.get_close_matches(key, hints, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(hints)}"
-            raise ConfigError(f"unknown key {_dotted(where, key)!r}{hint}")
-    settings = {key: _value(hints[key], table[key], _dotted(where, key)) for key in table}
-    for entry in dataclasses.fields(kind):
-        required = entry.default is entry.default_factory is dataclasses.MISSING
-        if required and entry.name not in settings:
-            raise ConfigError(f"missing key {_dotted(where, entry.name)!r}")
-    try:
-        return kind(**settings)
-    except ConfigError as error:
-        raise ConfigError(_dotted(where, str(error))) from None
-
-
-def _value(kind: Any, value: object, where: str) -> Any:
-    if kind is Any:
-        return value
-    if dataclasses.is_dataclass(kind):
-        return build_settings(kind, value, where)
-    if isinstance(kind, types.UnionType):
-        return _one_of(typing.get_args(kind), value, where)
-    if isinstance(kind, types.GenericAlias):
-        return _collection(kind, value, where)
-    if isinstance(kind, type) and issubclass(kind, StrEnum):
-        if not isinstance(value, str) or value not in list(kind):
-            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(kind)}")
-        return kind(value)
-    if kind is Path and isinstance(value, str):
-        return Path(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not kind:
-        raise ConfigError(f"{where}: {value!r} is not of type {kind.__name__}")
-    return value
-
-
-def _one_of(kinds: tuple[Any, ...], value: object, where: str) -> Any:
-    """`value` as the first of the kinds that it fits; None is the absence of a key."""
-    named = [kind for kind in kinds if kind is not types.NoneType]
-    for kind in named[:-1]:
-        with contextlib.suppress(ConfigError):
-            return _value(kind, value, where)
-    return _value(named[-1], value, where)
-
-
-def _collection(kind: types.GenericAlias, value: object, where: str) -> Any:
-    """`dict[str, kind]` from a table, `tuple[kind, ...]` from an array."""
-    arguments = typing.get_args(kind)
-    if typing.get_origin(kind) is dict:
-        if not isinstance(value, dict):
-            raise ConfigError(f"{where}: {value!r} is not a table")
-        named = value.items()
-        return {key: _value(arguments[1], entry, _dotted(where, key)) for key, entry in named}
-    if not isinstance(value, list):
-        raise ConfigError(f"{where}: {value!r} is not an array")
-    return tuple(_value(arguments[0], e, f"{where}[{n}]") for n, e in enumerate(value))
 
 
 def _dotted(where: str, key: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.command import environment
 
-HEAVY = {"torch", "numpy", "pyarrow", "grpc", "tensorboard", "nicegui"}
+HEAVY = {"torch", "numpy", "pyarrow", "duckdb", "grpc", "tensorboard", "nicegui"}
 
 
 def loaded_by(statement: str) -> set[str]:

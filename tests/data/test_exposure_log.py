@@ -36,7 +36,7 @@ def test_a_log_without_pages_travels_too(tmp_path: Path) -> None:
 def test_row_groups_of_a_long_log_are_joined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gerank.data.exposure_parquet._PAGES_PER_ROW_GROUP", 5)
+    monkeypatch.setattr("gerank.data.exposure_parquet.PAGES_PER_ROW_GROUP", 5)
     log = random_log(3, pages=23)
     log.write(tmp_path)
     assert pq.ParquetFile(tmp_path / FILE_NAME).num_row_groups == 5
@@ -216,3 +216,24 @@ def test_texts_that_are_none_make_no_log(value: object) -> None:
     names[3] = value
     with pytest.raises(ExposureLogError, match="column 'page_id' is object, not a string"):
         replace(log, page_ids=names)
+
+
+def test_propensities_may_be_left_out_or_unknown_and_nothing_is_invented(tmp_path: Path) -> None:
+    log = random_log(4)
+    unknown = np.full_like(log.log_propensity, np.nan)
+    log = replace(log, log_propensity=unknown, placement_propensity=unknown)
+    log.write(tmp_path)
+    assert_same(ExposureLog.read(tmp_path), log)
+    path = tmp_path / FILE_NAME
+    lacking = pq.read_table(path).drop_columns(["log_propensity", "placement_propensity"])
+    pq.write_table(lacking, path)
+    assert_same(ExposureLog.read(tmp_path), log)
+
+
+def test_every_column_of_the_log_is_documented(tmp_path: Path) -> None:
+    random_log(4).write(tmp_path)
+    text = (Path(__file__).parents[2] / "docs/exposure_log.md").read_text(encoding="utf-8")
+    for field in pq.read_schema(tmp_path / FILE_NAME):
+        side, _, name = field.name.partition(".")
+        told = name == "" or field.name in ("candidate.id", "feedback.click")
+        assert f"`{field.name if told else f'{side}.<feature>'}`" in text

@@ -1,0 +1,308 @@
+"""What the columns of a foreign log mean: the settings of a mapping file, documented once.
+
+A column is named as the source names it. A text that begins with `=` is an expression of DuckDB
+instead, as in a spreadsheet: `item = "=lower(sku)"`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gerank.data.importing.errors import ImportLogError
+
+
+class Layout(StrEnum):
+    """What a row of the source is."""
+
+    LONG = "long"
+    WIDE = "wide"
+
+
+class Order(StrEnum):
+    """What order the items of a page have where no column tells the slot."""
+
+    ROWS = "rows"
+    SHUFFLED = "shuffled"
+
+
+class OnConflict(StrEnum):
+    """What happens to a page that breaks a rule which can be mended."""
+
+    REFUSE = "refuse"
+    MEND = "mend"
+
+
+class TimeUnit(StrEnum):
+    """What a number of a time column counts from 1970 on; `order`: nothing but an order."""
+
+    SECONDS = "s"
+    MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+    NANOSECONDS = "ns"
+    ORDER = "order"
+
+
+class FeedbackKind(StrEnum):
+    """What the numbers of a kind of feedback are."""
+
+    FLAG = "flag"
+    COUNT = "count"
+    AMOUNT = "amount"
+
+
+class SlotsOf(StrEnum):
+    """Which slots of a page a number of the whole page belongs to."""
+
+    ALL = "all"
+    CLICKED = "clicked"
+
+
+class ColumnKind(StrEnum):
+    """How a column becomes a feature."""
+
+    DENSE = "dense"
+    ID = "id"
+    FLAG = "flag"
+    VECTOR = "vector"
+
+
+def _require(rule: str, holds: Callable[[Any], bool], settings: object, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if not holds(value):
+            raise ImportLogError(f"{name}: {value!r} is not {rule}")
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How files are read; all of it can be left out for usual files.
+
+    Attributes:
+        format: parquet, csv, tsv, jsonl or svmlight; empty = by the files' names.
+        delimiter: Of CSV; empty = found out.
+        header: Whether the first line of a CSV file names the columns.
+        columns: Names of the columns of a CSV file without such a line.
+        list_separator: What stands between the entries of a list that a CSV cell holds; empty: the
+            cell is written as [a, b, c].
+    """
+
+    format: str = ""
+    delimiter: str = ""
+    header: bool = True
+    columns: tuple[str, ...] = ()
+    list_separator: str = ""
+
+
+@dataclass(frozen=True)
+class PageColumns:
+    """Whose page, and when.
+
+    Attributes:
+        id: Column that names the page; empty in a wide table = a row's number.
+        person: Column of the person; empty = every page is of another person.
+        time: Column of a time; empty = pages are in the order of the source.
+        time_unit: What the numbers of the column count; of timestamps and dates not needed.
+    """
+
+    id: str = ""
+    person: str = ""
+    time: str = ""
+    time_unit: TimeUnit | None = None
+
+
+@dataclass(frozen=True)
+class ShownColumns:
+    """What was shown where.
+
+    Attributes:
+        item: Column of the shown item; in a wide table, of the list of them from the top down.
+        slot: Column of the slot; of a long table alone.
+        first_slot: Number of the topmost slot.
+        order: Where no column tells the slot: `rows`, as they stand in the source, or `shuffled`,
+            where rows were never a page (judged documents).
+        seed: Of the shuffle.
+        repeated_items: A page that shows an item twice: `refuse`, or `mend`: the topmost is kept.
+        slot_gaps: A page that lacks a slot above another: `refuse`, or `mend`: what is below moves
+            up, as if the missing one had never been there.
+        choice_propensity: Column of P(this item | those above it) when the page was made.
+        placement_propensity: Column of P(this item at this slot) when the page was made.
+    """
+
+    item: str
+    slot: str = ""
+    first_slot: int = 0
+    order: Order = Order.ROWS
+    seed: int = 0
+    repeated_items: OnConflict = OnConflict.REFUSE
+    slot_gaps: OnConflict = OnConflict.REFUSE
+    choice_propensity: str = ""
+    placement_propensity: str = ""
+
+
+@dataclass(frozen=True)
+class CandidateColumns:
+    """What else could have been shown. Shown items are candidates in any case.
+
+    Attributes:
+        column: Column of the list of a page's candidates, in the log itself.
+        source: Another table, a row per page and candidate; its path is relative to the mapping.
+        page: Column of the page in that table.
+        item: Column of the candidate in that table.
+        every_item: Whether all items that the log shows are candidates of every page.
+    """
+
+    column: str = ""
+    source: str = ""
+    page: str = ""
+    item: str = ""
+    every_item: bool = False
+
+    def __post_init__(self) -> None:
+        ways = [bool(self.column), bool(self.source), self.every_item]
+        if sum(ways) > 1:
+            raise ImportLogError("give one of column, source and every_item")
+        if self.source and not (self.page and self.item):
+            raise ImportLogError("source: a table of candidates needs page and item")
+
+
+@dataclass(frozen=True)
+class JoinedTable:
+    """A table of items or people.
+
+    Attributes:
+        key: Column that the item or person is looked up in; once per row.
+        source: Its file, folder or URL; a path is relative to the mapping. Empty where the table
+            is given in Python.
+    """
+
+    key: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class FeedbackColumn:
+    """What people did with shown items.
+
+    Attributes:
+        kind: `flag` (yes or no), `count` (0, 1, 2, ...) or `amount` (seconds, money).
+        column: Column with a value per slot: a cell of a long table, a list of a wide one.
+        ids: Column of a wide table with the list of items that it is true of.
+        slots: Of a number of the whole page in a wide table: whose it is, `all` or `clicked`.
+        at_least: Turns grades into a flag: true from this number on.
+        default: Stands where the column is empty. Without it an empty cell is unknown, which a
+            click cannot be.
+    """
+
+    kind: FeedbackKind = FeedbackKind.FLAG
+    column: str = ""
+    ids: str = ""
+    slots: SlotsOf = SlotsOf.ALL
+    at_least: float | None = None
+    default: float | None = None
+
+    def __post_init__(self) -> None:
+        if bool(self.column) is bool(self.ids):
+            raise ImportLogError("column: give one of column and ids")
+        if self.ids and self.kind is not FeedbackKind.FLAG:
+            raise ImportLogError(f"ids: a list of items is a flag, not a {self.kind}")
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """A feature of the user or of a candidate.
+
+    Attributes:
+        kind: `dense` (a number), `id` (a category), `flag` (yes or no), or `vector` (a list of
+            numbers, of fixed width, which becomes as many dense features).
+        column: The column; empty = the feature's name. A name that ends with * stands for all
+            columns that begin so, each a feature. The item's own column is the item's id.
+        table: `items` or `users`: looked up there; empty = the log itself.
+        values: Of an id: the names of all its values, in order.
+        vocabulary: Of an id without names: how many values or embedding rows.
+        hashed: Of an id without names: True = any text or integer; False = 0..vocabulary - 1.
+        integers: Whether texts are read as integers before they are hashed.
+        width: Of a vector.
+        default: Stands where a value is missing; without one a missing value is an error.
+        missing_flag: Whether a flag `<name>_missing` is made, to tell defaults from values.
+        group: Whether rules may speak of it (spacing, diversity); of a candidate's id alone.
+    """
+
+    kind: ColumnKind
+    column: str = ""
+    table: str = ""
+    values: tuple[str, ...] = ()
+    vocabulary: int = 0
+    hashed: bool = True
+    integers: bool = False
+    width: int = 0
+    default: bool | int | float | str | None = None
+    missing_flag: bool = False
+    group: bool = False
+
+    def __post_init__(self) -> None:
+        _require("items, users or empty", lambda t: t in ("", "items", "users"), self, "table")
+        if self.kind is ColumnKind.VECTOR:
+            _require("in 1..4096, which a vector needs", lambda w: 1 <= w <= 4096, self, "width")
+        if self.kind is ColumnKind.ID and not self.values:
+            rule = ">= 1, which an id without values needs"
+            _require(rule, lambda rows: rows >= 1, self, "vocabulary")
+        if self.group and self.kind is not ColumnKind.ID:
+            raise ImportLogError(f"group: a {self.kind} feature is no group, an id is")
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """What the columns of a log mean.
+
+    Attributes:
+        shown: What was shown where.
+        layout: `long`: a row per shown item, in any order; `wide`: a row per page, lists in cells.
+        source: How files are read.
+        page: Whose page, and when.
+        candidates: What else could have been shown.
+        items: A table of items.
+        users: A table of people.
+        feedback: Kind -> its column; `click` is needed.
+        user: Name of a feature of the person or the page -> its column.
+        candidate: Name of a feature of the items -> its column.
+    """
+
+    shown: ShownColumns
+    layout: Layout = Layout.LONG
+    source: SourceOptions = field(default_factory=SourceOptions)
+    page: PageColumns = field(default_factory=PageColumns)
+    candidates: CandidateColumns = field(default_factory=CandidateColumns)
+    items: JoinedTable | None = None
+    users: JoinedTable | None = None
+    feedback: dict[str, FeedbackColumn] = field(default_factory=dict)
+    user: dict[str, FeatureColumn] = field(default_factory=dict)
+    candidate: dict[str, FeatureColumn] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if CLICK not in self.feedback:
+            raise ImportLogError("feedback.click: is missing: training learns from clicks")
+        if self.feedback[CLICK].kind is not FeedbackKind.FLAG:
+            raise ImportLogError(f"feedback.click: kind: {self.feedback[CLICK].kind}, not flag")
+        if self.layout is Layout.LONG:
+            if not self.page.id:
+                raise ImportLogError("page.id: is missing: a long table needs the column of pages")
+            for name, column in self.feedback.items():
+                if column.ids:
+                    raise ImportLogError(f"feedback.{name}: ids: is of wide tables")
+        elif self.shown.slot:
+            raise ImportLogError("shown.slot: is of long tables; a wide list is from the top down")
+        for side, table in (("user", "items"), ("candidate", "users")):
+            for name, feature in getattr(self, side).items():
+                if feature.table == table:
+                    raise ImportLogError(f"{side}.{name}: table: {table!r} has no {side}s")
+                if feature.table and getattr(self, feature.table) is None:
+                    raise ImportLogError(f"{side}.{name}: table: there is no [{feature.table}]")
+                if side == "user" and feature.group:
+                    raise ImportLogError(f"user.{name}: group: is of candidates")
+
+
+CLICK = "click"
+"""The kind of feedback that every log has."""
