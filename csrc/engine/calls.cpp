@@ -17,7 +17,7 @@ constexpr Microseconds kShortestRetry{1000};
 
 // An estimate that is a little short lets every call of a full queue come too late; one that is a
 // little long costs nothing while others wait.
-constexpr std::int64_t kEstimateSlack = 8;  // one part in so many
+constexpr std::int64_t kEstimateSlack = 4;  // one part in so many
 
 const char* const kDraining = "the engine is draining";
 

@@ -96,7 +96,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 def read_further_feedback(path: Path) -> dict[str, Column]:
     """Columns of feedback beyond clicks, by name; those of `read_columns` are not among them."""
-    with _opened(path) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
+    with _opened(path) as opened, _checked(opened) as file:
         names = [f.name for f in file.schema_arrow if is_further_feedback(f.name, f.type)]
         table = file.read(names)
     return {name: _from_arrow(path, name, table) for name in names}
@@ -139,6 +139,10 @@ def _opened(path: Path) -> BinaryIO:
         return open_regular(path)
     except NotRegularFileError as error:
         raise ExposureLogError(f"{path}: {error}") from None
+
+
+def _checked(file: BinaryIO) -> pq.ParquetFile:
+    return pq.ParquetFile(file, page_checksum_verification=True)
 
 
 def _unknown(slate: Column) -> Column:

@@ -39,8 +39,8 @@ TEST(a_call_that_would_be_answered_too_late_is_refused_at_once) {
   running.submit(*engine);
   witness.await_forwards(1);
   waiting.submit(*engine);
-  // What runs, three that wait, its own; and an eighth, since it is an estimate.
-  const auto answered = clock.now() + Microseconds(5625);
+  // What runs, three that wait, its own; and a quarter, since it is an estimate.
+  const auto answered = clock.now() + Microseconds(6250);
   late.call.deadline = answered - Microseconds(1);
   EXPECT_EQUAL(code(engine->expect(1, late.call.deadline)), kExhausted);
   late.submit(*engine);
@@ -66,12 +66,12 @@ TEST(the_wait_is_estimated_by_candidates_and_not_by_queries) {
   running.submit(*engine);
   witness.await_forwards(1);
   narrow.submit(*engine);  // three quarters of a forward pass
-  EXPECT_EQUAL(code(engine->expect(1, clock.now() + Microseconds(1124))), kExhausted);
-  soon.call.deadline = clock.now() + Microseconds(1125);  // a quarter runs; and an eighth of all
+  EXPECT_EQUAL(code(engine->expect(1, clock.now() + Microseconds(1249))), kExhausted);
+  soon.call.deadline = clock.now() + Microseconds(1250);  // a quarter runs; and a quarter of all
   soon.submit(*engine);
   EXPECT(!soon.over());
   wide.submit(*engine);
-  late.call.deadline = clock.now() + Microseconds(3655);  // two wait, a quarter runs, its own
+  late.call.deadline = clock.now() + Microseconds(4061);  // two wait, a quarter runs, its own
   EXPECT_OK(engine->expect(1, late.call.deadline + Microseconds(1)));
   late.submit(*engine);
   EXPECT(late.over());
@@ -103,7 +103,7 @@ TEST(how_long_a_forward_pass_takes_is_learnt_from_those_that_are_half_full) {
   witness.await_forwards(before + 1);
   waiting.submit(*engine);
   EXPECT_EQUAL(engine->expect(1, clock.now() + Microseconds(1)).retry_after().count(), 4000);
-  EXPECT_OK(engine->expect(1, clock.now() + Microseconds(13'500)));
+  EXPECT_OK(engine->expect(1, clock.now() + Microseconds(15'000)));
   witness.open();
   EXPECT_OK(waiting.await());
 }

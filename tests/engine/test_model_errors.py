@@ -126,6 +126,6 @@ def test_an_instruction_set_that_is_none_is_named_when_an_artifact_is_loaded(
     ended = run(code, written[0], GERANK_CPU="bogus")
     assert ended.returncode == 1, ended
     assert ended.stderr.splitlines()[-1] == (
-        f"gerank.ranker.ArtifactError: {written[0]}: gerank: GERANK_CPU must be avx512, avx2 or plain, "
-        "got bogus"
+        f"gerank.ranker.ArtifactError: {written[0]}: gerank: GERANK_CPU must be avx512, avx2 or "
+        "plain, got bogus"
     )
