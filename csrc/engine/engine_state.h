@@ -65,10 +65,10 @@ struct Engine::State {
   Status admit(Call* call);  // everything but its place in the queue
   Status enter(Call* call);  // under the lock
   Status room(std::size_t queries, TimePoint now, TimePoint deadline) const;  // under the lock
-  Status refuse(Call* call, Status status);   // of admit() or enter(); the call may be used again
+  Status refuse(Call* call, Status status);  // of admit() or enter(); the call may be used again
   void count_refusal(Code code, std::size_t queries);  // under the lock
-  void enqueue(Call* call, Done done);        // under the lock
-  bool can_run_here(const Call& call) const;  // under the lock
+  void enqueue(Call* call, Done done);                 // under the lock
+  bool can_run_here(const Call& call) const;           // under the lock
   Status run_here(Call* call, std::unique_lock<std::mutex>& lock);
   void run_callback(Call* call, const Status& status, Done done);  // without the lock
   void leave(Call* call, Code code);              // under the lock: out of the engine
