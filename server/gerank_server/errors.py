@@ -36,11 +36,12 @@ class BusyError(Exception):
     """
 
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__(retry_after_s)
+        super().__init__(f"the server holds as many calls as it can: retry in {retry_after_s:g} s")
         self.retry_after_s = retry_after_s
 
-    def __str__(self) -> str:
-        return f"the server holds as many calls as it can: retry in {self.retry_after_s:g} s"
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles by what it was made of."""
+        return type(self), (self.retry_after_s,), self.__dict__
 
 
 CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (

@@ -21,6 +21,7 @@ from gerank.client import ServerError
 from gerank.data.request import RequestError
 from gerank.data.request_json import parse_request
 from gerank.engine import Engine, EngineOptions, StatusError
+from gerank_server.errors import BusyError
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
 
@@ -62,6 +63,7 @@ def refused_option() -> StatusError:
 
 CLASSES = exception_classes()
 EXAMPLES: dict[type[Exception], Callable[[], Exception]] = {
+    BusyError: lambda: BusyError(0.1),
     RequestError: lambda: RequestError("candidates[3].price", [1.5, None], "must be a number"),
     ServerError: lambda: ServerError("no", grpc.StatusCode.INVALID_ARGUMENT, ("slots",)),
     StatusError: refused_option,
