@@ -109,7 +109,7 @@ TEST(an_engine_may_end_in_its_own_callback) {
   witness.open();
   ended.get_future().get();
   queued.await();  // answered, or told that the engine was stopped
-  while (witness.alive > 0) std::this_thread::yield();
+  while (witness.deaths().empty()) std::this_thread::yield();
 }
 
 TEST(an_engine_may_end_in_the_callback_of_a_call_that_is_cancelled) {
@@ -124,7 +124,7 @@ TEST(an_engine_may_end_in_the_callback_of_a_call_that_is_cancelled) {
   EXPECT(engine == nullptr);
   witness.open();
   EXPECT_OK(running.await());
-  while (witness.alive > 0) std::this_thread::yield();
+  while (witness.deaths().empty()) std::this_thread::yield();
 }
 
 TEST(no_artifact_no_callback_and_no_call_are_named) {
