@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gerank.cli.console import out, say, show, show_warnings
+from gerank.cli.ranges import number_option
 
 
 def inspect(
@@ -18,7 +19,8 @@ def inspect(
         typer.Option(help="TOML file of a training run: warnings speak of its slots and sizes."),
     ] = None,
     requests: Annotated[
-        int, typer.Option(min=0, help="Instead: print the latest so many pages as requests.")
+        int,
+        number_option(0, 10_000_000, "Instead: print the latest so many pages as requests."),
     ] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
 ) -> None:
