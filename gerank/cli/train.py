@@ -16,6 +16,10 @@ def train(
         Path | None, typer.Option("--out", help="Folder of the run. Default: runs/<config name>.")
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint.")] = False,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Folder of an earlier run to take weights from, features by name."),
+    ] = None,
 ) -> None:
     """Train on an exposure log: the evaluator, then the generator against it, then the verdict.
 
@@ -27,7 +31,8 @@ def train(
     from gerank.train.config_toml import read_config
     from gerank.train.train import train as run
 
-    folder = run(read_config(config), out_dir or Path("runs") / config.stem, resume=resume)
+    out = out_dir or Path("runs") / config.stem
+    folder = run(read_config(config), out, resume=resume, init=init, tell=say)
     say(f"run: {folder.path} (metrics.csv; tensorboard --logdir {folder.path})")
     show_warnings(warnings_of(folder))
     judgement = verdict_of(folder)

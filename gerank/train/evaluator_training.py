@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +31,7 @@ from gerank.train.residual_stage import ResidualStage, held_out_likelihood
 from gerank.train.run_folder import RunFolder
 from gerank.train.stage import MetricsLog, run_stage
 from gerank.train.structured_stage import StructuredStage
+from gerank.train.warm_start import WarmStart
 
 _FEWEST_PAGES_FOR_A_RESIDUAL = 1000
 _LEAST_GAIN = 1e-4
@@ -47,6 +49,7 @@ class Training:
         split: Which people's pages teach what.
         metrics: Where figures go.
         resume: Whether stages go on from their last checkpoints.
+        warm: Yesterday's weights to start from; None = all starts fresh.
     """
 
     folder: RunFolder
@@ -54,6 +57,7 @@ class Training:
     split: PageSplit
     metrics: MetricsLog
     resume: bool
+    warm: WarmStart | None = None
 
     @property
     def held_out(self) -> np.ndarray:
@@ -73,14 +77,21 @@ def train_evaluator(training: Training) -> ReadingChoice:
     people = training.log.person_ids[training.held_out]
     strengths = sorted(config.prior_strengths)
     middle = strengths[len(strengths) // 2]
-    forms = config.readings
+    forms, warm = config.readings, training.warm
     _, compared = _fit(
-        training, AGAINST.join(forms), [middle] * len(forms), config.compare_steps, "readings"
+        training,
+        AGAINST.join(forms),
+        [middle] * len(forms),
+        config.compare_steps,
+        "readings",
+        warm.start_compared if warm else None,
     )
     losses = dict(zip(forms, compared, strict=True))
     results = compare_forms(losses, people)
     chosen = next(iter(results))
-    ensemble, fitted = _fit(training, chosen, strengths, config.steps, "fit")
+    ensemble, fitted = _fit(
+        training, chosen, strengths, config.steps, "fit", warm.start_chosen if warm else None
+    )
     by_strength = dict(zip(strengths, fitted, strict=True))
     strength = strongest_prior(by_strength, people)
     structured = ensemble.select(torch.tensor([strengths.index(strength)]))
@@ -113,7 +124,12 @@ def fresh_ensemble(
 
 
 def _fit(
-    training: Training, form: str, strengths: list[float], steps: int, name: str
+    training: Training,
+    form: str,
+    strengths: list[float],
+    steps: int,
+    name: str,
+    warm: Callable[[StructuredEvaluator], None] | None,
 ) -> tuple[StructuredEvaluator, np.ndarray]:
     """The ensemble, and its losses [K, E] on the held-out pages."""
     folder, rows = training.folder, training.split.train
@@ -128,6 +144,7 @@ def _fit(
         torch.tensor(strengths),
         steps=steps,
         seed=folder.config.seed,
+        warm=warm,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()
@@ -192,6 +209,8 @@ def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) 
     evaluator.load_state_dict(plain.state_dict(), strict=False)
     assert evaluator.residual is not None
     _copy_scales(plain.structured.attraction.features, evaluator.residual.features)
+    if training.warm is not None:
+        training.warm.start_residual(evaluator.residual)
     stage = ResidualStage(
         "evaluator-residual",
         evaluator,

@@ -47,7 +47,11 @@ class JudgeOpinion:
 
 
 def train_judge(training: Training, choice: ReadingChoice) -> dict[str, StructuredEvaluator]:
-    """Fits one ensemble per tied form on the judge's people and writes them; form -> ensemble."""
+    """Fits one ensemble per tied form on the judge's people and writes them; form -> ensemble.
+
+    It starts fresh in every run, a warm one too: weights of an earlier run would carry over what
+    the earlier evaluator and judge were chosen by, and the verdict must not depend on that.
+    """
     folder, rows = training.folder, training.split.judge
     config = folder.config
     weights = bootstrap_weights(

@@ -46,12 +46,19 @@ class RunFolder:
     schema: FeatureSchema
     max_candidates: int
 
-    def create(self, resume: bool, log: LogIdentity | None = None) -> None:
+    def create(
+        self,
+        resume: bool,
+        log: LogIdentity | None = None,
+        init: tuple[dict[str, Any], dict[str, Any]] | None = None,
+    ) -> None:
         """Writes what identifies the run; where the folder holds it already, nothing.
 
         Args:
             resume: Whether the folder may hold it.
             log: What the run learns from; None = a log that is not compared.
+            init: What it starts from: what run.json says of that, and the weights, which the run
+                keeps until it is finished; None = it starts fresh.
 
         Raises:
             RunError: As `check`.
@@ -68,6 +75,9 @@ class RunFolder:
             "log": log.to_json() if log else None,
             "finished": False,
         }
+        if init is not None:
+            document["init"], weights = init
+            write_tensors(self.initial_weights, weights)
         write_text(self.path / "run.json", json.dumps(document, indent=2) + "\n")
         write_text(written, to_toml(self.config))  # comes last: with it the folder holds a run
 
@@ -159,6 +169,11 @@ class RunFolder:
     def checkpoint(self, stage: str, which: str) -> Path:
         """Where the `last` or the `best` checkpoint of a stage lies."""
         return self.path / "checkpoints" / f"{stage}.{which}.pt"
+
+    @property
+    def initial_weights(self) -> Path:
+        """Where the weights lie that the run started from, until it is finished."""
+        return self.path / "checkpoints" / "init.pt"
 
     def write_facts(self, facts: dict[str, Any]) -> None:
         """Adds entries to run.json, or replaces them; all or nothing."""

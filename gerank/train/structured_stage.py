@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -42,8 +42,22 @@ class StructuredStage:
         steps: int,
         seed: int,
         page_weights: Tensor | None = None,
+        warm: Callable[[StructuredEvaluator], None] | None = None,
     ) -> None:
-        """`prior_strengths` [K]; `page_weights` [K, len(train)], how often a member sees a page."""
+        """A stage before its first step.
+
+        Args:
+            name: As in checkpoints and metrics.
+            evaluator: The ensemble of K members that is trained.
+            log: The pages.
+            train: Rows to learn from.
+            validation: Rows to choose every member's checkpoint by.
+            prior_strengths: [K]. Of the members' priors.
+            steps: Optimizer steps.
+            seed: The seed of the order of pages.
+            page_weights: [K, len(train)]. How often a member sees a page; None = once.
+            warm: Puts earlier weights over the starting values; None = the members start fresh.
+        """
         self.name, self.model = name, evaluator
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
         self.steps_per_epoch = math.ceil(steps / self.epochs)
@@ -55,6 +69,8 @@ class StructuredStage:
         self._batch_size = int(min(128, max(32, len(train) // 25)))
         self._rates = _slot_rates(log, train, evaluator.shape.slots)
         self._start(evaluator)
+        if warm is not None:
+            warm(evaluator)
         self.optimizer = torch.optim.Adam(_parameter_groups(evaluator), fused=True)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch

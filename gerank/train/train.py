@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,11 @@ from gerank.train.judge_run import judge_run, train_boosted_judge
 from gerank.train.log_identity import LogIdentity
 from gerank.train.pages import PageSplit, split_by_person
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
-from gerank.train.run_folder import RunFolder
+from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.stage import MetricsLog, run_stage
 from gerank.train.trial import try_reward, try_utilities
 from gerank.train.utilities import PREDICTED_KINDS, utility_kind
+from gerank.train.warm_start import WarmStart
 from gerank.train.warning_figures import run_warnings
 
 _LARGEST_SET, _MOST_GROUPS, _MOST_FLAGS = 512, 8, 16  # what the decode ops take
@@ -36,6 +38,8 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    init: Path | None = None,
+    tell: Callable[[str], None] | None = None,
     reward: Reward | None = None,
     log: ExposureLog | None = None,
 ) -> RunFolder:
@@ -45,6 +49,9 @@ def train(
         config: All settings.
         out: Folder of the run.
         resume: Go on from the last checkpoints in `out`; a finished run is left as it is.
+        init: Folder of an earlier, finished run whose weights evaluator, logged-like policy and
+            generator start from; see `gerank.train.warm_start`. The judge starts fresh.
+        tell: Is told, before training begins, what of `init` is taken over, a line a call.
         reward: Scores slates in place of the learned evaluator, which is then not trained: for
             experiments in which the truth is known. Its utilities are not normalised, and there
             is no verdict.
@@ -53,25 +60,37 @@ def train(
     Raises:
         ConfigError: A setting or the reward does not fit the log.
         UtilityError: A utility of one's own fails on pages of the log.
-        RunError: `out` holds another run, or one that learnt from another log.
+        RunError: `out` holds another run, or one that learnt from another log; or `init` is no
+            finished run of the same architecture, or is given with `resume`.
         OSError: A file cannot be written; it is named. The run can be resumed.
     """
+    if resume and init is not None:
+        raise RunError(
+            f"--init {init} and --resume exclude each other: a run that is resumed keeps the "
+            "weights that it began with; leave out --init"
+        )
     if config.threads:
         torch.set_num_threads(config.threads)
     log = ExposureLog.read(config.data.log) if log is None else log
     folder = RunFolder(out, config, log.schema, _LARGEST_SET)
     identity = LogIdentity.of(log)
     folder.check(resume, identity)
+    warm = None if init is None else WarmStart.from_run(init, folder)
     split = split_by_person(log, config.data)
     _check(config, log, split)
     if reward is None:
         try_utilities(config, log, split.train)
     else:
         try_reward(config, log, split.train, reward)
-    folder.create(resume, identity)
+    folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
     if folder.finished:
         return folder
-    training = Training(folder, log, split, MetricsLog(out), resume)
+    if warm is None:
+        warm = WarmStart.of_begun(folder)
+    if warm is not None and tell is not None:
+        for line in warm.sentences():
+            tell(line)
+    training = Training(folder, log, split, MetricsLog(out), resume, warm)
     try:
         if reward is None:
             _learn_from_users(training)
@@ -80,6 +99,7 @@ def train(
             folder.write_facts({"finished": True})
     finally:
         training.metrics.close()
+    folder.initial_weights.unlink(missing_ok=True)
     return folder
 
 
@@ -170,6 +190,8 @@ def _train_clone(training: Training) -> None:
     torch.manual_seed(config.seed)
     clone = folder.new_generator()
     fit_features(clone.features, config.data.calibrated, training.log, split.train)
+    if training.warm is not None:
+        training.warm.start_clone(clone)
     weights = torch.tensor([utility.default for utility in config.reward.values()])
     stage = CloneStage(
         clone,
@@ -196,6 +218,8 @@ def _train_generator(
     torch.manual_seed(config.seed)
     generator = folder.new_generator()
     fit_features(generator.features, config.data.calibrated, training.log, split.train)
+    if training.warm is not None:
+        training.warm.start_generator(generator)
     stage = GeneratorStage(
         generator,
         reward,

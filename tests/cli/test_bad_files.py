@@ -113,6 +113,20 @@ def test_a_run_is_not_overwritten(refused: Refused, journey: Journey) -> None:
     assert f"{journey.run} holds a run already: pass --resume or another --out" in message
 
 
+def test_weights_of_yesterday_that_cannot_be_taken_over_are_refused_by_name(
+    refused: Refused, journey: Journey, tmp_path: Path
+) -> None:
+    asked = ("train", journey.config, "--out", tmp_path / "new", "--init")
+    message = refused(*asked, journey.run, "--resume")
+    assert message.startswith(f"--init {journey.run} and --resume exclude each other: ")
+    assert f"{tmp_path} is not the folder of a training run" in refused(*asked, tmp_path)
+    config = tmp_path / "wider.toml"
+    text = journey.config.read_text().replace('log = "train"', f'log = "{journey.train}"')
+    config.write_text(text.replace("width = 8", "width = 16", 1))
+    message = refused("train", config, "--out", tmp_path / "new", "--init", journey.run)
+    assert "another architecture cannot be taken over: generator.width was 8 and is 16" in message
+
+
 @pytest.mark.parametrize("command", ["evaluate", "export"])
 def test_a_folder_that_is_no_run_is_named(
     refused: Refused, journey: Journey, tmp_path: Path, command: str

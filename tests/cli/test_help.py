@@ -25,7 +25,7 @@ OPTIONS = {
     "convert": ["--out", "--features-from"],
     "import": ["--map", "--out", "--guess", "--skip-bad", "--where", "--config", "--memory"],
     "inspect": ["--json", "--config", "--requests"],
-    "train": ["--out", "--resume"],
+    "train": ["--out", "--resume", "--init"],
     "evaluate": ["--data", "--slates", "--shuffle-control", "--json"],
     "export": ["--out", "--presets", "--policy", "--force"],
     "calibrate": ["--data", "--out"],

@@ -112,6 +112,18 @@ def test_evaluate_as_json_holds_the_printed_figures(journey: Journey) -> None:
     assert document["training_warnings"] == RunFolder.open(journey.run).facts["warnings"]
 
 
+def test_a_run_starts_from_yesterdays_and_says_what_matched_before_it_trains(
+    journey: Journey, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    lines = done("train", journey.config, "--out", run, "--init", journey.run).splitlines()
+    assert lines[0] == f"init: {journey.run}"
+    assert lines[1].startswith("features taken over: user.") and "candidate.ctr_score" in lines[1]
+    assert "the judge is fresh, as always" in lines
+    assert lines.index(f"run: {run} (metrics.csv; tensorboard --logdir {run})") > 3
+    assert RunFolder.open(run).facts["init"]["run"] == str(journey.run)
+
+
 def test_train_prints_warnings_and_the_verdict_last(journey: Journey, tmp_path: Path) -> None:
     text = done("train", journey.config, "--out", tmp_path / "run")
     warnings = RunFolder.open(tmp_path / "run").facts["warnings"]

@@ -1,0 +1,195 @@
+"""Which columns and rows of yesterday's tensors stand for the same things as today's, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+
+
+class Places(NamedTuple):
+    """Where the entries along one axis of a tensor stood yesterday.
+
+    Attributes:
+        index: [today's length] int64. Yesterday's place; -1 = there was none.
+        fresh: What such an entry holds: True = what it was initialised with, False = zeros, as of
+            an input that has no effect yet.
+    """
+
+    index: Tensor
+    fresh: bool = False
+
+    def taken(self, old: Tensor, today: Tensor, axis: int) -> Tensor:
+        """`old` with its `axis` in the order of now; fresh entries are those of `today`.
+
+        `today` has the shape of the result along `axis`, and along every other axis too where
+        entries are fresh.
+        """
+        known = self.index >= 0
+        if self.fresh:
+            result = today.clone()
+        else:
+            result = old.new_zeros(old.shape[:axis] + known.shape + old.shape[axis + 1 :])
+        return result.index_copy_(
+            axis, known.nonzero().squeeze(1), old.index_select(axis, self.index[known])
+        )
+
+
+def by_name(old: Sequence[Hashable], new: Sequence[Hashable]) -> Places:
+    """The places of entries that have names, each of which stands once in `old`."""
+    places = {name: place for place, name in enumerate(old)}
+    return Places(torch.tensor([places.get(name, -1) for name in new], dtype=torch.int64))
+
+
+def numbered(old: int, new: int) -> Places:
+    """The places of entries that have numbers: those that there were, and then none."""
+    place = torch.arange(new)
+    return Places(torch.where(place < old, place, -1))
+
+
+def side_by_side(*blocks: tuple[Places, int], repeated: int = 1) -> Places:
+    """The places along an axis that consists of blocks, each given with its length of yesterday.
+
+    Args:
+        blocks: They stand side by side.
+        repeated: How many entries in a row every one of them stands for.
+    """
+    parts, before = [], 0
+    for places, length in blocks:
+        parts.append(torch.where(places.index >= 0, places.index + before, -1))
+        before += length
+    index = torch.cat(parts).unsqueeze(1)
+    index = torch.where(index >= 0, index * repeated + torch.arange(repeated), -1)
+    return Places(index.flatten(), blocks[0][0].fresh)
+
+
+@dataclass(frozen=True)
+class FeatureFate:
+    """What became of a feature.
+
+    Attributes:
+        name: `user.NAME` or `candidate.NAME`.
+        state: `taken over`, `new` or `dropped`; or `fresh`, of one that is another feature under
+            the same name.
+        rows: Of an id: how many of its rows are taken over.
+        of_rows: Of an id: how many rows it has now; 0 = it is no id, or dropped.
+    """
+
+    name: str
+    state: str
+    rows: int = 0
+    of_rows: int = 0
+
+
+class SideMatch:
+    """The features of users, or of candidates, of two schemas.
+
+    A dense feature is matched by its name. An id is matched by its name where it is of the same
+    kind (fixed or hashed) and some row of its table still stands for the same value: rows of named
+    values by these names, other fixed values by their number, and rows of a hashed id where their
+    number is the same or a multiple of yesterday's, for then a value's new row follows from its
+    old one.
+
+    Attributes:
+        dense: Places of the dense features.
+        rows: Places of the rows of the one table of all ids.
+        fates: What became of every feature.
+    """
+
+    def __init__(self, side: str, old: tuple[Feature, ...], new: tuple[Feature, ...]) -> None:
+        self._old_dense, dense = (_of_kind(some, FeatureKind.DENSE) for some in (old, new))
+        self._old_ids, ids = (_of_kind(some, FeatureKind.ID) for some in (old, new))
+        self.dense = by_name(list(self._old_dense), list(dense))
+        offsets, total = {}, 0
+        for name, feature in self._old_ids.items():
+            offsets[name] = total
+            total += feature.vocabulary
+        rows, known = [], []
+        fates = [FeatureFate(n, "taken over" if n in self._old_dense else "new") for n in dense]
+        for name, feature in ids.items():
+            known_as = self._old_ids.get(name)
+            places = _nowhere(feature) if known_as is None else _rows(known_as, feature)
+            count = int((places >= 0).sum())
+            rows.append(torch.where(places >= 0, places + offsets.get(name, 0), -1))
+            known.append(name if count else None)
+            state = "taken over" if count else "new"
+            fates.append(FeatureFate(name, state, count, feature.vocabulary))
+        before, still = {f.name for f in old}, {f.name for f in new}
+        fates += [FeatureFate(f.name, "dropped") for f in old if f.name not in still]
+        self._ids = by_name(list(self._old_ids), known)
+        self.rows = Places(torch.cat(rows) if rows else torch.full((1,), -1), fresh=True)
+        self.fates = [
+            replace(
+                fate,
+                name=f"{side}.{fate.name}",
+                state="fresh" if fate.state == "new" and fate.name in before else fate.state,
+            )
+            for fate in fates
+        ]
+
+    def columns(self, dense_blocks: int, width: int) -> tuple[Places, int]:
+        """The columns of a layer's input, and how many there were.
+
+        Args:
+            dense_blocks: How many blocks of dense columns there are: value, rank and z-score.
+            width: Of the embedding of an id; embeddings stand behind the dense columns.
+        """
+        dense = side_by_side(*[(self.dense, len(self._old_dense))] * dense_blocks)
+        embedded = side_by_side((self._ids, len(self._old_ids)), repeated=width)
+        lengths = (dense_blocks * len(self._old_dense), width * len(self._old_ids))
+        return side_by_side((dense, lengths[0]), (embedded, lengths[1])), sum(lengths)
+
+
+class SchemaMatch:
+    """Two schemas, and the utilities of two runs.
+
+    Attributes:
+        user, candidate: Their features.
+        groups, flags, utilities: Places of these, by name.
+        old_groups, old_flags, old_utilities: How many there were.
+    """
+
+    def __init__(
+        self,
+        old: FeatureSchema,
+        new: FeatureSchema,
+        old_utilities: Sequence[str],
+        utilities: Sequence[str],
+    ) -> None:
+        self.user = SideMatch("user", old.user, new.user)
+        self.candidate = SideMatch("candidate", old.candidate, new.candidate)
+        self.groups, self.old_groups = by_name(old.groups, new.groups), len(old.groups)
+        self.flags, self.old_flags = by_name(old.flags, new.flags), len(old.flags)
+        self.utilities = by_name(old_utilities, utilities)
+        self.old_utilities = len(old_utilities)
+
+    @property
+    def fates(self) -> list[FeatureFate]:
+        """What became of every feature, those of users first."""
+        return self.user.fates + self.candidate.fates
+
+
+def _of_kind(features: tuple[Feature, ...], kind: FeatureKind) -> dict[str, Feature]:
+    return {feature.name: feature for feature in features if feature.kind is kind}
+
+
+def _nowhere(feature: Feature) -> Tensor:
+    return torch.full((feature.vocabulary,), -1)
+
+
+def _rows(old: Feature, new: Feature) -> Tensor:
+    """[new.vocabulary] yesterday's row of every value of an id; -1 = none."""
+    if old.hashed is not new.hashed or bool(old.values) is not bool(new.values):
+        return _nowhere(new)
+    if new.values:
+        return by_name(old.values, new.values).index
+    if not new.hashed:
+        return numbered(old.vocabulary, new.vocabulary).index
+    if new.vocabulary % old.vocabulary:
+        return _nowhere(new)
+    return torch.arange(new.vocabulary) % old.vocabulary
