@@ -16,12 +16,12 @@ class Places(NamedTuple):
     """Where the entries along one axis of a tensor stood yesterday.
 
     Attributes:
-        index: [today's length] int64. Yesterday's place; -1 = there was none.
+        before: [today's length] int64. Yesterday's place; -1 = there was none.
         fresh: What such an entry holds: True = what it was initialised with, False = zeros, as of
             an input that has no effect yet.
     """
 
-    index: Tensor
+    before: Tensor
     fresh: bool = False
 
     def taken(self, old: Tensor, today: Tensor, axis: int) -> Tensor:
@@ -30,13 +30,13 @@ class Places(NamedTuple):
         `today` has the shape of the result along `axis`, and along every other axis too where
         entries are fresh.
         """
-        known = self.index >= 0
+        known = self.before >= 0
         if self.fresh:
             result = today.clone()
         else:
             result = old.new_zeros(old.shape[:axis] + known.shape + old.shape[axis + 1 :])
         return result.index_copy_(
-            axis, known.nonzero().squeeze(1), old.index_select(axis, self.index[known])
+            axis, known.nonzero().squeeze(1), old.index_select(axis, self.before[known])
         )
 
 
@@ -61,7 +61,7 @@ def side_by_side(*blocks: tuple[Places, int], repeated: int = 1) -> Places:
     """
     parts, before = [], 0
     for places, length in blocks:
-        parts.append(torch.where(places.index >= 0, places.index + before, -1))
+        parts.append(torch.where(places.before >= 0, places.before + before, -1))
         before += length
     index = torch.cat(parts).unsqueeze(1)
     index = torch.where(index >= 0, index * repeated + torch.arange(repeated), -1)
@@ -187,9 +187,9 @@ def _rows(old: Feature, new: Feature) -> Tensor:
     if old.hashed is not new.hashed or bool(old.values) is not bool(new.values):
         return _nowhere(new)
     if new.values:
-        return by_name(old.values, new.values).index
+        return by_name(old.values, new.values).before
     if not new.hashed:
-        return numbered(old.vocabulary, new.vocabulary).index
+        return numbered(old.vocabulary, new.vocabulary).before
     if new.vocabulary % old.vocabulary:
         return _nowhere(new)
     return torch.arange(new.vocabulary) % old.vocabulary

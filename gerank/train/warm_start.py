@@ -131,7 +131,7 @@ class WarmStart:
             for fate in fates
             if fate.rows and fate.rows < fate.of_rows
         ]
-        for name, place in zip(config.reward, self._match.utilities.index.tolist(), strict=True):
+        for name, place in zip(config.reward, self._match.utilities.before.tolist(), strict=True):
             if place < 0:
                 lines.append(f"utility {name}: new, without effect at first")
         known = self._document["forms"]
@@ -228,7 +228,7 @@ class WarmStart:
         old_weights = match.old_utilities if self._document["control"] == Control.INPUT else 0
         weights = numbered(0, 0)  # as columns of the user's vector
         if policy.controllable and config.control is Control.INPUT:
-            weights = match.utilities if old_weights else numbered(0, len(match.utilities.index))
+            weights = match.utilities if old_weights else numbered(0, len(match.utilities.before))
         user = side_by_side((user, user_width), (weights, old_weights))
         user_width += old_weights
         groups = (match.groups, match.old_groups)
@@ -252,7 +252,7 @@ class WarmStart:
         if policy.controllable and config.control is not Control.INPUT:
             inputs = match.utilities
             if config.control is Control.HYPERNETWORK:
-                hidden = policy.hypernetwork.hidden[0].out_features
+                hidden = policy.state_dict()["hypernetwork.hidden.0.weight"].size(0)
                 inputs = side_by_side(utilities, (numbered(hidden, hidden), hidden))
                 axes["hypernetwork.hidden.0.weight"] = {1: match.utilities}
             axes["hypernetwork.attention_head.weight"] = {0: heads, 1: inputs}

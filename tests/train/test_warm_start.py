@@ -229,7 +229,7 @@ def test_rows_of_values_with_names_follow_their_names(tmp_path: Path) -> None:
     old = (Feature("a", FeatureKind.ID, 2), Feature("c", FeatureKind.ID, 3, False, ("x", "y", "z")))
     new = (Feature("c", FeatureKind.ID, 3, False, ("z", "w", "x")), Feature("b", FeatureKind.ID, 1))
     match = SideMatch("candidate", old, new)
-    assert match.rows.index.tolist() == [4, -1, 2, -1]
+    assert match.rows.before.tolist() == [4, -1, 2, -1]
     assert [(f.name, f.state, f.rows, f.of_rows) for f in match.fates] == [
         ("candidate.c", "taken over", 2, 3),
         ("candidate.b", "new", 0, 1),
