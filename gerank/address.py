@@ -61,6 +61,10 @@ def parse_address(text: str, lowest_port: int = 0) -> Address:
         MalformedAddressError: It has no host, a colon that belongs to no IPv6 address, or a port
             that is no integer in [lowest_port, 65535].
     """
+    if not isinstance(text, str):
+        raise _malformed(text, "must be a text, as host:50051")
+    if any(character < " " or character == "\x7f" for character in text):
+        raise _malformed(text, "must not hold control characters")
     scheme, _, rest = text.partition(":")
     if scheme in _SCHEMES and rest and not rest.isdecimal():
         return Address(text)
