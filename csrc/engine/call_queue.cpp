@@ -128,7 +128,7 @@ bool CallQueue::take_some(Lane& lane, Call* call, Batch* batch) {
   if (count == 0) return false;
   lane.queries -= count;
   size_ -= count;
-  batch->parts.push_back({call, first, count});
+  batch->parts.push_back({call, first, count, {}});
   return true;
 }
 

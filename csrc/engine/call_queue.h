@@ -31,6 +31,7 @@ struct Lane {
 struct Part {
   Call* call = nullptr;
   std::size_t first = 0, count = 0;
+  Status answered;  // whether the model's answer to these queries is one
 };
 
 // What one worker takes at once. Reused, so that it keeps its memory.

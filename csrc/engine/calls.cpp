@@ -218,7 +218,7 @@ Status Engine::State::run_here(Call* call, std::unique_lock<std::mutex>& lock) {
   std::unique_ptr<Desk> desk = spare ? std::move(spare) : std::make_unique<Desk>();
   Batch& batch = desk->batch;
   batch.lane = call->lane_;
-  batch.parts.push_back({call, 0, call->queries.size()});
+  batch.parts.push_back({call, 0, call->queries.size(), {}});
   for (const Query& query : call->queries) batch.add(options, query);
   call->taken_ = call->queries.size();
   {
@@ -283,40 +283,6 @@ void Engine::State::run_callbacks(std::vector<Ended>& ended) {
   calls -= ended.size();
   ended.clear();
   if (calls == 0) progress.notify_all();
-}
-
-TimePoint Engine::State::after(Microseconds span) const {
-  const TimePoint now = clock.now();
-  // In microseconds: the longest span of them is more nanoseconds than can be counted.
-  return span < std::chrono::duration_cast<Microseconds>(kNever - now) ? now + span : kNever;
-}
-
-void Engine::State::drain(TimePoint until) {
-  std::unique_lock lock(mutex);
-  draining = true;
-  work_came.notify_all();
-  while (calls > 0 && clock.now() < until) clock.wait_until(progress, lock, until);
-}
-
-void Engine::State::stop(Microseconds grace) {
-  const std::lock_guard one_at_a_time(ending);
-  drain(after(grace));
-  std::vector<Ended> ended;
-  {
-    const std::lock_guard lock(mutex);
-    queue.clear(Status(Code::kUnavailable, "the engine was stopped"), &ended);
-    for (const Ended& each : ended) leave(each.call, each.status.code());
-  }
-  run_callbacks(ended);
-  drain(kNever);
-  {
-    const std::lock_guard lock(mutex);
-    stopping = true;
-    work_came.notify_all();
-    house_work.notify_all();
-  }
-  for (std::thread& thread : threads) thread.join();
-  threads.clear();
 }
 
 }  // namespace gerank

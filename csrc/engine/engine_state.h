@@ -79,7 +79,7 @@ struct Engine::State {
   void work(std::size_t worker);
   void run_batch(std::unique_lock<std::mutex>& lock, Batch& batch, PaddedBuffers& buffers,
                  std::vector<Ended>& ended);
-  Status run_model(const Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept;
+  Status run_model(Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept;
   void settle(const Part& part, const Status& status, const Timing& timing,
               std::vector<Ended>& ended);
   void run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker, PaddedBuffers& buffers);
@@ -92,7 +92,7 @@ struct Engine::State {
   Status warm_up(std::shared_ptr<const Ranker> ranker, Microseconds* full_pass);
   void discard(std::shared_ptr<Lane> lane);  // under the lock
 
-  // ---- the end (calls.cpp)
+  // ---- the end (ending.cpp)
   TimePoint after(Microseconds span) const;
   void drain(TimePoint until);  // `calls` may be above 0 when it returns
   void stop(Microseconds grace);

@@ -1,8 +1,10 @@
 #include "padded_buffers.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <random>
+#include <string>
 #include <utility>
 
 #include "duplicates.h"
@@ -128,6 +130,7 @@ void PaddedBuffers::resize(const Contract& contract, std::span<const Query* cons
   batch.temperature = resize_to(temperature_, batch.B);
   batch.seeds = resize_to(seeds_, batch.B);
   batch.greedy = reinterpret_cast<const bool*>(resize_to(greedy_, batch.B));
+  asked_.resize(queries.size());
   answer_.slates = resize_to(slates_, places);
   answer_.log_prob = resize_to(log_prob_, places);
   answer_.relaxed = resize_to(relaxed_, places);
@@ -182,6 +185,7 @@ void PaddedBuffers::fill_rules(const Contract& contract, const Query& query, std
   greedy_[b] = query.greedy.value_or(preset.greedy);
   const std::uint64_t seed = query.seed ? *query.seed : (greedy_[b] ? 0 : random_seed());
   seeds_[b] = static_cast<std::int64_t>(seed);
+  asked_[b] = {query.candidate_count, slots_[b], seed};
 }
 
 // Every int64 can be a key, but only their equality matters: a key becomes the first candidate that
@@ -197,7 +201,31 @@ void PaddedBuffers::fill_dedup_keys(const Query& query, std::int64_t* keys) cons
   }
 }
 
-void PaddedBuffers::split(std::size_t b, Slate* slate) const {
+Status PaddedBuffers::check_answer(std::size_t b) const {
+  const auto N = static_cast<std::size_t>(batch_.N);
+  const std::int64_t* choices = slates_.data() + b * N;
+  for (std::size_t n = 0; n < N; ++n) {
+    if (choices[n] == -1) continue;
+    const char* fault = nullptr;
+    if (choices[n] < 0 || choices[n] >= asked_[b].candidates) {
+      fault = ", which the request does not have";
+    } else if (n >= static_cast<std::size_t>(asked_[b].slots)) {
+      fault = ", behind the last slot of the request";
+    } else if (std::find(choices, choices + n, choices[n]) != choices + n) {
+      fault = ", which stands further up already";
+    } else if (!std::isfinite(log_prob_[b * N + n])) {
+      fault = " with a log_prob that is not finite";
+    }
+    if (fault != nullptr) {
+      return Status(Code::kInternal, "the model answered candidate " + std::to_string(choices[n]) +
+                                         " at slot " + std::to_string(n) + fault);
+    }
+  }
+  return {};
+}
+
+Status PaddedBuffers::split(std::size_t b, Slate* slate) const {
+  if (Status status = check_answer(b); !status) return status;
   const auto N = static_cast<std::size_t>(batch_.N);
   slate->slots.clear();
   slate->candidates.clear();
@@ -211,7 +239,8 @@ void PaddedBuffers::split(std::size_t b, Slate* slate) const {
     slate->log_prob.push_back(log_prob_[b * N + n]);
     slate->relaxed.push_back(static_cast<std::uint8_t>(relaxed_[b * N + n]));
   }
-  slate->seed = static_cast<std::uint64_t>(seeds_[b]);
+  slate->seed = asked_[b].seed;
+  return {};
 }
 
 }  // namespace gerank

@@ -4,6 +4,7 @@
 #include <gerank/contract.h>
 #include <gerank/model.h>
 #include <gerank/query.h>
+#include <gerank/status.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -31,14 +32,22 @@ class PaddedBuffers {
   // Where a model puts its answer to batch().
   const PaddedAnswer& answer() const { return answer_; }
 
-  // Slate `b` of the answer.
-  void split(std::size_t b, Slate* slate) const;
+  // Slate `b` of the answer. kInternal if it is no slate of that request: a model may be any
+  // scripted module, and whoever reads the slate goes by its indices.
+  Status split(std::size_t b, Slate* slate) const;
 
  private:
   void resize(const Contract& contract, std::span<const Query* const> queries);
   void fill_features(const Contract& contract, const Query& query, std::size_t b);
   void fill_rules(const Contract& contract, const Query& query, std::size_t b);
   void fill_dedup_keys(const Query& query, std::int64_t* keys) const;
+  Status check_answer(std::size_t b) const;
+
+  // What an answer is held against. The model does not see it: it may write to what it sees.
+  struct Asked {
+    std::int64_t candidates = 0, slots = 0;
+    std::uint64_t seed = 0;
+  };
 
   PaddedBatch batch_;
   PaddedAnswer answer_;
@@ -47,6 +56,7 @@ class PaddedBuffers {
   std::vector<std::int64_t> user_ids_, candidate_ids_, pins_, dedup_keys_, spacing_, quotas_;
   std::vector<std::int64_t> slots_, seeds_, slates_, relaxed_;
   std::vector<unsigned char> mask_, greedy_;  // bool, but addressable
+  std::vector<Asked> asked_;                  // [B]
 };
 
 }  // namespace gerank

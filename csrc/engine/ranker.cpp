@@ -86,7 +86,9 @@ Status Ranker::rank(std::span<const Query> queries, std::span<Slate> slates) con
   if (queries.empty()) return {};
   buffers.fill(parts_->contract, pointers);
   if (Status status = parts_->model->run(buffers.batch(), buffers.answer()); !status) return status;
-  for (std::size_t i = 0; i < slates.size(); ++i) buffers.split(i, &slates[i]);
+  for (std::size_t i = 0; i < slates.size(); ++i) {
+    if (Status status = buffers.split(i, &slates[i]); !status) return status;
+  }
   return {};
 } catch (const std::exception& error) {
   return Status(Code::kInternal, error.what());

@@ -48,16 +48,46 @@ std::vector<c10::IValue> views(const PaddedBatch& batch) {
           view(batch.greedy, at::kBool, {B})};
 }
 
-// A thread's batches lie in one place, and often have one shape: then their tensors serve again.
-const std::vector<c10::IValue>& arguments(const PaddedBatch& batch) {
-  thread_local PaddedBatch last;
-  thread_local std::vector<c10::IValue> tensors;
-  if (tensors.empty() || !(batch == last)) {
-    tensors = views(batch);
-    last = batch;
+// A thread's batches lie in one place, and often have one shape: then their tensors serve again,
+// unless a model has resized one or set it to other memory.
+class Arguments {
+ public:
+  const std::vector<c10::IValue>& of(const PaddedBatch& batch) {
+    if (tensors_.empty() || !(batch == last_) || !as_made()) make(batch);
+    return tensors_;
   }
-  return tensors;
-}
+
+ private:
+  void make(const PaddedBatch& batch) {
+    tensors_ = views(batch);
+    last_ = batch;
+    made_.clear();
+    for (const c10::IValue& each : tensors_) {
+      const at::Tensor& tensor = each.toTensor();
+      made_.push_back({tensor.const_data_ptr(), tensor.sizes().vec(), tensor.strides().vec()});
+    }
+  }
+
+  bool as_made() const {
+    for (std::size_t i = 0; i < made_.size(); ++i) {
+      const at::Tensor& tensor = tensors_[i].toTensor();
+      if (tensor.const_data_ptr() != made_[i].values || tensor.sizes() != made_[i].sizes ||
+          tensor.strides() != made_[i].strides) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  struct Made {
+    const void* values;
+    std::vector<std::int64_t> sizes, strides;
+  };
+
+  PaddedBatch last_;
+  std::vector<c10::IValue> tensors_;
+  std::vector<Made> made_;
+};
 
 template <typename T>
 void copy_out(const at::Tensor& tensor, const PaddedBatch& batch, T* out) {
@@ -98,7 +128,8 @@ class ScriptedGenerator : public Model {
     // gain: the model's time is that of its fused op and of matrix products. See Note [Frozen and
     // read back].
     const torch::jit::GraphOptimizerEnabledGuard no_profiling(false);
-    const c10::IValue slates = forward_(arguments(batch));
+    thread_local Arguments arguments;
+    const c10::IValue slates = forward_(arguments.of(batch));
     const auto& fields = slates.toTupleRef().elements();  // slates, log_prob, relaxed
     copy_out(fields[0].toTensor(), batch, answer.slates);
     copy_out(fields[1].toTensor(), batch, answer.log_prob);

@@ -96,14 +96,14 @@ void Engine::State::run_batch(std::unique_lock<std::mutex>& lock, Batch& batch,
   for (const Part& part : batch.parts) {
     timing.queue_us = microseconds(part.call->arrival_, taken);
     for (std::size_t i = 0; i < part.count; ++i) record(&stats.queue_us, timing.queue_us);
-    settle(part, status, timing, ended);
+    settle(part, status ? part.answered : status, timing, ended);
   }
   discard(std::move(batch.lane));
   batch.clear();
 }
 
-Status Engine::State::run_model(const Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept
-    try {
+// A wrong answer fails its own call, and no other one of the batch.
+Status Engine::State::run_model(Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept try {
   const Ranker::Parts& ranker = *batch.lane->ranker->parts_;
   const TimePoint began = clock.now();
   buffers.fill(ranker.contract, batch.queries);
@@ -111,9 +111,10 @@ Status Engine::State::run_model(const Batch& batch, PaddedBuffers& buffers, Timi
   const Status status = ranker.model->run(buffers.batch(), buffers.answer());
   const TimePoint answered = clock.now();
   std::size_t b = 0;
-  for (const Part& part : batch.parts) {
-    for (std::size_t i = 0; status.ok() && i < part.count; ++i) {
-      buffers.split(b++, &part.call->slates[part.first + i]);
+  for (Part& part : batch.parts) {
+    for (std::size_t i = 0; status.ok() && i < part.count; ++i, ++b) {
+      Status split = buffers.split(b, &part.call->slates[part.first + i]);
+      if (!split && part.answered) part.answered = std::move(split);
     }
   }
   timing->model_us = microseconds(filled, answered);

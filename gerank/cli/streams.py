@@ -1,12 +1,14 @@
 """Standard output and standard error of the command, as a shell may hand them over.
 
-Either may be closed from the start, be closed later by whoever read it (`| head -1`), or be on a
-disk that is full. What is only told must not end the work that it tells of.
+Either may be closed from the start, be closed later by whoever read it (`| head -1`), be on a disk
+that is full, or lead to a pipe that nobody empties. What is only told must not end the work that it
+tells of.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import Any, TextIO, cast
@@ -33,6 +35,25 @@ class _Unheard:
         return getattr(self._stream, name)
 
 
+class _Prompt(_Unheard):
+    """A stream that loses what cannot be written at once.
+
+    A pipe whose reader is alive but does not read takes nothing once it is full. A write of more
+    than PIPE_BUF bytes could wait in the middle.
+    """
+
+    def write(self, text: str) -> int:
+        """Writes what the descriptor takes now."""
+        with suppress(OSError):
+            descriptor = self._stream.fileno()
+            ready = select.poll()
+            ready.register(descriptor, select.POLLOUT)
+            rest = text.encode(self._stream.encoding, self._stream.errors or "strict")
+            while rest and ready.poll(0):
+                rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
+        return len(text)
+
+
 def open_standard_streams() -> None:
     """Gives closed standard streams /dev/null, lest a connection or an artifact take their place.
 
@@ -51,8 +72,11 @@ def open_standard_streams() -> None:
 
 
 def serve_unheard() -> None:
-    """Lets a process whose work is elsewhere go on when nobody hears what it tells."""
-    sys.stdout = _unheard(sys.stdout)
+    """Lets a process whose work is elsewhere go on when nobody hears what it tells.
+
+    What was written before must have been flushed: later words do not wait for it.
+    """
+    sys.stdout, sys.stderr = _prompt(sys.stdout), _prompt(sys.stderr)
 
 
 def settle_output() -> None:
@@ -68,6 +92,10 @@ def discard_output() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
+
+
+def _prompt(stream: TextIO) -> TextIO:
+    return cast(TextIO, stream if isinstance(stream, _Prompt) else _Prompt(stream))
 
 
 def _unheard(stream: TextIO) -> TextIO:

@@ -6,6 +6,7 @@ A `Request` is plain data. Whether an artifact can answer it is the matter of
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +40,12 @@ class RequestError(ValueError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles: the one message that `BaseException` keeps would not make it again."""
-        return type(self), (self.field, self.value, self.rule), self.__dict__
+        value = self.value
+        try:
+            pickle.dumps(value)
+        except Exception:  # whatever the value does; the text that the message shows remains
+            value = _Shown(_cut(repr(value), _LONGEST_VALUE))
+        return type(self), (self.field, value, self.rule), self.__dict__ | {"value": value}
 
     @classmethod
     def shown(cls, field: str, text: str, rule: str) -> RequestError:

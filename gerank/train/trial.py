@@ -11,10 +11,11 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.train.config import ConfigError, TrainConfig
 from gerank.train.judged import JudgedSlates
 from gerank.train.reward import Reward
+from gerank.train.user_function import UtilityError
 from gerank.train.utilities import build_utilities
 
 _PAGES = 8
-_CLICK_RATE = 0.1
+_HIGHEST_CLICK_RATE = 0.2
 
 
 def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> None:
@@ -22,17 +23,21 @@ def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> No
 
     Raises:
         ConfigError: A utility does not exist or does not fit the schema.
-        UtilityError: A user's function fails, or answers something else than a utility.
+        UtilityError: A user's function fails, answers something else than a utility, or changes
+            what it was given, on which training goes on.
     """
     utilities = build_utilities(config.reward, log.schema)
     _, pages, slates = _batch(config, log, rows)
-    slot_click = _CLICK_RATE * (slates >= 0).float()
+    chance = torch.rand(slates.shape, generator=torch.Generator().manual_seed(0))
+    slot_click = _HIGHEST_CLICK_RATE * chance * (slates >= 0)
     judged = JudgedSlates(
         log.schema, pages, slates, slot_click, 1 - (1 - slot_click).prod(-1), gated=False
     )
     with torch.no_grad():
-        for utility in utilities:
+        for name, utility in zip(config.reward, utilities, strict=True):
+            before = _copies(judged)
             utility.by_slot(judged)
+            _refuse_changes(f"utility {name!r}", before, judged)
 
 
 def try_reward(config: TrainConfig, log: ExposureLog, rows: np.ndarray, reward: Reward) -> None:
@@ -64,3 +69,27 @@ def _batch(
     shorter = exposed.clone()
     shorter[:, -1] = -1
     return some, pages, torch.stack([exposed, shorter], dim=1)
+
+
+def _inputs(judged: JudgedSlates) -> dict[str, Tensor]:
+    return {
+        "slates": judged.slates,
+        "slot_click": judged.slot_click,
+        "page_click": judged.page_click,
+        **{f"pages.{name}": values for name, values in judged.pages._asdict().items()},
+    }
+
+
+def _copies(judged: JudgedSlates) -> dict[str, Tensor]:
+    return {name: values.clone() for name, values in _inputs(judged).items()}
+
+
+def _refuse_changes(whose: str, before: dict[str, Tensor], judged: JudgedSlates) -> None:
+    for name, values in _inputs(judged).items():
+        old = before[name]
+        same = old.shape == values.shape and torch.equal(old.nan_to_num(), values.nan_to_num())
+        if not same:
+            raise UtilityError(
+                f"{whose} changed judged.{name}, on which training goes on; let it work on a copy: "
+                f"judged.{name}.clone()"
+            )

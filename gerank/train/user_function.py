@@ -5,13 +5,17 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+import gerank
 from gerank.train.config import ConfigError
 from gerank.train.judged import JudgedSlates
+
+_NOT_THE_USERS = tuple(str(Path(str(package.__file__)).parent) for package in (gerank, torch))
 
 
 class UtilityError(ValueError):
@@ -41,8 +45,8 @@ def user_utility(
     def utility(judged: JudgedSlates) -> Tensor:
         try:
             answer = function(judged, **options)
-        except Exception as error:  # whatever the user's function does
-            raise UtilityError(_failure(name, path, error)) from error
+        except (Exception, SystemExit) as error:  # whatever the user's function does
+            raise UtilityError(_failure(name, path, function, error)) from error
         return _checked(name, path, answer, judged)
 
     return utility
@@ -55,7 +59,7 @@ def _look_up(name: str, path: str) -> Callable[..., Any]:
         raise ConfigError(f"{where} is not of the form package.module:function")
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's module does when it is imported
+    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
         reason = f"{type(error).__name__}: {error}"
         raise ConfigError(f"{where}: module {module_name!r} does not import: {reason}") from error
     function = getattr(module, function_name, None)
@@ -65,11 +69,16 @@ def _look_up(name: str, path: str) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def _failure(name: str, path: str, error: Exception) -> str:
-    """What a function raised, and the line that did."""
-    *_, last = traceback.extract_tb(error.__traceback__)
-    place = f"{last.filename}:{last.lineno}"
-    return f"utility {name!r} ({path}) failed at {place}: {type(error).__name__}: {error}"
+def _failure(name: str, path: str, function: object, error: BaseException) -> str:
+    """Says what a function raised, and at which line of the user's code."""
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
+    code = getattr(function, "__code__", None)
+    if users:
+        place = f" at {users[-1].filename}:{users[-1].lineno}"
+    else:  # it was not even entered: an option that it does not take
+        place = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
+    return f"utility {name!r} ({path}) failed{place}: {type(error).__name__}: {error}"
 
 
 def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tensor:
@@ -81,6 +90,12 @@ def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tens
         raise UtilityError(f"{where} answered the shape {list(result.shape)}, not {wanted}")
     if not result.is_floating_point():
         raise UtilityError(f"{where} answered {result.dtype}, not floating point")
+    if result.layout != torch.strided or result.device != judged.slates.device:
+        raise UtilityError(
+            f"{where} answered a tensor of layout {result.layout} on device {result.device}, not "
+            f"{torch.strided} on {judged.slates.device}"
+        )
+    result = result.to(torch.float32)
     finite = result.isfinite()
     if not finite.all():
         page, slate, *slot = (~finite).nonzero()[0].tolist()
@@ -89,4 +104,4 @@ def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tens
             f"{f'slot {slot[0]} of ' if slot else ''}slate "
             f"{judged.slates[page, slate].tolist()} of page {page} of its batch"
         )
-    return result.to(torch.float32)
+    return result

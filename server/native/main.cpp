@@ -18,6 +18,7 @@
 
 #include "number_options.h"
 #include "server.h"
+#include "telling.h"
 
 namespace {
 
@@ -130,16 +131,16 @@ class Program {
   bool load() {
     const char* path = arguments_.model.c_str();
     if (gerank_server_load(server_, kName, path, error_, sizeof error_) == 0) return true;
-    std::fprintf(stderr, "error: %s\n", error_);
+    gerank::server::tell(STDERR_FILENO, std::string("error: ") + error_ + "\n");
     return false;
   }
 
   void tell(const char* event) {
     char version[256];
     gerank_server_version(server_, kName, version, sizeof version);
-    std::printf("%s %s on %s:%d\n", event, version, host_of(arguments_.address).c_str(),
-                gerank_server_port(server_));
-    std::fflush(stdout);
+    gerank::server::tell(STDOUT_FILENO, std::string(event) + " " + version + " on " +
+                                            host_of(arguments_.address) + ":" +
+                                            std::to_string(gerank_server_port(server_)) + "\n");
   }
 
   // Until SIGTERM or SIGINT.
@@ -148,8 +149,7 @@ class Program {
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
       if (load()) tell("now serving");
     }
-    std::printf("draining\n");
-    std::fflush(stdout);
+    gerank::server::tell(STDOUT_FILENO, "draining\n");
     gerank_server_stop(server_, kGraceSeconds);
   }
 

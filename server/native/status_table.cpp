@@ -2,6 +2,7 @@
 
 #include <google/protobuf/any.pb.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <random>
@@ -9,9 +10,12 @@
 
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "telling.h"
 
 namespace gerank::server {
 namespace {
+
+constexpr std::size_t kLongestLogged = 2000;  // characters of what a model says
 
 grpc::Status with_details(const Status& status, const google::protobuf::Message& details) {
   google::rpc::Status document;
@@ -46,7 +50,8 @@ std::string draw_request_id() {
 
 grpc::Status internal(const Status& status) {
   const std::string id = draw_request_id();
-  std::fprintf(stderr, "gerank: request %s failed: %s\n", id.c_str(), status.message().c_str());
+  tell(STDERR_FILENO,
+       "gerank: request " + id + " failed: " + status.message().substr(0, kLongestLogged) + "\n");
   return {grpc::StatusCode::INTERNAL, "internal error, logged as request " + id};
 }
 

@@ -34,7 +34,22 @@ def _full() -> int:
     return os.open("/dev/full", os.O_WRONLY)
 
 
-DEAF: dict[str, Callable[[], int]] = {"closed pipe": _closed_by_its_reader, "full disk": _full}
+def _unread() -> int:
+    """A pipe that is full, and whose reader lives on in this process and never reads."""
+    _, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    return writer
+
+
+DEAF: dict[str, Callable[[], int]] = {
+    "closed pipe": _closed_by_its_reader,
+    "full disk": _full,
+    "unread pipe": _unread,
+}
 
 
 def _words(kind: str, model: Path, port: int) -> list[str]:
@@ -84,9 +99,12 @@ def _await_version(process: subprocess.Popen[bytes], address: str, version: str)
         ("gerank-server", "closed pipe"),
         ("gerank-server", "full disk"),
         ("gerank-server", "never opened"),
+        ("gerank-server", "unread pipe"),
         ("native", "closed pipe"),
         ("native", "never opened"),
+        ("native", "unread pipe"),
         ("grpcio", "full disk"),
+        ("grpcio", "unread pipe"),
     ],
 )
 def test_a_server_that_nobody_hears_serves_swaps_and_drains(
@@ -102,6 +120,12 @@ def test_a_server_that_nobody_hears_serves_swaps_and_drains(
         process.send_signal(signal.SIGHUP)  # refused, which stderr would tell
         time.sleep(0.2)
         _await_version(process, address, "old-1")
+        old.fail(True)
+        with RerankClient(address, timeout_s=10) as client:
+            for _ in range(3):  # each is logged
+                with pytest.raises(ServerError, match="INTERNAL"):
+                    client.rerank([valid_document()])
+        old.fail(False)
         new.path.rename(served)
         process.send_signal(signal.SIGHUP)
         _await_version(process, address, "new-1")

@@ -104,6 +104,20 @@ def test_a_request_error_of_known_text_survives_too() -> None:
     assert str(other.within("file")) == str(error.within("file"))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [(n for n in range(3)), {}.keys(), lambda: 1],
+)
+def test_a_request_error_whose_value_does_not_pickle_survives_as_what_it_says(value: Any) -> None:
+    error = RequestError("user_features.age", value, "must be a number")
+    other = pickle.loads(pickle.dumps(error))
+    assert str(other) == str(error)
+    assert repr(value) in str(other) or "..." in str(other)
+    assert str(pickle.loads(pickle.dumps(other)).within("requests[0]")) == str(
+        error.within("requests[0]")
+    )
+
+
 def _answer(page: dict[str, Any]) -> int:
     return len(parse_request(page, CONTRACT).candidate_ids)
 

@@ -85,6 +85,7 @@ gerank::Status StandIn::run(const gerank::PaddedBatch& batch,
       answer.relaxed[b * batch.N + n] = 0;
     }
   }
+  if (batch.user_dense[0] != 0 && witness_.spoil) witness_.spoil(batch, answer);
   return {};
 }
 

@@ -36,6 +36,8 @@ class Witness {
   std::vector<std::thread::id> deaths() const;  // the threads on which stand-ins were freed
 
   std::function<void()> on_warm_up;  // runs in every warm-up batch; set before the first
+  // Changes the answers of batches that were asked for; set before the first.
+  std::function<void(const gerank::PaddedBatch&, const gerank::PaddedAnswer&)> spoil;
   std::atomic<bool> failing{false};
   std::atomic<int> alive{0};
 

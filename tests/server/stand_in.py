@@ -18,7 +18,7 @@ from gerank.export.artifact import save_artifact
 from gerank.export.manifest import build_manifest
 from tests.data.request_cases import CONTRACT
 
-GATE, ENTERED, FAILING = 0, 1, 2
+GATE, ENTERED, FAILING, WRONG = 0, 1, 2, 3
 _CELLS = 16
 
 
@@ -90,6 +90,8 @@ class _Chooser(nn.Module):
                     relaxed[b, n] = 1
                 if n == 2 and bool((quotas[b] > 0).any()):
                     relaxed[b, n] = 3
+        if int(board[3]) != 0:
+            slates[:, 0] = int(board[3])
         return Slates(slates, log_prob, relaxed)
 
 
@@ -129,6 +131,10 @@ class StandIn:
     def fail(self, failing: bool) -> None:
         """Whether forwards raise."""
         self._board[FAILING] = int(failing)
+
+    def answer_wrongly(self, candidate: int) -> None:
+        """Whether slot 0 of every slate holds this candidate; 0 = no."""
+        self._board[WRONG] = candidate
 
     def reset(self) -> None:
         """Counts forwards from 0 again: loading an artifact runs it too."""

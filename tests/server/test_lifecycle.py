@@ -270,6 +270,25 @@ def test_a_failure_inside_is_logged_and_not_sent(
     assert len(client.rerank([valid_document()])) == 1
 
 
+@pytest.mark.parametrize("candidate", [999, -7])
+def test_an_answer_that_is_no_slate_of_the_request_is_a_failure_inside(
+    client: RerankClient,
+    model: StandIn,
+    candidate: int,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    model.answer_wrongly(candidate)
+    for _ in range(3):
+        with pytest.raises(ServerError) as caught:
+            client.rerank([valid_document(), valid_document()])
+        assert caught.value.code is grpc.StatusCode.INTERNAL
+    fault = f"candidate {candidate} at slot 0, which the request does not have"
+    assert fault in caplog.text + capfd.readouterr().err
+    model.answer_wrongly(0)
+    assert len(client.rerank([valid_document()])) == 1
+
+
 def test_draining_ends_calls_in_progress_and_takes_no_new_ones(
     front: Front, model: StandIn
 ) -> None:

@@ -199,6 +199,14 @@ def divides(judged):
 
 def too_short(judged):
     return judged.slot_click.sum((1, 2))
+
+def sorts_in_place(judged):
+    judged.slot_click.numpy().sort(-1)
+    return judged.slot_click.sum(-1)
+
+def overwrites_the_page(judged):
+    judged.candidate("ctr_score").mul_(2)
+    return judged.slot_click.sum(-1)
 """
 
 
@@ -208,6 +216,8 @@ def too_short(judged):
         ("divides", r"utility 'mine' \(shop_of_resume:divides\) failed at .*shop_of_resume\.py:3: "
          "ZeroDivisionError"),
         ("too_short", r"utility 'mine' .* answered the shape \[8\], not \[B, G\] = \[8, 2\]"),
+        ("sorts_in_place", r"utility 'mine' changed judged\.slot_click, .*slot_click\.clone"),
+        ("overwrites_the_page", r"utility 'mine' changed judged\.pages\.candidate_dense, on which"),
     ],
 )  # fmt: skip
 def test_an_own_utility_that_fails_is_refused_before_anything_is_trained(

@@ -43,6 +43,24 @@ def too_wide(judged):
 def no_number_in_a_slot(judged):
     return judged.feature("ctr_score").where(judged.slates < 2, float("inf"))
 
+def no_float32(judged):
+    return judged.slot_click.sum(-1).double() + 3e39
+
+def on_meta(judged):
+    return torch.empty(judged.slates.shape[:2], device="meta")
+
+def sparse(judged):
+    return judged.slot_click.sum(-1).to_sparse()
+
+def leaves(judged):
+    raise SystemExit(3)
+
+def fails(judged):
+    return deeper(judged)
+
+def deeper(judged):
+    return judged.slot_click.view(7, 7)
+
 price = 3
 '''
 
@@ -51,8 +69,9 @@ price = 3
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shop.py").write_text(SHOP)
     (tmp_path / "broken.py").write_text("import no_such_package\n")
+    (tmp_path / "script.py").write_text("raise SystemExit('usage: script.py LOG')\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name in ("shop", "broken"):
+    for name in ("shop", "broken", "script"):
         monkeypatch.delitem(sys.modules, name, raising=False)
 
 
@@ -89,6 +108,7 @@ def test_a_function_may_say_what_each_slot_adds() -> None:
         (":mean", "':mean' is not of the form package.module:function"),
         ("shp:mean_score", "module 'shp' does not import: ModuleNotFoundError: No module named"),
         ("broken:f", "module 'broken' does not import: .*no_such_package"),
+        ("script:f", "module 'script' does not import: SystemExit: usage: script.py LOG"),
         ("shop:means_score", "'means_score' is missing in module 'shop'"),
         ("shop:price", "'price' is 3, not a function in module 'shop'"),
     ],
@@ -112,6 +132,11 @@ def test_what_is_no_function_is_named_before_training(path: str, message: str) -
             "no_number_in_a_slot",
             r"answered inf for slot 1 of slate \[1, 2\] of page 1 of its batch",
         ),
+        ("no_float32", r"answered inf for slate \[0, 1\] of page 0 of its batch"),
+        ("on_meta", r"answered a tensor of layout torch\.strided on device meta, not .* on cpu"),
+        ("sparse", r"answered a tensor of layout torch\.sparse_coo on device cpu, not .*strided"),
+        ("leaves", r"failed at .*shop\.py:41: SystemExit: 3"),
+        ("fails", r"failed at .*shop\.py:47: RuntimeError: "),
         ("not_a_number", r"answered nan for slate \[1, 2\] of page 1 of its batch"),
     ],
 )
