@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     """What requests ask the model for.
 
     Attributes:
-        weights: Of the utilities.
+        weights: Weigh the utilities.
         spaced: A spacing rule: no category twice on a page, while others are left.
         sorted: A final sort by priority behind the model.
     """
@@ -158,9 +158,10 @@ class Contest:
         return any(own[index] >= self.maxima[index] - MAXIMUM for index in RULES)
 
     def _best_at_clicks(self, way: str, goal: list[float]) -> Asked | None:
-        """Of at least the goal's clicks, the one whose worse rule utility is furthest above.
+        """Returns the one whose worse rule utility is furthest above the goal's.
 
-        Where that is a tie, as it is at a maximum, the other rule utility decides, then clicks.
+        Only those with at least the goal's clicks are compared. Where two tie, as they do at a
+        maximum, the other rule utility decides, then clicks.
         """
 
         def gain(asked: Asked) -> tuple[float, ...]:
@@ -171,7 +172,7 @@ class Contest:
         return max(fit, key=gain, default=None)
 
     def _best_at_diversity(self, way: str, goal: list[float], slack: float) -> Asked | None:
-        """Of at least the goal's diversity but for `slack`, the one of the most clicks."""
+        """Returns the one with most clicks whose diversity is at most `slack` below the goal's."""
         least = goal[DIVERSITY] - slack - MAXIMUM
         fit = [one for one in self.ways[way] if self.model.known[one][DIVERSITY] >= least]
         return max(fit, key=lambda one: self.model.known[one][CLICKS], default=None)

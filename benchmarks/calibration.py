@@ -163,7 +163,7 @@ def tried(case: Case, seed: int, quick: bool) -> Figures:
 
 
 def experiment(seed: int, quick: bool) -> Iterator[Figures]:
-    """Of one seed, case by case."""
+    """Yields the figures of one seed, case by case."""
     for case in CASES:
         yield tried(case, seed, quick)
 

@@ -46,7 +46,7 @@ def lambdamart(
         table: [D, F].
         grades: [D]. The gain is 2^grade - 1.
         sizes: [Q] documents of each query, in the order of the table.
-        settings: Of LGBMRanker.
+        settings: Are passed to LGBMRanker.
     """
     ranker = lightgbm.LGBMRanker(
         objective="lambdarank", random_state=0, n_jobs=1, deterministic=True, verbose=-1, **settings

@@ -86,7 +86,7 @@ def loop_of(step: Callable[..., tuple[Tensor, ...]], decoder: EagerDecoder) -> D
 
 
 def step_arguments(decoder: EagerDecoder, arguments: Arguments) -> Arguments:
-    """Of the first slot, to export a step by."""
+    """Returns the arguments of the first slot's step, to export a step by."""
     candidates, set_vector, flags, groups = arguments
     return (
         torch.tensor(0), decoder.w_candidate(candidates), candidates, flags, groups, set_vector,

@@ -163,7 +163,7 @@ def against_pipeline(world: World, generator: Generator, each: int) -> Iterator[
 
 
 def experiment(seed: int, quick: bool) -> Iterator[Figures]:
-    """Of one seed, model by model."""
+    """Yields the figures of one seed, model by model."""
     pages, tests, epochs = (1024, 300, 2) if quick else (PAGES, TESTS, EPOCHS)
     longer, settings = (1, 20) if quick else (LONGER_BY, SETTINGS)
     world = World(seed, pages, tests)

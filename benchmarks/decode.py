@@ -47,7 +47,7 @@ SHAPES = [
     for batch in batches
 ]
 TOLERANCE = 1e-3
-"""Of a log_prob. A baseline in float32 with other roundings is right; another slate is not."""
+"""A log_prob may differ by this: other float32 roundings are right, another slate is not."""
 
 OTHERS = {
     "TorchScript": script,

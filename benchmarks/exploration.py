@@ -127,7 +127,7 @@ def learned(seed: int, quick: bool) -> dict[str, dict[str, float]]:
 
 
 def experiment(seed: int, quick: bool) -> Iterator[Figures]:
-    """Of one seed, part by part."""
+    """Yields the figures of one seed, part by part."""
     for title, part in PARTS.items():
         yield {
             (title, name, figure): value

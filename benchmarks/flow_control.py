@@ -60,7 +60,7 @@ def with_long_tail(pages: Pages, threshold: float) -> Pages:
 
 
 def share_of(pages: Pages, slates: Tensor) -> float:
-    """Of the long tail among all slots, 0..1."""
+    """Returns the share of the long tail among all slots, 0..1."""
     tail = torch.from_numpy(pages.log.candidate["cold_start"].reshape(len(pages.log), -1))
     return tail.gather(1, slates).double().mean().item()
 

@@ -16,7 +16,7 @@ from harness import Row, options, progress, publish
 from gerank.metrics.intervals import mean_interval
 
 REPORTED_SEEDS = (0, 1, 2, 3, 4)
-"""Of the committed rows. Settings were chosen on seeds from 100 on alone."""
+"""The committed rows are of these. Settings were chosen on seeds from 100 on alone."""
 
 Figures = Mapping[tuple[str, str, str], float]
 

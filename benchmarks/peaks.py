@@ -13,7 +13,10 @@ SCORE_OPERATIONS = 8
 
 @dataclass(frozen=True)
 class Peaks:
-    """Of one core: fused multiply-adds, two operations each, and reads from the level-2 cache."""
+    """Says what one core can do at best.
+
+    A fused multiply-add counts as two operations; bytes are read from the level-2 cache.
+    """
 
     operations_per_us: float
     bytes_per_us: float

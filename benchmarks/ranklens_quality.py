@@ -108,7 +108,7 @@ def judge_fold(train_log: Path, test_log: Path, config: TrainConfig, out: Path) 
 
 
 def page_heads(feedback: Feedback, log: ExposureLog, slates: Tensor) -> PageHeads:
-    """Of slates [E, N]; by the model's own heads, or as if slots were independent."""
+    """Predicts slates [E, N] by the model's own heads, or as if slots were independent."""
     any_click, two_or_more = [], []
     for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE):
         pages, some = log.batch(rows), slates[rows].unsqueeze(1)

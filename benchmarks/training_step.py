@@ -38,7 +38,7 @@ def leaves(decoder: EagerDecoder, requests: Arguments) -> list[Tensor]:
 
 
 def gradients(decoder: EagerDecoder, requests: Arguments, log_prob: LogProb) -> list[Tensor]:
-    """Of the loss, by all leaves."""
+    """Returns the gradients of the loss by all leaves."""
     return list(torch.autograd.grad(loss_of(*log_prob()), leaves(decoder, requests)))
 
 

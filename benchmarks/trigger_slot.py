@@ -14,7 +14,7 @@ from gerank.train.config import UtilityConfig
 from gerank.train.pages import as_requests
 
 NAMES = ("clicks", "category diversity", "ordering")
-"""Of the utilities in rows."""
+"""Rows name the utilities so."""
 
 
 def trigger_slot(

@@ -36,7 +36,7 @@ from gerank.train.verdict import BOOSTED
 
 SLOTS = 10
 SCORE_NOISE = 0.5
-"""Of the upstream score, in the logit: a good upstream that still errs."""
+"""The upstream score has this noise in the logit: a good upstream still errs."""
 TEST_SEED_SHIFT = 5000
 _EXPLORED = 0.1
 
@@ -48,8 +48,8 @@ class Cell:
     Attributes:
         users: How the simulated users behave.
         logging: `deterministic`, `tenth` (a tenth of the pages random) or `sampled`.
-        pages: Of the log.
-        seed: Of log and training.
+        pages: Counts the pages of the log.
+        seed: Seeds log and training.
         shuffled: Whether clicks are permuted within pages: there is nothing to learn then.
         tests: Pages of other people that are judged.
     """
@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Of the cell's file."""
+        """Names the cell's file."""
         shuffled = "-shuffled" if self.shuffled else ""
         return f"{self.users}-{self.logging}-{self.pages}-{self.seed}{shuffled}"
 

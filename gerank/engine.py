@@ -93,9 +93,9 @@ class PublishedModel(NamedTuple):
 
 
 class Call:
-    """A call on its way. Thread-safe. One that is forgotten is cancelled.
+    """A call on its way. It is thread-safe. One that is forgotten is cancelled.
 
-    Of a call that is split over several forward passes, those that have not begun when its deadline
+    If a call is split over several forward passes, those that have not begun when its deadline
     passes or it is cancelled are dropped; it ends when the one that runs comes back.
     """
 

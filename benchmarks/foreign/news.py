@@ -129,7 +129,7 @@ def news_log(
         trained: Whose clicks rates are taken from.
         shuffles: How many shuffled copies of each page, with the clicks on slots that were looked
             at; 0 = the page and its clicks as they were logged.
-        seed: Of the shuffles.
+        seed: Seeds the shuffles.
     """
     rng = np.random.default_rng(seed)
     trained, wanted = set(trained), set(wanted)

@@ -25,7 +25,7 @@ class Load:
         seconds: Measured, after `warmup` seconds.
         in_flight: Closed loop with so many calls open; 0 = open loop.
         rate: Calls per second of an open loop.
-        deadline_ms: Of every call; 0 = none.
+        deadline_ms: Limits the time of every call; 0 = none.
         connections: Over which the calls are spread.
     """
 
@@ -62,7 +62,7 @@ class Outcome:
 
     Attributes:
         client: What the generator tells: see load_generator.cpp.
-        server_cpu_us: Of the server, per call.
+        server_cpu_us: Is the processor time of the server, per call.
     """
 
     client: dict[str, Any]

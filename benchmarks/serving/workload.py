@@ -22,7 +22,7 @@ FLOATS = 64
 
 @dataclass(frozen=True)
 class Size:
-    """Of a request, and of the model: D = H = width."""
+    """Gives the size of a request, and of the model: D = H = width."""
 
     candidates: int = 20
     slots: int = 10

@@ -32,7 +32,7 @@ const std::string& record(const Records& records, std::string_view name);
 Json parse_record(const Records& records, std::string_view name);  // an object
 void check_sums(const Records& records);
 
-// Of what an exception of torch says: the rest is about torch's insides.
+// Returns the first line of what an exception of torch says: the rest is about torch's insides.
 std::string first_line(const char* text);
 
 }  // namespace gerank

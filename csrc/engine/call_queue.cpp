@@ -132,7 +132,7 @@ bool CallQueue::take_some(Lane& lane, Call* call, Batch* batch) {
   return true;
 }
 
-// Of a call that leaves lane.calls.
+// Drops what no worker has taken of a call that leaves lane.calls.
 void CallQueue::drop_from(Lane& lane, Call* call, const Status& status, std::vector<Ended>* ended) {
   const std::size_t rest = call->queries.size() - call->taken_;
   for (const Query& query : call->queries.subspan(call->taken_)) {

@@ -87,7 +87,7 @@ const T* assign(std::vector<T>& memory, std::int64_t size, T value) {
   return memory.data();
 }
 
-// Of an array whose every element is written.
+// Every element of the array is written afterwards.
 template <typename T>
 T* resize_to(std::vector<T>& memory, std::int64_t size) {
   memory.resize(static_cast<std::size_t>(size));

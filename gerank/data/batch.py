@@ -52,7 +52,7 @@ class Slates(NamedTuple):
 
     Attributes:
         slates: [B, N] int64. Chosen candidate per slot; -1 where the slate has no more.
-        log_prob: [B, N] float32. Of each choice; 0 at pinned and empty slots.
+        log_prob: [B, N] float32. Holds each choice's log-probability; 0 at pinned and empty slots.
         relaxed: [B, N] int64. Bits of the rules dropped at a slot: see `gerank.data.relaxed`.
     """
 

@@ -43,7 +43,7 @@ from gerank.data.texts import text_column
 __all__ = ["FILE_NAME", "ExposureLog", "ExposureLogError"]
 
 FILE_NAME = "exposures.parquet"
-"""Of the one file in a log's folder that this module writes and reads."""
+"""The one file in a log's folder that this module writes and reads has this name."""
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def log_schema(
 
     Args:
         schema: The features.
-        types: Of all columns.
+        types: Name the type of every column.
         facts: Further entries of the metadata, which readers that do not know them pass over.
     """
     document = {"format_version": FORMAT_VERSION, "schema": schema.to_json(), **facts}

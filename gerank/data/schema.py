@@ -36,10 +36,10 @@ class Feature:
     Attributes:
         name: As people write it in requests and logs.
         kind: `dense` (a float32) or `id` (an int64).
-        vocabulary: Of an id: the number of values (fixed) or of embedding rows (hashed).
-        hashed: Of an id: True when any 64-bit integer or string is a value.
-        values: Of a fixed id: optional names of its values, in order.
-        minimum, maximum: Of a dense feature: the range seen in training; for information.
+        vocabulary: Counts the values of a fixed id, or the embedding rows of a hashed one.
+        hashed: Is True for an id that takes any 64-bit integer or string as a value.
+        values: Name the values of a fixed id, in order; may be left out.
+        minimum, maximum: Bound what training saw of a dense feature; they only inform.
     """
 
     name: str

@@ -26,7 +26,7 @@ class SettingsReader:
         """`table` as a dataclass `kind`; `where` is the dotted key it was found under.
 
         Raises:
-            ValueError: Of the reader's kind; a key that is unknown or missing, or a value that does
+            ValueError: It is of the reader's kind: a key is unknown or missing, or a value does
                 not fit.
         """
         if not isinstance(table, dict):

@@ -21,7 +21,7 @@ class Slate:
     Attributes:
         slots: Filled slots; a slot that no candidate could fill is left out.
         candidates: The candidate of each, as an index.
-        log_prob: Of each choice, given the choices before it; 0 for a pin.
+        log_prob: Holds each choice's log-probability, given the choices before it; 0 for a pin.
         relaxed: The names of the rules that had to be dropped at each, weakest first.
         seed: The seed that was used.
         model_version: The artifact that answered.

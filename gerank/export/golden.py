@@ -22,7 +22,7 @@ def draw_batch(contract: RequestContract, requests: int, candidates: int, seed: 
         contract: What the requests satisfy.
         requests: B.
         candidates: M, at most the contract's limit; each request has 1..M real ones.
-        seed: Of everything drawn.
+        seed: Seeds everything that is drawn.
     """
     rng = np.random.default_rng(seed)
     schema, slots = contract.schema, contract.max_slots

@@ -27,7 +27,7 @@ class Recalibration:
         score: The dense candidate feature.
         slots: Shown slots that the new map was fitted to.
         error_before: Expected calibration error of the old map, on every fifth person.
-        error_after: Of a new map that was fitted to the other people, on the same.
+        error_after: Is the error, on the same people, of a new map fitted to the others.
     """
 
     score: str

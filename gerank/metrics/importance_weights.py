@@ -117,7 +117,8 @@ def prefix_weights(target_log_prob: ArrayLike, log_propensity: ArrayLike) -> Flo
     Args:
         target_log_prob: [E, N]. log-probability of each logged choice under the target policy,
             given the logged choices before it; -inf where the target would never make it, 0 at
-            empty slots. Of a deterministic target: `np.where(logged == target, 0, -np.inf)`.
+            empty slots. For a deterministic target it is
+            `np.where(logged == target, 0, -np.inf)`.
         log_propensity: [E, N]. The same under the behavior policy.
 
     Returns:

@@ -46,7 +46,7 @@ def mean_interval(
     Args:
         values: [E]. One value per page.
         people: [E]. Whose page it is: integers or strings.
-        seed: Of the resampling.
+        seed: Seeds the resampling.
         level: Coverage, between 0 and 1.
         resamples: How often people are drawn anew.
 
@@ -74,7 +74,7 @@ def difference_interval(
         first: [E]. One value per page.
         second: [E]. The same pages under another policy.
         people: [E]. Whose page it is.
-        seed: Of the resampling.
+        seed: Seeds the resampling.
         level: Coverage, between 0 and 1.
         resamples: How often people are drawn anew.
 
@@ -102,7 +102,7 @@ def ratio_interval(
         numerators: [E]. Per page.
         denominators: [E]. Per page.
         people: [E]. Whose page it is.
-        seed: Of the resampling.
+        seed: Seeds the resampling.
         level: Coverage, between 0 and 1.
         resamples: How often people are drawn anew.
 
@@ -128,7 +128,7 @@ def ratio_difference_interval(
         first: (numerators [E], denominators [E]).
         second: (numerators [E], denominators [E]) of the same pages under another policy.
         people: [E]. Whose page it is.
-        seed: Of the resampling.
+        seed: Seeds the resampling.
         level: Coverage, between 0 and 1.
         resamples: How often people are drawn anew.
 

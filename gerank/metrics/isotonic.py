@@ -32,7 +32,7 @@ class MonotoneCurve(NamedTuple):
 
     Attributes:
         scores: [K]. Strictly rising.
-        log_odds: [K]. Of a click; never falling.
+        log_odds: [K]. Holds the log-odds of a click, which never fall.
     """
 
     scores: FloatArray
@@ -57,7 +57,7 @@ class Block(NamedTuple):
     examples: int
 
     def rate(self) -> float:
-        """Of clicks."""
+        """Returns the clicks per example."""
         return self.clicks / self.examples
 
 
@@ -119,7 +119,7 @@ def _pooled(
 
 
 def _log_odds(block: Block, overall: float) -> float:
-    """Of its rate, drawn to the overall one."""
+    """Returns the log-odds of the block's rate, which is drawn to the overall one."""
     rate = (block.clicks + _PRIOR_EXAMPLES * overall) / (block.examples + _PRIOR_EXAMPLES)
     return math.log(rate / (1 - rate))
 

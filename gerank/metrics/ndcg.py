@@ -41,7 +41,7 @@ def ndcg_at_k(relevance: ArrayLike, order: ArrayLike) -> FloatArray:
     Logged clicks as relevance assume that a click does not depend on the rest of the page.
 
     Args:
-        relevance: [E, M]. Of every candidate, >= 0; 0 for padding.
+        relevance: [E, M]. Tells how relevant every candidate is, >= 0; 0 for padding.
         order: [E, k]. Candidate indices of the slate; -1 where it has no more (gain 0).
 
     Returns:

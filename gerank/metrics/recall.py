@@ -12,7 +12,7 @@ def recall_at_k(relevance: ArrayLike, order: ArrayLike) -> FloatArray:
     """Share of a page's relevance that the first k slots hold, wherever they hold it.
 
     Args:
-        relevance: [E, M]. Of every candidate, >= 0; 0 for padding.
+        relevance: [E, M]. Tells how relevant every candidate is, >= 0; 0 for padding.
         order: [E, k]. Candidate indices of the slate, each once; -1 where it has no more.
 
     Returns:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 KNOTS = 72
-"""Of every map: the same for all, so that any map can take the place of another."""
+"""Every map has so many knots, so that any map can take the place of another."""
 
 
 class ScoreCalibration(nn.Module):

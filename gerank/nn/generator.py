@@ -21,7 +21,7 @@ class GeneratorShape:
     Attributes:
         width: D, of candidate vectors and GRU state.
         attention_width: H.
-        embedding_width: Of each id feature.
+        embedding_width: Is the width of each id feature's embedding.
         context_window: Slots that "recent" looks back in the local context.
         utilities: U, the number of preference weights.
         controllable: Whether the policy depends on the weights.

@@ -36,7 +36,7 @@ def decode_slates(
         candidates: [B, M, D] float32 or float64. Embeddings e_m. M and D at most 512.
         set_vector: [B, D]. Embedding of the set: the GRU's state before the first slot.
         mask: [B, M] bool. True where the candidate is real.
-        weights: [P]. Of `pack_decoder_weights`.
+        weights: [P]. Comes from `pack_decoder_weights`.
         attention: [B or 1, C + 3, H]. Rows: W_c for the C = Q + 2K features of the local context
             (Q shares, K seen, K recent), v, bias, scale. 1 or stride 0 = shared by all requests.
         flags: [B, M, Q] bool. Q at most 16.
@@ -55,7 +55,7 @@ def decode_slates(
 
     Returns:
         slates: [B, G, N] int64. Candidates; -1 = empty.
-        log_prob: [B, G, N]. Of each choice; 0 at pinned and empty slots.
+        log_prob: [B, G, N]. Holds each choice's log-probability; 0 at pinned and empty slots.
         relaxed: [B, G, N] int64. Rules dropped at a slot: 1 = spacing, 2 = quotas. A minimum above
             what the slots and candidates left can deliver counts as dropped.
         Not differentiable: see `slate_log_prob`.

@@ -45,7 +45,7 @@ def pointer_step(
     Returns:
         choice: [B] int64. -1 where nothing is allowed; then the rest is 0.
         log_prob: [B]. Natural log; -inf, without gradient, where `forced` is not allowed.
-        entropy: [B]. Of p, in nats.
+        entropy: [B]. Is the entropy of p, in nats.
         probs: [B, M]. p, detached.
         Differentiable, once, in keys, query, w_context and v.
 

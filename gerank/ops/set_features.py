@@ -17,7 +17,7 @@ def set_features(values: Tensor, mask: Tensor, mean: Tensor, deviation: Tensor) 
     Args:
         values: [B, M, F] float32 or float64. Those of padding are not read.
         mask: [B, M] bool. True where the candidate is real.
-        mean: [F], dtype of `values`. Of the training pages.
+        mean: [F], dtype of `values`. Holds the means over the training pages.
         deviation: [F], likewise; > 0.
 
     Returns:

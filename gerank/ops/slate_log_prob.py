@@ -47,7 +47,8 @@ def slate_log_prob(
     Returns:
         log_prob: [B, G, N]. 0 at pinned and empty slots; -inf, without gradient, where the rules
             forbid the choice.
-        entropy: [B, G, N]. Of the slot's distribution, in nats; 0 at pinned and empty slots.
+        entropy: [B, G, N]. Holds the entropy of the slot's distribution, in nats; 0 at pinned and
+            empty slots.
         Differentiable, once, in candidates, set_vector, weights and attention.
 
     Raises:

@@ -106,7 +106,8 @@ class StepDecoder:
 
         Returns:
             choice: [B] int64. -1 where the slot stays empty.
-            log_prob: [B]. Of softmax(logits / temperature); 0 at pinned and empty slots.
+            log_prob: [B]. Is the choice's, under softmax(logits / temperature); 0 at pinned and
+                empty slots.
 
         Raises:
             RuntimeError: All slots are filled, or an argument is wrong: the message names it, the

@@ -15,7 +15,7 @@ class DecodedSlates(NamedTuple):
 
     Attributes:
         slates: [B, G, N] int64. Candidate per slot; -1 where the slate has none.
-        log_prob: [B, G, N]. Of each choice; 0 at pinned and empty slots.
+        log_prob: [B, G, N]. Holds each choice's log-probability; 0 at pinned and empty slots.
         relaxed: [B, G, N] int64. Rules dropped at a slot: 1 = spacing, 2 = quotas.
     """
 

@@ -65,8 +65,8 @@ class Walk(NamedTuple):
     Attributes:
         slate: [B, N] int64. Candidate per slot, -1 = empty.
         keys: [B, M, H]. W_e e_m, equal at all slots.
-        log_prob: [B, N]. Of the candidate; 0 at pinned and empty slots.
-        entropy: [B, N]. Of the distribution it was chosen from.
+        log_prob: [B, N]. Holds the candidate's log-probability; 0 at pinned and empty slots.
+        entropy: [B, N]. Holds the entropy of the distribution it was chosen from.
         relaxed: [B, N] int64. Bits of the rules dropped.
         allowed: [B, N, M] bool. Who might have been chosen.
         query: [B, N, H]. What entered each slot's attention with the GRU's state.

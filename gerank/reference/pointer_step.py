@@ -15,8 +15,8 @@ class PointerStep(NamedTuple):
 
     Attributes:
         choice: [B] int64. The candidate; -1 where nothing is allowed.
-        log_prob: [B]. Of the choice; 0 where nothing is allowed.
-        entropy: [B]. Of the distribution, in nats; 0 where nothing is allowed.
+        log_prob: [B]. Holds the choice's log-probability; 0 where nothing is allowed.
+        entropy: [B]. Holds the distribution's entropy, in nats; 0 where nothing is allowed.
         probs: [B, M]. The distribution, without gradient; 0 where nothing is allowed.
     """
 

@@ -17,7 +17,7 @@ def set_features(
     Args:
         values: [B, M, F]. Any finite values; those of padding are ignored.
         mask: [B, M]. True where the candidate is real.
-        mean: [F]. Of the training pages.
+        mean: [F]. Holds the means over the training pages.
         deviation: [F]. Likewise.
 
     Returns:

@@ -14,9 +14,10 @@ class SlateLogProb(NamedTuple):
     """What `slate_log_prob` answers.
 
     Attributes:
-        log_prob: [B, G, N]. Of each choice; 0 at pinned and empty slots, -inf where a choice is not
-            allowed.
-        entropy: [B, G, N]. Of the distribution at each slot, in nats; 0 at pinned and empty slots.
+        log_prob: [B, G, N]. Holds each choice's log-probability; 0 at pinned and empty slots, -inf
+            where a choice is not allowed.
+        entropy: [B, G, N]. Holds the entropy of the distribution at each slot, in nats; 0 at pinned
+            and empty slots.
     """
 
     log_prob: Tensor

@@ -18,7 +18,7 @@ class Weights(NamedTuple):
         b_ih: [3D].
         b_hh: [3D].
         w_e_t: [D, H].
-        w_g_t: [Q + 1, H]. Of the flags' shares in the prefix and of the slot's relative place.
+        w_g_t: [Q + 1, H]. Weighs the flags' shares in the prefix and the slot's relative place.
     """
 
     start: Tensor

@@ -79,7 +79,7 @@ def flow_control(
         slot_mask: [B, ..., N] bool. Slots that hold a candidate.
         share_target: t_e, 0..1; None = no such term.
         position_target: t_p, a 1-based position; None = no such term.
-        totals: Of a larger batch that this one is part of; None = of this one.
+        totals: Count over a larger batch that this one is part of; None = over this one.
 
     Returns:
         [B, ...] float32. U_p; its mean over axis 0 is the utility of the batch.

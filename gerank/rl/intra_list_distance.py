@@ -28,7 +28,7 @@ def intra_list_distance_by_slot(vectors: Tensor, slot_mask: Tensor) -> Tensor:
     and lies half way (cosine 0) from all others.
 
     Args:
-        vectors: [..., N, F]. Of the item in each slot, standardised per feature.
+        vectors: [..., N, F]. Describe the item in each slot, standardised per feature.
         slot_mask: [..., N] bool. Slots that hold a candidate.
 
     Returns:

@@ -58,7 +58,7 @@ def utility_scales(utilities: Tensor) -> Tensor:
     of one page.
 
     Args:
-        utilities: [E, P, U]. Of P >= 2 slates on each of E pages.
+        utilities: [E, P, U]. Holds the utilities of P >= 2 slates on each of E pages.
 
     Returns:
         [U]. 1 where no slate differs from another on any page: there is nothing to scale.

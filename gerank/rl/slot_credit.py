@@ -45,7 +45,7 @@ def at_last_slot(value: Tensor, slots: int) -> Tensor:
     So every return to go holds it, whether that slot is filled or not.
 
     Args:
-        value: [...]. Of whole slates.
+        value: [...]. Holds one value for each whole slate.
         slots: N, at least 1.
 
     Returns:

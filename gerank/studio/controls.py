@@ -24,7 +24,7 @@ class Controls:
         quotas: Flag -> (minimum, maximum); None is no maximum.
         greedy: Whether the most probable candidate is taken, or one drawn.
         temperature: Divides the logits.
-        seed: Of the draws.
+        seed: Seeds the draws.
     """
 
     slots: int

@@ -29,7 +29,7 @@ class UtilityRow:
     """One utility of the slates before and after.
 
     Attributes:
-        name: Of the utility.
+        name: Names the utility.
         weight: As asked for.
         scale: The weight is relative to it: R_w = sum_i w_i U_i / scale_i.
         before, after: U_i; None where it cannot be known.
@@ -49,7 +49,7 @@ class SlateJudge:
     """Scores slates of single pages. Gates over a batch stand open: a page is no batch.
 
     Attributes:
-        contract: Of the artifact.
+        contract: Comes from the artifact.
         functions: Utility name -> its function, or why there is none.
         scales: Utility name -> scale; 1 where not named.
         feedback: Who says how users react; None where nobody can.

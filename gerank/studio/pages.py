@@ -23,11 +23,11 @@ class Page:
     """One user with a candidate set.
 
     Attributes:
-        row: Of its source.
+        row: Is the page's row in its source.
         document: As people write it, without rules.
         request: The same as columns.
         shown: The logged slate, as candidates; None where nothing was shown.
-        clicked: Of each slot of `shown`, whether it was clicked.
+        clicked: Tells of each slot of `shown` whether it was clicked.
     """
 
     row: int

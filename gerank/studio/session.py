@@ -32,7 +32,7 @@ class Outcome:
         request: What was asked.
         before: The candidate in each slot, -1 where empty.
         answer: What came back.
-        utilities: Of both slates.
+        utilities: Compare both slates.
     """
 
     page: Page
@@ -90,7 +90,7 @@ class Session:
         judge: Who scores.
         explain: Who says why.
         presets: By name.
-        model_version: Of the artifact in this process.
+        model_version: Names the artifact in this process.
         served_by: Who answers, for people.
     """
 

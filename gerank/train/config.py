@@ -84,7 +84,7 @@ class DataConfig:
         score: Dense candidate feature that "sort by score" sorts by, in reports.
         validation_share: Share of people kept for choosing checkpoints.
         judge_share: Share of people kept for the held-out evaluator alone.
-        seed: Of the split of people.
+        seed: Seeds the split of people.
         calibrated: Dense candidate features that are scores of an upstream model: each gets a
             monotone map to the log-odds of a click, which `gerank calibrate` can refit.
     """
@@ -115,7 +115,7 @@ class EvaluatorConfig:
             compared at the middle one.
         compare_steps: Optimizer steps of the fits that forms are compared by.
         steps: Optimizer steps of the fit of the chosen form, whatever the size of the log.
-        embedding_width: Of each id feature.
+        embedding_width: Is the width of each id feature's embedding.
         page_slots: Slots of logged pages to learn from, 0 = data.slots.
         residual: Whether the five channels may stand on top, where held-out pages say so. They
             predict logged pages better, and yet on a log without exploration a generator may end
@@ -197,7 +197,7 @@ class GeneratorConfig:
     Attributes:
         width: D, of candidate vectors and GRU state.
         attention_width: H.
-        embedding_width: Of each id feature.
+        embedding_width: Is the width of each id feature's embedding.
         context_window: Slots that "recent" looks back in the local context.
         epochs: Passes over the training pages; more where `min_steps` asks for them.
         batch_size: Requests per step; 0 = the training pages / 25, within 32..128.
@@ -212,10 +212,10 @@ class GeneratorConfig:
             request (needs two per request or more); `exposed_page`; or `greedy_rollout`.
         support_price: Price of leaving the log's support, taken from the credit slot by slot, as a
             share of the top slot's click rate; 0 = none.
-        learning_rate: Of Adam, decayed to a twentieth along a cosine.
+        learning_rate: Is the rate of Adam, decayed to a twentieth along a cosine.
         clip_norm: Largest norm of a step's gradient.
         entropy_bonus: Weight of the mean entropy per slot in the loss.
-        temperature: Of the sampling in training.
+        temperature: Is the temperature at which training samples.
         control: How preference weights reach the policy, where a weight has a range:
             `hypernetwork`, `linear` (the paper's affine one) or `input` (weights as features).
         default_share: Share of training pages with the default weights; the others draw theirs.
@@ -223,7 +223,7 @@ class GeneratorConfig:
         ppo_epochs: Steps on one roll-out; of PPO alone.
         ppo_clip: How far a probability ratio may move; of PPO alone.
         exploration: `sampling` (by temperature), or `random_network` (a bonus for novel choices).
-        novelty_weight: Of the mean novelty bonus of a slate; of `random_network` alone.
+        novelty_weight: Weighs the mean novelty bonus of a slate; it is for `random_network` alone.
     """
 
     width: int = 64
@@ -273,7 +273,7 @@ class UtilityConfig:
         default: Weight where a request names none.
         utility: Its kind, or a function of yours as `package.module:function`; empty = what its
             name says. See `gerank.train.utilities`.
-        options: Of its kind, or keywords for the function.
+        options: Are those of its kind, or keywords for the function.
     """
 
     min: float = 1.0
@@ -300,7 +300,7 @@ class TrainConfig:
         reward: Utility name -> what it is and the range of its weight.
         normalise: Whether weights are of utilities divided by their spread over the slates of a
             logged page, so that equal weights pull equally. With one utility nothing is divided.
-        seed: Of initial parameters, batches and samples.
+        seed: Seeds initial parameters, batches and samples.
         threads: Threads of torch; 0 leaves torch's own choice.
     """
 

@@ -17,7 +17,7 @@ def enumerated_table(slates: dict[str, Tensor], truth: SimulatorTruth) -> Table:
 
     Args:
         slates: Policy name -> [E, N] int64, `logged` among them.
-        truth: Of the same E pages.
+        truth: Belongs to the same E pages.
     """
     slots = slates["logged"].size(1)
     candidates = truth.attraction.size(1)

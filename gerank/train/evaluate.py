@@ -72,7 +72,7 @@ def evaluate(
     Args:
         folder: The run.
         log: Pages with the schema of the run.
-        truth: Of the same pages, row by row, where they are simulated.
+        truth: Belongs to the same pages, row by row, where they are simulated.
         named: Utility -> preference weight; the default where not named.
         unfinished: Whether a run whose training has not ended is judged as far as it came.
 

@@ -76,8 +76,8 @@ class FeatureFate:
         name: `user.NAME` or `candidate.NAME`.
         state: `taken over`, `new` or `dropped`; or `fresh`, of one that is another feature under
             the same name.
-        rows: Of an id: how many of its rows are taken over.
-        of_rows: Of an id: how many rows it has now; 0 = it is no id, or dropped.
+        rows: Counts the rows of an id that are taken over.
+        of_rows: Counts the rows that an id has now; 0 = it is no id, or dropped.
     """
 
     name: str
@@ -137,7 +137,7 @@ class SideMatch:
 
         Args:
             dense_blocks: How many blocks of dense columns there are: value, rank and z-score.
-            width: Of the embedding of an id; embeddings stand behind the dense columns.
+            width: Is that of an id's embedding; embeddings stand behind the dense columns.
         """
         dense = side_by_side(*[(self.dense, len(self._old_dense))] * dense_blocks)
         embedded = side_by_side((self._ids, len(self._old_ids)), repeated=width)

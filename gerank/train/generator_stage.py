@@ -180,7 +180,7 @@ class GeneratorStage:
         return score, {"better": better, "gain": gain.mean().item()}
 
     def more_state(self) -> dict[str, Any]:
-        """Of the exploration."""
+        """Returns the state of the exploration."""
         return self._explorer.state_dict()
 
     def load_more_state(self, state: dict[str, Any]) -> None:

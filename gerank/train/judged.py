@@ -16,7 +16,7 @@ class JudgedSlates:
     """G slates for each of B candidate sets.
 
     Attributes:
-        schema: Of the candidates.
+        schema: Describes the candidates.
         pages: The B users and candidate sets.
         slates: [B, G, N] int64. Candidate per slot; -1 = empty.
         slot_click: [B, G, N] float32. Expected click probability, 0 at empty slots.

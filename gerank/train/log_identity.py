@@ -18,7 +18,7 @@ class LogIdentity:
     Attributes:
         pages: How many it has.
         people: How many they are of.
-        digest: Of all that a run learns from: features, slates, feedback, people and order.
+        digest: Covers all that a run learns from: features, slates, feedback, people and order.
     """
 
     pages: int

@@ -120,7 +120,11 @@ def page_values(
 def _weighted(
     log: ExposureLog, order: NDArray[np.int64], expected: Floats | None, *, own: bool
 ) -> WeightedValues:
-    """Of slates [E, N] with expected clicks [E, N]; `own` = drawn by the behavior policy."""
+    """Estimates the clicks in slates [E, N] from those in the logged ones.
+
+    `expected` [E, N] are clicks as a model predicts them, None where there is no model; `own` says
+    that the behavior policy drew the slates.
+    """
     width = order.shape[1]
     pages = log.batch(np.arange(len(log)), width)
     shown = _padded(pages.slates, width, -1).numpy()

@@ -78,10 +78,10 @@ def as_requests(
     Args:
         exposures: B pages.
         weights: [B, U] float32. Preference weights.
-        schema: Of the pages.
+        schema: Describes the pages.
         slots: N. Slots asked for.
         seed: First of the B seeds, which are consecutive.
-        temperature: Of the sampling.
+        temperature: Is the temperature of the sampling.
         greedy: Whether to take the argmax.
     """
     requests, candidates = exposures.candidate_mask.shape

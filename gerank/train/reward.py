@@ -84,7 +84,7 @@ class UtilityReward:
 
 
 class RewardStatistics(NamedTuple):
-    """Of the utilities on logged pages.
+    """Holds the mean and the spread of the utilities on logged pages.
 
     Attributes:
         exposed: [U]. Mean over the pages that were shown.
@@ -105,7 +105,7 @@ def reward_statistics(
         log: The pages.
         rows: Which of them may be drawn.
         slots: N.
-        seed: Of pages and slates.
+        seed: Seeds the choice of pages and slates.
     """
     rng = np.random.default_rng(seed)
     some = rng.permutation(rows)[:_STATISTICS_PAGES]

@@ -37,7 +37,7 @@ class RunFolder:
     Attributes:
         path: The folder.
         config: As it was run.
-        schema: Of the log it was trained on.
+        schema: Is the schema of the log it was trained on.
         max_candidates: Largest candidate set that requests may have.
     """
 

@@ -26,8 +26,8 @@ class SlateSources:
 
     Attributes:
         judges: Name -> evaluator, judges' means among them.
-        opinions: Of the judges that have a lower bound.
-        truth: Of the same pages, where they are simulated.
+        opinions: Come from the judges that have a lower bound.
+        truth: Belongs to the same pages, where they are simulated.
     """
 
     judges: Mapping[str, PageJudge]

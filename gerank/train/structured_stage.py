@@ -52,7 +52,7 @@ class StructuredStage:
             log: The pages.
             train: Rows to learn from.
             validation: Rows to choose every member's checkpoint by.
-            prior_strengths: [K]. Of the members' priors.
+            prior_strengths: [K]. Holds the strength of each member's prior.
             steps: Optimizer steps.
             seed: The seed of the order of pages.
             page_weights: [K, len(train)]. How often a member sees a page; None = once.

@@ -33,7 +33,7 @@ def user_utility(
     slots 1..n alone. The function need not be differentiable: it is called without gradient.
 
     Args:
-        name: Of the utility, for messages.
+        name: Names the utility in messages.
         path: `package.module:function`; the module must be on Python's path.
         options: Passed on as keywords.
 

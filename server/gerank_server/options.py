@@ -37,9 +37,9 @@ class ServerOptions:
     """The engine's options, and those of the front before it. See `RANGES` for what they may be.
 
     Attributes:
-        front_threads: Of the native front, the threads that read and write calls; None = 1, which
-            serves what a core can. Of the one in Python, where every call has a thread of its own,
-            the calls that may be open beyond `max_queue`; None = 16.
+        front_threads: In the native front, it counts the threads that read and write calls;
+            None = 1, which serves what a core can. In the one in Python, where every call has a
+            thread of its own, it counts the calls that may be open beyond `max_queue`; None = 16.
         workers: Forward passes at once.
         intra_op_threads: Threads that torch may use within one forward pass.
         max_batch: Most queries in one forward pass.
@@ -48,8 +48,9 @@ class ServerOptions:
             worker is free.
         max_queue: Most queries waiting; one more call gets RESOURCE_EXHAUSTED.
         max_queries: Most queries of one call.
-        max_message_bytes: Of one call; a larger one gets RESOURCE_EXHAUSTED.
-        max_calls_per_connection: At once; a client that honours HTTP/2 queues the others itself.
+        max_message_bytes: Limits the size of one call; a larger one gets RESOURCE_EXHAUSTED.
+        max_calls_per_connection: Limits the calls that are open at once; a client that honours
+            HTTP/2 queues the others itself.
 
     Raises:
         OptionError: An option is out of its range.

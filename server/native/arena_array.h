@@ -24,7 +24,7 @@ std::span<T> make_array(google::protobuf::Arena& arena, int size) {
   return array;
 }
 
-// Of `texts`, which must live as long.
+// Returns views of `texts`, which must live as long.
 inline std::span<const std::string_view> views(
     google::protobuf::Arena& arena, const google::protobuf::RepeatedPtrField<std::string>& texts) {
   const auto array = make_array<std::string_view>(arena, texts.size());

@@ -16,7 +16,7 @@
 
 namespace gerank::server {
 
-// Of one call.
+// Reads the blocks of one call.
 class BlockReader {
  public:
   // `arena` and `names` hold what the blocks are views of, beside the message itself.
@@ -24,7 +24,7 @@ class BlockReader {
               std::vector<std::shared_ptr<const NameList>>& names)
       : memo_(memo), arena_(arena), names_(names) {}
 
-  // Of one field of a query.
+  // Reads the blocks of one field of a query.
   Status read(std::string_view field,
               const google::protobuf::RepeatedPtrField<std::string>& messages,
               std::span<const FeatureBlock>* blocks);

@@ -31,7 +31,8 @@ class Health {
 
   void set(bool serving) { serving_ = serving; }
 
-  // Of the server (an empty name) and of its services; SERVICE_UNKNOWN of any other.
+  // Returns the status of the server (an empty name) or of one of its services; it is
+  // SERVICE_UNKNOWN for any other name.
   Serving::ServingStatus of(const std::string& service) const;
 
   // grpc.health.v1.Health.Check.

@@ -11,10 +11,10 @@ namespace {
 
 constexpr int kNiceness = -5;  // below the other threads'; less goes first
 
-// Of the calling thread: its share of the processors is three times a worker's, or calls lie in the
-// socket while the workers are busy, and their deadlines pass unseen. It interrupts nobody, though
-// (SCHED_BATCH): several calls per wake-up cost less. Where the process may not (CAP_SYS_NICE), all
-// threads stay equal.
+// Puts the calling thread first: its share of the processors is three times a worker's, or calls
+// would lie in the socket while the workers are busy, and their deadlines would pass unseen. It
+// interrupts nobody, though (SCHED_BATCH): several calls per wake-up cost less. Where the process
+// may not do this (CAP_SYS_NICE), all threads stay equal.
 void go_first() {
   const int nice = getpriority(PRIO_PROCESS, 0);
   if (setpriority(PRIO_PROCESS, 0, nice + kNiceness) != 0) return;

@@ -50,7 +50,10 @@ def done(*arguments: object) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Of a process that finds this gerank, installed or not, and leaves other processes room."""
+    """Returns an environment in which a process finds this gerank, installed or not.
+
+    Such a process also leaves others room: OpenMP gets one thread.
+    """
     paths = [str(ROOT), str(ROOT / "server"), os.environ.get("PYTHONPATH", "")]
     return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
 

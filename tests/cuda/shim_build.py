@@ -39,7 +39,7 @@ def build_shim() -> Path:
 
 
 def digest() -> str:
-    """Of everything that is compiled."""
+    """Returns a digest of everything that is compiled, and of the flags."""
     folders = (KERNELS, KERNELS.parents[1] / "decode", SHIM)
     sources = sorted(p for f in folders for p in f.iterdir() if p.suffix in {".cu", ".cuh", ".h"})
     found = hashlib.sha256(" ".join(FLAGS).encode())

@@ -83,7 +83,7 @@ def test_a_request_is_answered_bitwise_alike_alone_and_in_a_batch(seed: int) -> 
 
 
 def gradients(case: DecodeCase, slates: Tensor, seed: int) -> tuple[Tensor, ...]:
-    """Of a randomly weighted sum of all finite log-probabilities and entropies."""
+    """Differentiates a randomly weighted sum of all finite log-probabilities and entropies."""
     names = ("candidates", "set_vector", "weights", "attention")
     leaves = [getattr(case, name).detach().clone().requires_grad_() for name in names]
     case = replace(case, **dict(zip(names, leaves, strict=True)))

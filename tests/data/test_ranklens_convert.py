@@ -38,7 +38,10 @@ def _without_items(events: list[Event]) -> list[Event]:
 
 
 def _film_log_odds(events: list[Event], film: str, left_out: int | None) -> float:
-    """Of the smoothed click rate, counted event by event; one fold of people may be left out."""
+    """Returns the log-odds of the smoothed click rate, counted event by event.
+
+    One fold of people may be left out.
+    """
     shown = clicked = film_shown = film_clicked = 0
     hits = clicks_of(events)
     for page in rankings(events):

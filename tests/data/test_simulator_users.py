@@ -160,7 +160,7 @@ def test_the_cascade_counts_every_way_of_reading(seed: int) -> None:
 def _chance(
     user: CascadeUser, clicks: list[bool], wishes: list[float | None], patience: list[float]
 ) -> float:
-    """Of exactly these clicks: summed over the slot at which the user leaves."""
+    """Sums the chance of exactly these clicks over the slot at which the user leaves."""
     items = [slot for slot, wish in enumerate(wishes) if wish is not None]
     total, reading = 0.0, 1.0
     for place, slot in enumerate(items):

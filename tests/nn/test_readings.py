@@ -144,7 +144,7 @@ def visits(
 
     Args:
         wishes: Slot and click probability once read of every item, from the top.
-        going: Of reading the first item, then on from slot n - 1 to n.
+        going: Gives the chance of reading the first item, then of going on from slot n - 1 to n.
         leave: Probability that a click ends the visit.
     """
 

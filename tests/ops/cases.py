@@ -158,14 +158,14 @@ def make_case(
     """A random case of given sizes.
 
     Args:
-        seed: Of all that is random here.
+        seed: Seeds all that is random here.
         sizes: The axes; `Sizes()` if None.
         rules: Pins, dedup keys, spacing and quotas; none of them otherwise.
         ragged: Requests with fewer than M candidates and N slots, even with no candidate at all.
         per_request_attention: Attention parameters for each request instead of shared ones.
         greedy: All greedy, all sampled, or (None) each as it falls.
         scale: Multiplies what enters the tanh of the attention.
-        dtype: Of all floating tensors.
+        dtype: Is the type of all floating tensors.
     """
     sizes = sizes or Sizes()
     source = torch.Generator().manual_seed(seed)

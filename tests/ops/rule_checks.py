@@ -195,7 +195,10 @@ def _choice_findings(rules: RequestRules, slate: list[int], slot: int, bits: int
 
 
 def _spacing_findings(rules: RequestRules, slate: list[int], bits: list[int]) -> list[str]:
-    """Of the finished slate: a crowded window is all pins, or its last free choice is reported."""
+    """Finds windows of the finished slate that are crowded beyond what is allowed.
+
+    A crowded window must be all pins, or its last free choice must be reported.
+    """
     page, found = slate[: rules.slots], []
     for candidate in {m for m in page if m >= 0}:
         for key, (window, cap) in enumerate(rules.spacing):
@@ -211,7 +214,7 @@ def _spacing_findings(rules: RequestRules, slate: list[int], bits: list[int]) ->
 
 
 def _quota_findings(rules: RequestRules, slate: list[int], bits: list[int]) -> list[str]:
-    """Of the finished slate: what each flag delivered is in its range, or a report says why."""
+    """Checks that the finished slate has each flag within its range, or a report says why."""
     found = []
     page = slate[: rules.slots]
     silent = not any(bit & QUOTAS for bit in bits)

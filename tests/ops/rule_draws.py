@@ -15,7 +15,7 @@ def draw_rules(
     """Pins, dedup keys, spacing and quotas of every request; each class is missing in some.
 
     Args:
-        source: Of the randomness.
+        source: Gives the randomness.
         mask: [B, M] bool. True where the candidate is real.
         asked: [B] int64. Slots of each request.
         slots: N.

@@ -20,7 +20,10 @@ NEVER = 1e-9
 
 
 def chi_squared_p_value(counts: Tensor, probs: Tensor) -> float:
-    """Of counts against the probabilities they were drawn from; rare cells are merged into one."""
+    """Tests counts against the probabilities they were drawn from.
+
+    Rare cells are merged into one.
+    """
     expected = probs.double() * counts.sum()
     rare = expected < 10
     counts = torch.cat([counts[~rare].double(), counts[rare].sum()[None].double()])

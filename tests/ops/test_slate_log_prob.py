@@ -78,7 +78,7 @@ def leaves_of(case: DecodeCase) -> tuple[DecodeCase, list[Tensor]]:
 
 
 def gradients(op, case: DecodeCase, slates: Tensor, seed: int) -> tuple[Tensor, ...]:
-    """Of a randomly weighted sum of all finite log-probabilities and entropies."""
+    """Differentiates a randomly weighted sum of all finite log-probabilities and entropies."""
     case, leaves = leaves_of(case)
     log_prob, entropy = op(*case.along(slates))
     source = torch.Generator().manual_seed(seed)

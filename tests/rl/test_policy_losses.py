@@ -134,7 +134,10 @@ def test_credit_by_slot_has_the_expected_gradient_of_credit_by_slate(
 
 @pytest.mark.parametrize("seed", range(10))
 def test_credit_by_slot_has_less_variance(seed: int) -> None:
-    """Of the first credit with either sign: alone it may by chance cancel noise of the second."""
+    """Variances are added up over the first credit with either sign.
+
+    With one sign alone it may by chance cancel noise of the second credit.
+    """
     logits, _, _ = policy(seed)
     pairs = torch.cartesian_prod(torch.arange(6), torch.arange(6))  # [36, 2]
     log_prob = slate_log_prob(logits)[pairs]  # [36, 2, 2]

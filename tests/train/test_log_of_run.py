@@ -21,7 +21,7 @@ LOG, _ = tiny_log(80, seed=1)
 
 @pytest.fixture
 def bare_run() -> RunFolder:
-    """Of a schema of one feature; nothing of it is read but that."""
+    """This run has a schema of one feature; nothing of it is read but that."""
     return RunFolder(Path("unused"), tiny_config(Path("unused")), BARE, 512)
 
 

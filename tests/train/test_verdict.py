@@ -17,7 +17,10 @@ def says(name: str, low: float) -> JudgeOpinion:
 
 
 def boosted(gain: float, error: float) -> JudgeOpinion:
-    """Of the judge of another family: `error` is the distance of both bounds from the gain."""
+    """Returns the opinion of the judge of another family.
+
+    `error` is the distance of both bounds from the gain.
+    """
     return JudgeOpinion(BOOSTED, gain, gain - error, 0.5)
 
 

@@ -25,12 +25,12 @@ def uniform_log(
     """Pages of `candidates` (lowest, highest) items.
 
     Args:
-        seed: Of everything.
+        seed: Seeds everything.
         pages: E.
         people: How many they belong to.
         candidates: The number of candidates is drawn from this range, ends included.
         slots: Shown per page; None: all candidates.
-        click_rate: Of every slot.
+        click_rate: Is the click rate of every slot.
     """
     rng = np.random.default_rng(seed)
     sizes = rng.integers(candidates[0], candidates[1] + 1, pages)

@@ -62,8 +62,8 @@ struct EngineOptions {
   Clock* clock = nullptr;
 };
 
-// Where the time of one call went, in microseconds. Of a call that was split over several forward
-// passes: the longest wait, and the sums of the rest.
+// Tells where the time of one call went, in microseconds. For a call that was split over several
+// forward passes it holds the longest wait, and the sums of the rest.
 struct Timing {
   std::int64_t queue_us = 0;  // from submission until a worker took it
   std::int64_t batch_us = 0;  // padding into one batch, and splitting the answer
@@ -193,8 +193,8 @@ class GERANK_EXPORT Engine {
   //   kUnavailable        nothing is published yet, or the engine is draining
   //   kInternal           the model failed
   //
-  // A call that is refused ends before this returns, on this thread. Of one that is split over
-  // several forward passes, those that have not begun when its deadline passes or when it is
+  // A call that is refused ends before this returns, on this thread. If a call is split
+  // over several forward passes, those that have not begun when its deadline passes or when it is
   // cancelled are dropped; it ends when the one that runs comes back.
   //
   // Returns OK; or kInvalidArgument, and has done nothing, if there is no call or no callback.

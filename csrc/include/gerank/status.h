@@ -61,12 +61,13 @@ class GERANK_EXPORT Status {
   // Empty if OK.
   const std::string& message() const noexcept { return message_; }
 
-  // Of kInvalidArgument: where it is wrong, and what is there. Else empty.
+  // With kInvalidArgument they tell where it is wrong, what is there and what should be there. With
+  // any other code they are empty.
   const std::string& field() const noexcept { return field_; }
   const std::string& value() const noexcept { return value_; }
   const std::string& rule() const noexcept { return rule_; }
 
-  // Of kResourceExhausted. Else 0.
+  // Is set with kResourceExhausted, and 0 with any other code.
   std::chrono::microseconds retry_after() const noexcept { return retry_after_; }
 
   // The same error, seen from the document that holds the query at `parent`: its field becomes

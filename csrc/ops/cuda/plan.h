@@ -34,7 +34,7 @@ struct DecoderSizes {
   }
 };
 
-// Of the device that a plan is for.
+// These are the limits of the device that a plan is for.
 struct DeviceLimits {
   int multiprocessors;
   size_t shared_bytes;  // that one block may have

@@ -43,7 +43,8 @@ struct SharedRows {
 
 inline cudaStream_t current_stream() { return c10::cuda::getCurrentCUDAStream().stream(); }
 
-// Of the current device. Reads two cached attributes: nothing is queued, nothing waited for.
+// Returns the limits of the current device. It reads two cached attributes: nothing is queued,
+// and nothing is waited for.
 inline DeviceLimits device_limits() {
   int device = 0, multiprocessors = 0, shared_bytes = 0;
   C10_CUDA_CHECK(cudaGetDevice(&device));

@@ -25,7 +25,7 @@ class PlannedFeature:
         side: `user` or `candidate`.
         column: What the mapping says of it; never a pattern.
         feature: As the schema has it.
-        part: Of a vector: which of its numbers, from 0; None = the whole value.
+        part: Tells which number of a vector it takes, from 0; None = the whole value.
         default: What stands for a missing value; None = a missing value is an error.
         missing: The flag that tells defaults from values.
     """

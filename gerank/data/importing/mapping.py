@@ -82,7 +82,7 @@ class SourceOptions:
 
     Attributes:
         format: parquet, csv, tsv, jsonl or svmlight; empty = by the files' names.
-        delimiter: Of CSV; empty = found out.
+        delimiter: Separates the cells of a CSV file; empty = found out.
         header: Whether the first line of a CSV file names the columns.
         columns: Names of the columns of a CSV file without such a line.
         list_separator: What stands between the entries of a list that a CSV cell holds; empty: the
@@ -123,7 +123,7 @@ class ShownColumns:
         first_slot: Number of the topmost slot.
         order: Where no column tells the slot: `rows`, as they stand in the source, or `shuffled`,
             where rows were never a page (judged documents).
-        seed: Of the shuffle.
+        seed: Seeds the shuffle.
         repeated_items: A page that shows an item twice: `refuse`, or `mend`: the topmost is kept.
         slot_gaps: A page that lacks a slot above another: `refuse`, or `mend`: what is below moves
             up, as if the missing one had never been there.
@@ -190,7 +190,7 @@ class FeedbackColumn:
         kind: `flag` (yes or no), `count` (0, 1, 2, ...) or `amount` (seconds, money).
         column: Column with a value per slot: a cell of a long table, a list of a wide one.
         ids: Column of a wide table with the list of items that it is true of.
-        slots: Of a number of the whole page in a wide table: whose it is, `all` or `clicked`.
+        slots: Tells which slots a wide table's number of the whole page is for, `all` or `clicked`.
         at_least: Turns grades into a flag: true from this number on.
         default: Stands where the column is empty. Without it an empty cell is unknown, which a
             click cannot be.
@@ -220,11 +220,12 @@ class FeatureColumn:
         column: The column; empty = the feature's name. A name that ends with * stands for all
             columns that begin so, each a feature. The item's own column is the item's id.
         table: `items` or `users`: looked up there; empty = the log itself.
-        values: Of an id: the names of all its values, in order.
-        vocabulary: Of an id without names: how many values or embedding rows.
-        hashed: Of an id without names: True = any text or integer; False = 0..vocabulary - 1.
+        values: Name all values of an id, in order.
+        vocabulary: Counts the values or embedding rows of an id without names.
+        hashed: Tells what an id without names takes: True = any text or integer; False =
+            0..vocabulary - 1.
         integers: Whether texts are read as integers before they are hashed.
-        width: Of a vector.
+        width: Is the length of a vector.
         default: Stands where a value is missing; without one a missing value is an error.
         missing_flag: Whether a flag `<name>_missing` is made, to tell defaults from values.
         group: Whether rules may speak of it (spacing, diversity); of a candidate's id alone.

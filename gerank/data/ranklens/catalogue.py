@@ -19,7 +19,7 @@ from gerank.data.ranklens.lines import RankLensError, shown
 from gerank.data.whole_file import whole_file
 
 FILE_NAME = "ranklens.json"
-"""Of the file beside `exposures.parquet`."""
+"""The catalogue's file beside `exposures.parquet` has this name."""
 
 FORMAT_VERSION = 1
 
@@ -94,7 +94,7 @@ class Catalogue:
 def _quantile(
     films: tuple[Film, ...], attribute: Callable[[Film], float | None], share: float
 ) -> float:
-    """Of the films that have the attribute; 0 where none has."""
+    """Returns the quantile over the films that have the attribute; 0 where none has."""
     values = [value for value in map(attribute, films) if value is not None]
     return float(np.quantile(values, share)) if values else 0.0
 

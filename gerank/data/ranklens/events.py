@@ -48,7 +48,7 @@ class Page:
     """One `ranking` event with its clicks.
 
     Attributes:
-        page_id: Of the event.
+        page_id: Is the id of the event.
         person: The `user` of the event.
         timestamp: Milliseconds.
         films: Ids in the order shown, all different.

@@ -33,7 +33,7 @@ FILM_DENSE = (
     "runtime",  # minutes
     "release_year",
 )
-"""Of a film, whoever sees it."""
+"""These describe a film, whoever sees it."""
 
 TASTE_DENSE = (
     "person_log_odds",
@@ -45,7 +45,7 @@ TASTE_DENSE = (
     "taste_same_film",
     "taste_fame",
 )
-"""Of a film for this person, from their earlier pages."""
+"""These tell from the person's earlier pages how a film suits them."""
 
 
 def feature_schema(catalogue: Catalogue) -> FeatureSchema:

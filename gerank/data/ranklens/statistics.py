@@ -30,7 +30,7 @@ class FilmRates:
     """What is known of films when a page is shown to somebody, in the caller's order of films.
 
     Attributes:
-        log_odds: [films] float64. Of the smoothed click rate.
+        log_odds: [films] float64. Holds the log-odds of the smoothed click rate.
         shown: [films] float64. Impressions behind it.
     """
 

@@ -53,7 +53,7 @@ def page_before(person: NDArray[np.int64], feed_pages: int) -> NDArray[np.int64]
     """The page above each page: every `feed_pages` pages of a person, in order, are one feed.
 
     Args:
-        person: [E]. Of each page, in the order of time.
+        person: [E]. Tells the person of each page; pages are in the order of time.
         feed_pages: Most pages in a feed, >= 1.
 
     Returns:
@@ -73,7 +73,7 @@ def logged_above(page: ShownPages, before: NDArray[np.int64]) -> ItemsAbove:
     """What stands above each page, when all pages were shown as they are here.
 
     Args:
-        page: Of [E, N], standing alone.
+        page: Holds pages [E, N] that stand alone.
         before: [E]. See `page_before`.
     """
     above = torch.from_numpy(before)

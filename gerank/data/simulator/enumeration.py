@@ -46,7 +46,7 @@ def best_slates(truth: SimulatorTruth, rows: Tensor, slots: int) -> tuple[Tensor
     """The slate of most expected clicks on each page.
 
     Args:
-        truth: Of the pages.
+        truth: Belongs to the pages.
         rows: [B] int64. Pages, as indices into `truth`.
         slots: N.
 

@@ -17,7 +17,7 @@ class LoggingPolicy:
     leaves nobody, over all that are not yet shown.
 
     Attributes:
-        temperature: Of the noise, > 0; the smaller, the closer to a plain sort.
+        temperature: Sets the noise, > 0; the smaller it is, the closer a page is to a plain sort.
         spacing: At most one of a seller in so many consecutive slots; 1 = no spacing.
     """
 
@@ -68,7 +68,7 @@ class LoggingPolicy:
         free: NDArray[np.bool_],
         recent: NDArray[np.int64],
     ) -> NDArray[np.float64]:
-        """[E, M]. Of each candidate at the next slot."""
+        """Returns the probability [E, M] of each candidate at the next slot."""
         allowed = spaced(seller, free, recent)
         score = scores.astype(np.float64)
         logits = np.where(allowed, np.log(score / (1 - score)) / self.temperature, -np.inf)
@@ -82,7 +82,7 @@ def spaced(
     """The candidates that spacing leaves for the next slot; all free ones where it leaves none.
 
     Args:
-        seller: [E, M]. Of every candidate.
+        seller: [E, M]. Tells the seller of every candidate.
         free: [E, M]. Candidates not yet shown.
         recent: [E, R]. Candidates in the last R = spacing - 1 slots, or in all so far.
 

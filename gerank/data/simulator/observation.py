@@ -21,14 +21,14 @@ class ObservationNoise:
     """Spread of the noise in each observed feature; the latent values have a spread near 1.
 
     Attributes:
-        person_taste: Per dimension, fixed per person.
-        item_taste: Per dimension, fixed per item.
-        popularity: Of an item's observed popularity against its quality.
-        activity: Of a person's observed activity; fixed per person.
-        intent: Of a page's observed intent.
-        ctr_score: Of the click-through score's logit against attraction.
-        cold_start: More noise in that logit for an item that upstream hardly knows.
-        value_score: Of the value score against affinity.
+        person_taste: Applies per dimension and is fixed per person.
+        item_taste: Applies per dimension and is fixed per item.
+        popularity: Spreads an item's observed popularity around its quality.
+        activity: Spreads a person's observed activity; it is fixed per person.
+        intent: Spreads a page's observed intent.
+        ctr_score: Spreads the click-through score's logit around attraction.
+        cold_start: Adds noise to that logit for an item that upstream hardly knows.
+        value_score: Spreads the value score around affinity.
     """
 
     person_taste: float = 0.1

@@ -39,17 +39,17 @@ class SimulatorConfig:
         pages: E.
         candidates: M, of every page.
         slots: N <= M, of every page.
-        seed: Of people, candidates, choices and clicks.
-        world_seed: Of the catalogue: logs of one world seed show the same items.
-        pages_per_person: On average.
-        items: In the catalogue.
-        sellers: Of all items.
+        seed: Seeds people, candidates, choices and clicks.
+        world_seed: Seeds the catalogue: logs of one world seed show the same items.
+        pages_per_person: Is an average.
+        items: Counts the items of the catalogue.
+        sellers: Counts the sellers of all items.
         affinity: Weight of the fit of person and item in attraction.
-        activity_spread: Of the persons' activity, in logits.
-        intent_spread: Of the pages' intent, in logits.
+        activity_spread: Is the spread of the persons' activity, in logits.
+        intent_spread: Is the spread of the pages' intent, in logits.
         clicks: The true click model, of the kind `users`; None = that kind as it is by default.
         policy: The pipeline that filled the log.
-        noise: Of the observed features.
+        noise: Blurs the observed features.
         users: What makes people click.
         logging: How the pipeline fills pages.
         explore: Share of the pages in random order, 0..1; with mixed logging only.

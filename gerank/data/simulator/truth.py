@@ -37,7 +37,7 @@ class SimulatorTruth:
 
     Attributes:
         page_ids: [E] str. Those of the log.
-        attraction: [E, M] float32. Of each candidate for the page's person, in logits.
+        attraction: [E, M] float32. Tells how each candidate attracts the page's person, in logits.
         seller, category, content_type: [E, M] int64.
         person: [E] float32. Activity of the person and intent of the page, in logits.
         user: The click model.

@@ -14,9 +14,9 @@ def exposed_page(reward: Tensor, exposed_reward: Tensor) -> Tensor:
     "Simple statistical gradient-following algorithms", Machine Learning 1992.
 
     Args:
-        reward: [B, G], or [B, G, N] by slot. Of the sampled slates.
-        exposed_reward: [B], or [B, N] by slot. Of the exposed page, by the same utilities and
-            weights.
+        reward: [B, G], or [B, G, N] by slot. Holds the rewards of the sampled slates.
+        exposed_reward: [B], or [B, N] by slot. Holds the reward of the exposed page, by the same
+            utilities and weights.
 
     Returns:
         The shape of `reward`.

@@ -13,8 +13,8 @@ def greedy_rollout(reward: Tensor, greedy_reward: Tensor) -> Tensor:
     Rennie et al., "Self-critical sequence training for image captioning", CVPR 2017.
 
     Args:
-        reward: [B, G], or [B, G, N] by slot. Of the sampled slates.
-        greedy_reward: [B], or [B, N] by slot. Of the greedy slate.
+        reward: [B, G], or [B, G, N] by slot. Holds the rewards of the sampled slates.
+        greedy_reward: [B], or [B, N] by slot. Holds the reward of the greedy slate.
 
     Returns:
         The shape of `reward`.

@@ -14,8 +14,8 @@ def leave_one_out(reward: Tensor, reference: Tensor | None = None) -> Tensor:
     Welling, "Buy 4 REINFORCE samples, get a baseline for free!", ICLR workshop 2019.
 
     Args:
-        reward: [B, G] or [B, G, N]. Of independently sampled slates, G >= 2.
-        reference: Of no use here; taken so that all baselines are called alike.
+        reward: [B, G] or [B, G, N]. Holds the rewards of independently sampled slates, G >= 2.
+        reference: Is of no use here; it is taken so that all baselines are called alike.
 
     Returns:
         The shape of `reward`. Sums to 0 over G.

@@ -13,7 +13,7 @@ def entropy_loss(entropy: Tensor, slot_mask: Tensor) -> Tensor:
     Mnih et al., "Asynchronous methods for deep reinforcement learning", ICML 2016.
 
     Args:
-        entropy: [B, G, N]. Of the distribution that each choice was drawn from, with gradient.
+        entropy: [B, G, N]. Is that of the distribution each choice was drawn from, with gradient.
         slot_mask: [B, G, N] bool. Slots that hold a candidate.
 
     Returns:

@@ -24,8 +24,9 @@ def ppo_clipped(
     of `reinforce`. Schulman et al., "Proximal policy optimization algorithms", 2017.
 
     Args:
-        log_prob: [B, G, N]. Of each choice under the policy being trained, with gradient.
-        behavior_log_prob: [B, G, N]. Under the policy that sampled; no gradient flows into it.
+        log_prob: [B, G, N]. Is that of each choice under the policy being trained, with gradient.
+        behavior_log_prob: [B, G, N]. Is that under the policy that sampled; no gradient flows into
+            it.
         advantage: [B, G] or [B, G, N]. See `gerank.rl.baselines`; no gradient flows into it.
         slot_mask: [B, G, N] bool. Slots that hold a candidate.
         clip: How far rho may move, > 0.

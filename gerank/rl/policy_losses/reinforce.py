@@ -21,10 +21,11 @@ def reinforce(
     undiscounted returns to go, by the policy gradient theorem, see `gerank.rl.slot_returns`.
 
     Args:
-        log_prob: [B, G, N]. Of each choice, with gradient; 0 at pinned slots.
+        log_prob: [B, G, N]. Holds each choice's log-probability, with gradient; 0 at pinned slots.
         advantage: [B, G] or [B, G, N]. See `gerank.rl.baselines`; no gradient flows into it.
         slot_mask: [B, G, N] bool. Slots that hold a candidate.
-        behavior_log_prob: Of no use here; taken so that all policy losses are called alike.
+        behavior_log_prob: Is of no use here; it is taken so that all policy losses are called
+            alike.
 
     Returns:
         Scalar.

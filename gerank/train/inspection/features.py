@@ -23,13 +23,13 @@ class FeatureFigures:
     Attributes:
         side: user or candidate.
         name, kind: As the schema has it.
-        vocabulary: Of an id: its values or rows; 0 of a dense feature.
-        hashed: Of an id: whether values share the rows.
+        vocabulary: Counts an id's values or rows; it is 0 for a dense feature.
+        hashed: Tells of an id whether values share the rows.
         distinct: How many values there are.
-        lowest, mean, highest: Of a dense feature.
+        lowest, mean, highest: Describe a dense feature.
         missing: Values that were missing when the log was imported and have a default.
-        new_share: Of an id: share of the values of the latest pages, each as often as it is there,
-            that no earlier page has.
+        new_share: Tells of an id which share of the values of the latest pages, each as often as
+            it is there, no earlier page has.
     """
 
     side: str

@@ -32,7 +32,7 @@ class FeedbackFigures:
         known: Slots with a value.
         unknown: Slots without.
         positive: Slots with a value above 0.
-        mean: Of the values; None = there is none.
+        mean: Averages the values; None = there is none.
         by_slot: The same, slot by slot.
     """
 

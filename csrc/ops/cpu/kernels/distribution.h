@@ -55,7 +55,7 @@ DistributionMemory<T> distribution_memory(int64_t num_candidates, Arena& arena) 
   return memory;
 }
 
-// Of memory.logits [size], size >= 1.
+// Makes the distribution of memory.logits [size], size >= 1.
 template <typename S>
 Distribution<typename S::scalar_t> distribute(
     int size, typename S::scalar_t temperature,

@@ -63,7 +63,7 @@ int64_t step_memory_of(const Task& task) {
   return arena.used();
 }
 
-// Of ops whose requests have nothing in common.
+// Runs an op whose requests have nothing in common.
 template <typename Worker, auto kMethod, typename Task>
 void one_by_one(const Task& task, int64_t first, int64_t end, std::byte* memory) {
   Arena arena(memory);

@@ -33,8 +33,9 @@ class ScoreGradient {
     grad_rows_ = arena.take<T>(M * H);
   }
 
-  // Of request b. `slate` counts through all requests. Adds to grad_keys [M, H], grad_attention
-  // [C + 3, H] and grad_w_g [Q + 1, H]; fills grad_projection [N, H], rows `stride` apart.
+  // Takes one slate of request b; `slate` counts through all requests. Adds to grad_keys [M, H],
+  // grad_attention [C + 3, H] and grad_w_g [Q + 1, H]; fills grad_projection [N, H], rows `stride`
+  // apart.
   void add(int64_t b, int64_t slate, const T* keys, T* grad_keys, T* grad_attention, T* grad_w_g,
            T* grad_projection, int64_t stride) {
     begin(b);

@@ -88,7 +88,7 @@ class SlotBySlot {
                      memory_);
   }
 
-  // Of a candidate that is listed.
+  // Returns where a candidate stands in the list. It must be listed.
   int place_of(int64_t candidate, int size) const {
     int i = 0;
     while (i + 1 < size && allowed_[i] != candidate) ++i;

@@ -18,12 +18,12 @@ class ColumnFacts:
     Attributes:
         name: As the source has it.
         kind: Its DuckDB type.
-        rows: Of the table.
+        rows: Counts the rows of the table.
         present: Rows that have a value.
         distinct: About how many values there are; of a list: among its entries.
-        lowest, highest: Of a number or time; None = of no such type, or no value.
-        width: Of a list: the length that all rows have; 0 = lengths differ.
-        longest: Of a list: the greatest length.
+        lowest, highest: Bound a number or time; None = of no such type, or no value.
+        width: Is the length that a list has in all rows; 0 = lengths differ.
+        longest: Is the greatest length of a list.
     """
 
     name: str

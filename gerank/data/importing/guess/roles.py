@@ -57,7 +57,7 @@ def guess_roles(
     Args:
         connection: Where the table lives.
         table: Its name.
-        facts: Of its columns.
+        facts: Describe its columns.
         partitions: Columns that are names of folders.
     """
     roles, free = Roles(), dict(facts)

@@ -92,6 +92,6 @@ class CascadeUser:
             yield shown[..., slot], going[..., slot], wish[..., slot]
 
     def _patience(self, slots: int) -> Tensor:
-        """[N] float32. Of reading on to each slot; slot 0 needs none."""
+        """Returns the chance [N] float32 of reading on to each slot; slot 0 needs none."""
         needed = torch.linspace(self.patience, self.last_patience, max(slots - 1, 1))
         return torch.cat([torch.ones(1), needed])[:slots]

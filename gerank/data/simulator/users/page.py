@@ -16,8 +16,8 @@ class ShownPages:
     column but `person` begins with `above` slots more, and A + N stands where N is said here.
 
     Attributes:
-        attraction: [..., N] float32. Of the item in each slot, for this person, in logits.
-        seller, category, content_type: [..., N] int64. Of the item in each slot.
+        attraction: [..., N] float32. Tells in logits how each slot's item attracts this person.
+        seller, category, content_type: [..., N] int64. Describe the item in each slot.
         shown: [..., N] bool. False at an empty slot, whose other columns mean nothing.
         person: [..., 1] float32. The person's activity and this page's intent, in logits.
         above: A, slots of the page before in each column; 0 = the page stands alone.
