@@ -26,6 +26,7 @@ from gerank_server.options import AddressError, ModelRefusedError, OptionError, 
 from gerank_server.own_process import OwnProcess
 from gerank_server.servicer import SERVICE, RerankServicer
 from gerank_server.streams import StreamLimit
+from gerank_server.unix_socket import is_taken
 
 _DEFAULT_THREADS = 16
 _MOST_STREAMS = 512
@@ -131,6 +132,8 @@ class GrpcioServer:
             self.stop()
 
     def _listen(self, address: str) -> int:
+        if is_taken(address):
+            raise AddressError(f"cannot listen on {address}: a server listens there")
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError as error:

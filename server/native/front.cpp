@@ -14,6 +14,7 @@
 
 #include "health.h"
 #include "lane.h"
+#include "listening_address.h"
 #include "service.h"
 
 namespace gerank::server {
@@ -82,6 +83,9 @@ struct Front::State {
 
 Status Front::start(const FrontOptions& options, Engine& engine, std::unique_ptr<Front>* front) {
   if (Status status = check(options); !status.ok()) return status;
+  if (is_taken(options.address)) {
+    return {Code::kUnavailable, "cannot listen on " + options.address + ": a server listens there"};
+  }
   prepare_grpc();
   auto state = std::make_unique<State>(engine);
   grpc::ServerBuilder builder;

@@ -16,6 +16,7 @@
 #include <string>
 #include <system_error>
 
+#include "listening_address.h"
 #include "number_options.h"
 #include "server.h"
 #include "telling.h"
@@ -27,7 +28,8 @@ constexpr const char* kAddress = "127.0.0.1:50051";
 constexpr double kGraceSeconds = 10;
 
 struct Arguments {
-  std::string model, address = kAddress;
+  std::string model;
+  gerank::server::ListeningAddress address = gerank::server::parse_listening_address(kAddress);
   GerankServerOptions numbers{};
 };
 
@@ -56,10 +58,10 @@ void print_help() {
   GerankServerOptions numbers{};
   gerank_server_defaults(&numbers);
   std::printf(
-      "usage: gerank-server --model FILE [--address HOST:PORT] [OPTION NUMBER]...\n\n"
+      "usage: gerank-server --model FILE [--address ADDRESS] [OPTION NUMBER]...\n\n"
       "Serves an artifact over gRPC. SIGTERM drains it, SIGHUP loads the file again.\n\n"
       "  --model FILE                 the artifact\n"
-      "  --address HOST:PORT          where to listen; port 0: any [%s]\n",
+      "  --address ADDRESS            host:port, [IPv6]:port or unix:path; port 0: any [%s]\n",
       kAddress);
   for (const NumberOption& option : kNumberOptions) {
     std::printf("  %-28s %s, %lld to %lld [%lld]\n", flag_of(option).c_str(), option.description,
@@ -84,7 +86,7 @@ Arguments read_arguments(int argc, char** argv) {
     if (option == "--model") {
       arguments.model = value;
     } else if (option == "--address") {
-      arguments.address = value;
+      arguments.address = gerank::server::parse_listening_address(value);
     } else if (known != kNumberOptions.end()) {
       numbers.*known->field = to_number(option, value);
     } else {
@@ -92,7 +94,6 @@ Arguments read_arguments(int argc, char** argv) {
     }
   }
   if (arguments.model.empty()) throw std::invalid_argument("--model: which artifact to serve");
-  numbers.address = arguments.address.c_str();
   return arguments;
 }
 
@@ -115,12 +116,12 @@ sigset_t block_signals() {
   return signals;
 }
 
-std::string host_of(const std::string& address) { return address.substr(0, address.rfind(':')); }
-
 class Program {
  public:
   explicit Program(const Arguments& arguments) : arguments_(arguments) {
-    if (gerank_server_start(&arguments_.numbers, &server_, error_, sizeof error_) != 0) {
+    GerankServerOptions options = arguments.numbers;
+    options.address = arguments.address.target.c_str();
+    if (gerank_server_start(&options, &server_, error_, sizeof error_) != 0) {
       throw std::runtime_error(error_);
     }
   }
@@ -138,9 +139,8 @@ class Program {
   void tell(const char* event) {
     char version[256];
     gerank_server_version(server_, kName, version, sizeof version);
-    gerank::server::tell(STDOUT_FILENO, std::string(event) + " " + version + " on " +
-                                            host_of(arguments_.address) + ":" +
-                                            std::to_string(gerank_server_port(server_)) + "\n");
+    const std::string place = arguments_.address.with_port(gerank_server_port(server_));
+    gerank::server::tell(STDOUT_FILENO, std::string(event) + " " + version + " on " + place + "\n");
   }
 
   // Until SIGTERM or SIGINT.

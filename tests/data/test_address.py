@@ -6,6 +6,12 @@ import pytest
 
 from gerank.address import Address, MalformedAddressError, join_address, parse_address
 
+MALFORMED = (
+    *("", ":50051", "feed:", "feed:99999", "feed:-1", "feed:0x10", "feed:000099999", "feed:9a"),
+    *("[::1", "[::1]50051", "[feed]:9", "1:2:3", "feed:1:2", "a b:9", "unix:", "http://feed:9"),
+    *(f"feed:{10**11}", "\0:1", "unix:/a\nb"),
+)
+
 
 @pytest.mark.parametrize(
     ("text", "target", "is_local"),
@@ -35,14 +41,7 @@ def test_an_address_is_read_as_people_mean_it(text: str, target: str, is_local: 
     assert parse_address(address.target) == address
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", ":50051", "feed:", "feed:99999", "feed:-1", "feed:0x10", "feed:000099999", "feed:9a"),
-        *("[::1", "[::1]50051", "[feed]:9", "1:2:3", "feed:1:2", "a b:9", "unix:", "http://feed:9"),
-        *(f"feed:{10**11}", "\0:1", "unix:/a\nb", None, 5, b"feed:9"),
-    ],
-)
+@pytest.mark.parametrize("text", [*MALFORMED, None, 5, b"feed:9"])
 def test_what_is_no_address_is_named(text: Any) -> None:
     with pytest.raises(MalformedAddressError) as caught:
         parse_address(text)
