@@ -78,11 +78,17 @@ def parse_address(text: str, lowest_port: int = 0) -> Address:
 
 
 def join_address(host: str, port: int) -> str:
-    """The address of a host and a port, with brackets around IPv6; a `unix:` path as it is."""
+    """The address of a host and a port, with brackets around IPv6; a `unix:` path as it is.
+
+    Raises:
+        MalformedAddressError: The host has a port of its own.
+    """
     scheme, colon, _ = host.partition(":")
     if colon and scheme in _SCHEMES:
         return host
     bare = host.removeprefix("[").removesuffix("]")
+    if ":" in bare and not _is_ipv6(bare):
+        raise MalformedAddressError(f"host {host!r}: must not have a port, which is given apart")
     return f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
 
 

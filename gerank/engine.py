@@ -231,7 +231,10 @@ class Engine:
 
         Raises:
             RequestError: A request cannot be a query.
+            ValueError: `timeout_s` is no number, or `callback` no function.
         """
+        if callback is not None and not callable(callback):
+            raise ValueError(f"callback: must be a function without arguments, got {callback!r}")
         call = self._call(requests, model, version, timeout_s)
         call.submit(callback)
         return Call(call)
@@ -253,8 +256,9 @@ class Engine:
 
         Raises:
             StatusError: In a callback of the engine, and in a process that a fork made.
+            ValueError: `grace_s` is no number of seconds.
         """
-        self.native.stop(grace_s)
+        self.native.stop(_seconds("grace_s", grace_s))
 
     def __enter__(self) -> Self:
         return self
@@ -271,12 +275,18 @@ class Engine:
     def _call(
         self, requests: Requests, model: str, version: str, timeout_s: float | None
     ) -> _engine.Call:
-        if timeout_s is not None and not (is_real(timeout_s) and timeout_s == timeout_s):
-            raise ValueError(f"timeout_s: must be a number of seconds, got {timeout_s!r}")
+        if timeout_s is not None:
+            _seconds("timeout_s", timeout_s)
         served = self.find(model, version)
         # Without an artifact the engine refuses the call; it needs no queries for that.
         queries = native_queries(requests, served.contract) if served else []
         return self.native.call(queries, model=model, version=version, timeout_s=timeout_s)
+
+
+def _seconds(name: str, value: Any) -> float:
+    if not is_real(value) or value != value:
+        raise ValueError(f"{name}: must be a number of seconds, got {value!r}")
+    return float(value)
 
 
 def _answer(raw: _engine.RawAnswer) -> Answer:

@@ -38,7 +38,7 @@ Status no_name(const Names& names, std::string_view name) {
 
 Status Registry::find(std::string_view name, std::string_view version,
                       std::shared_ptr<Lane>* lane) const {
-  if (names_.empty()) return Status(Code::kUnavailable, "the model is still being loaded");
+  if (names_.empty()) return Status(Code::kUnavailable, "no model is loaded yet");
   const auto named = names_.find(name.empty() ? std::string_view(default_) : name);
   if (named == names_.end()) return no_name(names_, name);
   const Versions& versions = named->second;

@@ -14,10 +14,14 @@ Status unknown_name(std::string_view field, std::string_view value, std::string_
   if (const auto nearest = nearest_name(name, known)) {
     return Status::invalid(field, value, rule + ", the nearest is " + repr(*nearest));
   }
-  constexpr std::size_t kShown = 8;
+  constexpr std::size_t kMostListed = 16;
   std::sort(known.begin(), known.end());
-  if (known.size() > kShown) known.resize(kShown);
-  return Status::invalid(field, value, rule + ", known are " + repr(known));
+  std::string rest;
+  if (known.size() > kMostListed) {
+    rest = " and " + std::to_string(known.size() - kMostListed) + " more";
+    known.resize(kMostListed);
+  }
+  return Status::invalid(field, value, rule + ", known are " + repr(known) + rest);
 }
 
 }  // namespace gerank

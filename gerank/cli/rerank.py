@@ -17,7 +17,7 @@ _AT_ONCE = 64
 
 
 class InputError(ValueError):
-    """A line of the input that cannot be answered; the message names file and line."""
+    """The input cannot be answered; the message names its file and line, or what else is wrong."""
 
 
 class Line(NamedTuple):
@@ -41,6 +41,8 @@ def rerank(
         raise typer.BadParameter("give one of --model and --server")
     from gerank.data.whole_file import own_descriptor, whole_file
 
+    if output_file.exists() and output_file.samefile(input_file) and output_file.is_file():
+        raise InputError(f"--output: {output_file} is the input too; name another file")
     lines = _read(input_file)
     if model is not None:
         answers = _answer(lines, _local(model), input_file)

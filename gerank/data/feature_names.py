@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from gerank.data.request import RequestError
 from gerank.data.schema import Feature, FeatureKind
 
+_MOST_LISTED = 16
+
 
 def check_names(path: str, given: Mapping[str, object], features: Sequence[Feature]) -> None:
     """Checks that `given` names every feature and nothing else.
@@ -29,7 +31,9 @@ def unknown_name(
 ) -> RequestError:
     """The error for a name that nobody knows; it suggests the nearest one."""
     nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"the nearest is {nearest[0]!r}" if nearest else f"known are {sorted(known)[:8]}"
+    rest = len(known) - _MOST_LISTED
+    listed = f"known are {sorted(known)[:_MOST_LISTED]}" + (f" and {rest} more" if rest > 0 else "")
+    hint = f"the nearest is {nearest[0]!r}" if nearest else listed
     return RequestError(field, value, f"unknown {what}, {hint}")
 
 

@@ -151,3 +151,24 @@ def test_a_missing_requests_file_is_named(
     target = tmp_path / "s.jsonl"
     message = refused("rerank", "--model", journey.model, "--input", gone, "--output", target)
     assert str(gone) in message
+
+
+def test_the_file_of_requests_is_not_replaced_by_its_answers(
+    journey: Journey, refused: Refused, pages: list[Page], tmp_path: Path
+) -> None:
+    source = tmp_path / "pages.jsonl"
+    source.write_text(json.dumps(pages[0]))
+    same = tmp_path / "link.jsonl"
+    same.symlink_to(source)
+    for target in (source, same):
+        message = refused("rerank", "--model", journey.model, "--input", source, "--output", target)
+        assert "is the input too" in message
+    assert json.loads(source.read_text()) == pages[0]
+
+
+def test_all_keys_are_listed_where_none_is_near(
+    journey: Journey, refused: Refused, pages: list[Page], tmp_path: Path
+) -> None:
+    content = json.dumps(pages[0] | {"zzz": 1}).encode()
+    message = ask(refused, journey, tmp_path, content)
+    assert "known are ['candidates'," in message and "'weights']" in message

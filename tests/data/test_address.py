@@ -63,7 +63,7 @@ def test_host_and_port_are_joined(host: str, joined: str) -> None:
 
 
 def test_a_host_with_a_port_of_its_own_is_no_host() -> None:
-    with pytest.raises(MalformedAddressError):
+    with pytest.raises(MalformedAddressError, match="host 'feed:1': must not have a port"):
         parse_address(join_address("feed:1", 9))
 
 

@@ -141,7 +141,7 @@ def test_the_gil_is_free_while_the_engine_works() -> None:
 def test_deadlines_cancels_and_refusals_have_their_codes() -> None:
     gate = threading.Event()
     with Engine(EngineOptions(max_queue=2, max_queries=2)) as engine:
-        with pytest.raises(StatusError, match="still being loaded") as early:
+        with pytest.raises(StatusError, match="no model is loaded yet") as early:
             engine.rank([plain()])
         engine.publish("feed", stand_in("v1", gate))
         running = engine.submit([plain()])
@@ -231,3 +231,19 @@ def test_versions_can_be_kept_named_rolled_back_and_retired() -> None:
         with pytest.raises(StatusError, match=r"'v1' is published; there are \['v2'\]") as caught:
             engine.make_current("feed", "v1")
         assert caught.value.code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("given", [float("nan"), "5", None], ids=repr)
+def test_a_grace_that_is_none_is_named_and_the_engine_serves_on(given: Any) -> None:
+    with Engine() as engine:
+        engine.publish("feed", stand_in("v1"))
+        with pytest.raises(ValueError, match=r"^grace_s: must be a number of seconds, got"):
+            engine.stop(given)
+        assert len(engine.rank([plain()]).slates) == 1
+
+
+def test_a_callback_that_is_no_function_is_named() -> None:
+    with Engine() as engine:
+        engine.publish("feed", stand_in("v1"))
+        with pytest.raises(ValueError, match=r"^callback: must be a function without .*, got 5$"):
+            engine.submit([plain()], callback=5)  # type: ignore[arg-type]
