@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.feedback_kind import RULES, contradicts
 from gerank.data.log_columns import (
     CANDIDATE_ID,
     CANDIDATE_PREFIX,
     CLICK,
+    FEEDBACK_PREFIX,
     LOG_PROPENSITY,
     PAGE_ID,
     PERSON_ID,
@@ -45,6 +47,9 @@ def check_shapes(log: ExposureLog) -> None:
         for name in sorted(names ^ given):
             verdict = "is missing" if name in names else "is not in the schema"
             raise ExposureLogError(f"column '{side}.{name}' {verdict}")
+    kinds = [kind.name for kind in log.schema.feedback]
+    if sorted(kinds) != sorted(log.feedback):
+        raise ExposureLogError(f"feedback {sorted(log.feedback)} is not the schema's {kinds}")
     for name, values, kind, length in _expected_shapes(log):
         if not is_text_column(values) if kind == "O" else values.dtype.str[1:] != kind:
             raise ExposureLogError(f"column {name!r} is {values.dtype}, not {_DTYPES[kind]}")
@@ -71,6 +76,8 @@ def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, NDArray[Any], str,
     yield CLICK, log.clicks, "f4", slots
     yield LOG_PROPENSITY, log.log_propensity, "f4", slots
     yield PLACEMENT_PROPENSITY, log.placement_propensity, "f4", slots
+    for name, values in log.feedback.items():
+        yield f"{FEEDBACK_PREFIX}{name}", values, "f4", slots
     for feature in log.schema.user:
         yield f"{USER_PREFIX}{feature.name}", log.user[feature.name], _number(feature), pages
     for feature in log.schema.candidate:
@@ -181,6 +188,10 @@ def _check_feedback(log: ExposureLog, report: _Report) -> None:
     clicks, choice, placement = log.clicks, log.log_propensity, log.placement_propensity
     outside = ~((clicks >= 0) & (clicks <= 1))
     report.refuse(outside, CLICK, clicks, offsets, "is outside [0, 1]")
+    for kind in log.schema.feedback:
+        values = log.feedback[kind.name]
+        wrong = contradicts(kind.kind, values)
+        report.refuse(wrong, f"{FEEDBACK_PREFIX}{kind.name}", values, offsets, RULES[kind.kind])
     outside = ~(np.isnan(choice) | (np.isfinite(choice) & (choice <= _LOG_ONE)))
     rule = "is neither the logarithm of a positive probability nor NaN (unknown)"
     report.refuse(outside, LOG_PROPENSITY, choice, offsets, rule)

@@ -7,7 +7,7 @@ that `candidate_offsets` and `slate_offsets` tell. On disk it is a folder with `
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from gerank.data.exposure_checks import (
     check_shapes,
 )
 from gerank.data.exposure_parquet import Column, read_columns, write_columns
+from gerank.data.flat_lists import checked_rows, padded, ranges
 from gerank.data.log_columns import (
     CANDIDATE_ID,
     CANDIDATE_PREFIX,
@@ -65,6 +66,7 @@ class ExposureLog:
         log_propensity: [sum N] float32. log P(choice | choices before it), behavior policy;
             NaN = unknown.
         placement_propensity: [sum N] float32. P(this candidate at this slot); NaN = unknown.
+        feedback: Name of a kind of `schema.feedback` -> [sum N] float32; NaN = unknown.
     """
 
     schema: FeatureSchema
@@ -80,6 +82,7 @@ class ExposureLog:
     clicks: NDArray[np.float32]
     log_propensity: NDArray[np.float32]
     placement_propensity: NDArray[np.float32]
+    feedback: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("page_ids", "person_ids", "candidate_names"):
@@ -98,9 +101,9 @@ class ExposureLog:
         Raises:
             IndexError: A row is outside the log.
         """
-        rows = _checked_rows(rows, len(self))
-        of_candidates, candidate_offsets = _ranges(self.candidate_offsets, rows)
-        of_slots, slate_offsets = _ranges(self.slate_offsets, rows)
+        rows = checked_rows(rows, len(self))
+        of_candidates, candidate_offsets = ranges(self.candidate_offsets, rows)
+        of_slots, slate_offsets = ranges(self.slate_offsets, rows)
         return ExposureLog(
             schema=self.schema,
             page_ids=self.page_ids[rows],
@@ -115,6 +118,7 @@ class ExposureLog:
             clicks=self.clicks[of_slots],
             log_propensity=self.log_propensity[of_slots],
             placement_propensity=self.placement_propensity[of_slots],
+            feedback={name: values[of_slots] for name, values in self.feedback.items()},
         )
 
     def batch(self, rows: NDArray[Any], max_slots: int | None = None) -> ExposureBatch:
@@ -133,9 +137,9 @@ class ExposureLog:
         """
         if max_slots is not None and max_slots < 1:
             raise ValueError(f"max_slots is {max_slots}, not >= 1")
-        rows = _checked_rows(rows, len(self))
-        items, item_mask = _padded(self.candidate_offsets, rows, None)
-        slots, slot_mask = _padded(self.slate_offsets, rows, max_slots)
+        rows = checked_rows(rows, len(self))
+        items, item_mask = padded(self.candidate_offsets, rows, None)
+        slots, slot_mask = padded(self.slate_offsets, rows, max_slots)
         user = {name: values[rows] for name, values in self.user.items()}
         candidate = {
             name: np.where(item_mask, values[items], values.dtype.type(0))
@@ -207,6 +211,7 @@ class ExposureLog:
             LOG_PROPENSITY: Column(self.log_propensity, slots),
             PLACEMENT_PROPENSITY: Column(self.placement_propensity, slots),
         }
+        columns |= {f"{FEEDBACK_PREFIX}{k}": Column(v, slots) for k, v in self.feedback.items()}
         columns |= {f"{USER_PREFIX}{name}": Column(values) for name, values in self.user.items()}
         return columns | {
             f"{CANDIDATE_PREFIX}{name}": Column(values, items)
@@ -236,6 +241,10 @@ class ExposureLog:
             clicks=columns[CLICK].values,
             log_propensity=columns[LOG_PROPENSITY].values,
             placement_propensity=columns[PLACEMENT_PROPENSITY].values,
+            feedback={
+                kind.name: columns[f"{FEEDBACK_PREFIX}{kind.name}"].values
+                for kind in schema.feedback
+            },
         )
 
 
@@ -251,37 +260,6 @@ def _shared_offsets(
         if name.startswith(prefix):
             check_lengths(name, np.diff(offsets), np.diff(lists[leader]), pages)
     return lists[leader]
-
-
-def _checked_rows(rows: NDArray[Any], count: int) -> NDArray[np.int64]:
-    rows = np.asarray(rows)
-    if rows.dtype == np.bool_:
-        rows = np.flatnonzero(rows)
-    outside = (rows < 0) | (rows >= count)
-    if outside.any():
-        raise IndexError(f"row {rows[outside][0]} of a log of {count} pages")
-    return rows.astype(np.int64)
-
-
-def _ranges(
-    offsets: NDArray[np.int64], rows: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Flat places of the lists of `rows`, one after the other, and the offsets they then have."""
-    lengths = offsets[rows + 1] - offsets[rows]
-    fresh = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(lengths)])
-    return np.repeat(offsets[rows] - fresh[:-1], lengths) + np.arange(fresh[-1]), fresh
-
-
-def _padded(
-    offsets: NDArray[np.int64], rows: NDArray[np.int64], limit: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """[B, longest] flat places (0 in padding) and the mask of the real ones."""
-    lengths = offsets[rows + 1] - offsets[rows]
-    if limit is not None:
-        lengths = np.minimum(lengths, limit)
-    steps = np.arange(lengths.max(initial=0))
-    mask = steps < lengths[:, None]
-    return np.where(mask, offsets[rows][:, None] + steps, 0), mask
 
 
 def _stacked(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,7 +17,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from gerank.data.exposure_checks import ExposureLogError
+from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback, kind_of
 from gerank.data.log_columns import (
+    FEEDBACK_PREFIX,
     FORMAT_VERSION,
     METADATA_KEY,
     OPTIONAL,
@@ -94,14 +97,6 @@ def read_facts(path: Path) -> dict[str, Any]:
     return {name: v for name, v in document.items() if name not in ("format_version", "schema")}
 
 
-def read_further_feedback(path: Path) -> dict[str, Column]:
-    """Columns of feedback beyond clicks, by name; those of `read_columns` are not among them."""
-    with _opened(path) as opened, _checked(opened) as file:
-        names = [f.name for f in file.schema_arrow if is_further_feedback(f.name, f.type)]
-        table = file.read(names)
-    return {name: _from_arrow(path, name, table) for name in names}
-
-
 def read_columns(path: Path) -> tuple[FeatureSchema, dict[str, Column]]:
     """Reads what `write_columns` wrote.
 
@@ -116,8 +111,9 @@ def read_columns(path: Path) -> tuple[FeatureSchema, dict[str, Column]]:
         ):
             arrow_schema = file.schema_arrow
             schema = _read_schema(path, arrow_schema.metadata or {})
+            _check_columns(path, arrow_schema, column_types(schema))
+            schema = _with_further_feedback(schema, file)
             types = column_types(schema)
-            _check_columns(path, arrow_schema, types)
             there = set(arrow_schema.names)
             table = file.read([name for name in types if name in there])
             promised = file.metadata.num_rows
@@ -206,6 +202,23 @@ def _read_schema(path: Path, metadata: Mapping[bytes, bytes]) -> FeatureSchema:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExposureLogError(f"{path}: malformed metadata: {error!r}") from error
+
+
+def _with_further_feedback(schema: FeatureSchema, file: pq.ParquetFile) -> FeatureSchema:
+    """The schema with all feedback of the file; its kind is as told, or what its values are."""
+    told = json.loads(file.schema_arrow.metadata[METADATA_KEY]).get("feedback", {})
+    known = {kind.name for kind in schema.feedback}
+    found = list(schema.feedback)
+    for column in file.schema_arrow:
+        name = column.name.removeprefix(FEEDBACK_PREFIX)
+        if is_further_feedback(column.name, column.type) and name not in known:
+            if name in told:
+                kind = FeedbackKind(told[name])
+            else:
+                values = file.read([column.name]).column(0).combine_chunks().flatten()
+                kind = kind_of(_to_numpy(values))
+            found.append(FurtherFeedback(name, kind))
+    return replace(schema, feedback=tuple(found))
 
 
 def _check_columns(path: Path, found: pa.Schema, expected: Mapping[str, pa.DataType]) -> None:

@@ -46,6 +46,7 @@ def column_types(schema: FeatureSchema) -> dict[str, pa.DataType]:
     types |= {f"{CANDIDATE_PREFIX}{f.name}": pa.list_(value_type(f)) for f in schema.candidate}
     types[SLATE] = pa.list_(pa.int32())
     types[CLICK] = FEEDBACK_TYPE
+    types |= {f"{FEEDBACK_PREFIX}{kind.name}": FEEDBACK_TYPE for kind in schema.feedback}
     types |= {name: pa.list_(pa.float32()) for name in OPTIONAL}
     return types
 
@@ -56,6 +57,6 @@ def value_type(feature: Feature) -> pa.DataType:
 
 
 def is_further_feedback(name: str, kind: pa.DataType) -> bool:
-    """Whether a column holds feedback beyond clicks, which training does not read as yet."""
+    """Whether a column holds feedback beyond clicks."""
     further = name.startswith(FEEDBACK_PREFIX) and name != CLICK
     return further and bool(kind == FEEDBACK_TYPE)

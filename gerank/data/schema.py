@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from gerank.data.feedback_kind import FurtherFeedback
 from gerank.data.scalars import is_real, is_truth, whole_number
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
@@ -105,12 +106,14 @@ class FeatureSchema:
         candidate: Features of an item.
         groups: Names of candidate id features that rules and local context speak of.
         flags: Names of candidate id features with a vocabulary of 2 (0 = no, 1 = yes).
+        feedback: What a log tells of users beyond their clicks; requests know nothing of it.
     """
 
     user: tuple[Feature, ...]
     candidate: tuple[Feature, ...]
     groups: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    feedback: tuple[FurtherFeedback, ...] = ()
 
     def __post_init__(self) -> None:
         for side, features in (("user", self.user), ("candidate", self.candidate)):
@@ -122,6 +125,10 @@ class FeatureSchema:
         for name in self.groups + self.flags:
             if name not in ids:
                 raise SchemaError(f"{name!r} is not an id feature of the candidate")
+        kinds = [kind.name for kind in self.feedback]
+        for name in kinds:
+            if not name or name == "click" or kinds.count(name) > 1:
+                raise SchemaError(f"feedback {name!r} has no name of its own")
         for name in self.flags:
             if ids[name].hashed or ids[name].vocabulary != 2:
                 raise SchemaError(f"flag {name!r} needs a fixed vocabulary of 2")
@@ -162,12 +169,15 @@ class FeatureSchema:
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists and dictionaries, as `gerank.json` and a log's metadata hold them."""
-        return {
+        document: dict[str, Any] = {
             "user": [_feature_to_json(feature) for feature in self.user],
             "candidate": [_feature_to_json(feature) for feature in self.candidate],
             "groups": list(self.groups),
             "flags": list(self.flags),
         }
+        if self.feedback:
+            document["feedback"] = [kind.to_json() for kind in self.feedback]
+        return document
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> FeatureSchema:
@@ -182,6 +192,7 @@ class FeatureSchema:
                 candidate=tuple(_feature_from_json(entry) for entry in document["candidate"]),
                 groups=tuple(document["groups"]),
                 flags=tuple(document["flags"]),
+                feedback=tuple(map(FurtherFeedback.from_json, document.get("feedback", ()))),
             )
         except (KeyError, TypeError) as error:
             raise SchemaError(f"malformed feature schema: {error!r}") from error

@@ -12,7 +12,8 @@ import pytest
 
 import gerank.data
 from gerank.data.exposure_log import FILE_NAME, ExposureLog
-from gerank.data.exposure_parquet import read_facts, read_further_feedback
+from gerank.data.exposure_parquet import read_facts
+from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.data.importing import write_imported
 from gerank.data.schema import hash_id
 from tests.data.exposure_logs import assert_same
@@ -74,27 +75,21 @@ def test_a_wide_table_gives_the_same_log_as_a_long_one(
     write_imported(table(LONG), LONG_MAP, tmp_path / "long")
     logs = [ExposureLog.read(tmp_path / name) for name in ("wide", "long")]
     assert_same(*logs)
-    dwell = [
-        read_further_feedback(tmp_path / name / FILE_NAME)["feedback.dwell"].values
-        for name in ("wide", "long")
-    ]
-    np.testing.assert_array_equal(*dwell)
+    np.testing.assert_array_equal(*(log.feedback["dwell"] for log in logs))
 
 
-def test_feedback_beyond_clicks_stays_in_the_log_and_the_reader_passes_it_over(
-    tmp_path: Path,
-) -> None:
+def test_feedback_beyond_clicks_is_read_with_its_kind(tmp_path: Path) -> None:
     done = write_imported(table(LONG), LONG_MAP, tmp_path)
     assert done.further_feedback == ("dwell",)
-    dwell = read_further_feedback(tmp_path / FILE_NAME)["feedback.dwell"]
-    np.testing.assert_array_equal(dwell.values, [np.nan, np.nan, 4, np.nan, 7.5])
-    assert dwell.offsets is not None
-    assert dwell.offsets.tolist() == [0, 3, 5]
+    log = ExposureLog.read(tmp_path)
+    assert log.schema.feedback == (FurtherFeedback("dwell", FeedbackKind.AMOUNT),)
+    np.testing.assert_array_equal(log.feedback["dwell"], [np.nan, np.nan, 4, np.nan, 7.5])
+    assert log.slate_offsets.tolist() == [0, 3, 5]
     facts = read_facts(tmp_path / FILE_NAME)
     assert facts["feedback"] == {"click": "flag", "dwell": "amount"}
     assert facts["time_unit"] == "us"
     assert facts["missing"] == {"candidate.price": 1, "candidate.colour": 1}
-    assert len(ExposureLog.read(tmp_path)) == 2
+    assert len(log) == 2
 
 
 def test_candidates_of_a_list_column_join_those_that_were_shown() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from gerank.data.exposure_log import FILE_NAME, ExposureLog
+from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.data.importing.bad_rows import FILE_NAME as LEFT_OUT
 from gerank.data.importing.bad_rows import BadRows
 from gerank.data.importing.errors import ImportLogError, MappingError
@@ -180,7 +181,7 @@ class _Import:
         }
         candidates = self._candidates()
         features = self._plan(tables)
-        schema = schema_of(features)
+        schema = replace(schema_of(features), feedback=_further_feedback(mapping))
         try:
             rows = long_rows(connection, source, mapping, features, bad)
             make_shown(connection, source, mapping, features, rows, bad)
@@ -200,9 +201,7 @@ class _Import:
                 f"{source.title}: no page is left; the first was left out for "
                 f"{next(iter(done.left_out), 'nothing')!r}"
             )
-        write_log(
-            connection, directory / FILE_NAME, schema, tuple(mapping.feedback), self._facts(done)
-        )
+        write_log(connection, directory / FILE_NAME, schema, self._facts(done))
         if done.left_out:
             bad.write(directory)
         else:
@@ -265,3 +264,11 @@ class _Import:
             "feedback": {name: str(f.kind) for name, f in self.mapping.feedback.items()},
             "missing": done.missing,
         }
+
+
+def _further_feedback(mapping: Mapping) -> tuple[FurtherFeedback, ...]:
+    return tuple(
+        FurtherFeedback(name, FeedbackKind(column.kind))
+        for name, column in mapping.feedback.items()
+        if name != "click"
+    )

@@ -17,9 +17,7 @@ from gerank.data.importing.sql import first_row
 from gerank.data.log_columns import (
     CANDIDATE_ID,
     CANDIDATE_PREFIX,
-    CLICK,
     FEEDBACK_PREFIX,
-    FEEDBACK_TYPE,
     OPTIONAL,
     PAGE_ID,
     PAGES_PER_ROW_GROUP,
@@ -38,7 +36,6 @@ def write_log(
     connection: duckdb.DuckDBPyConnection,
     path: Path,
     schema: FeatureSchema,
-    feedback: tuple[str, ...],
     facts: Mapping[str, Any],
 ) -> None:
     """Writes the file, all or nothing.
@@ -47,16 +44,12 @@ def write_log(
         connection: Where the final tables live.
         path: The file.
         schema: The features.
-        feedback: Kinds, clicks among them.
         facts: For the metadata.
 
     Raises:
         OSError: The file cannot be written.
     """
-    further = [f"{FEEDBACK_PREFIX}{kind}" for kind in feedback]
-    types = column_types(schema)
-    types |= {name: FEEDBACK_TYPE for name in further if name != CLICK}
-    arrow = log_schema(schema, types, facts)
+    arrow = log_schema(schema, column_types(schema), facts)
     with (
         whole_file(path) as unfinished,
         unfinished.open("wb") as file,

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.exposure_parquet import Column
-from gerank.data.log_columns import CLICK, FEEDBACK_PREFIX
+from gerank.data.feedback_kind import FeedbackKind
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class FeedbackFigures:
 
     Attributes:
         kind: click, purchase, dwell, ...
-        values: flag, count or amount, where the file says so.
+        values: flag, count or amount.
         known: Slots with a value.
         unknown: Slots without.
         positive: Slots with a value above 0.
@@ -45,21 +43,12 @@ class FeedbackFigures:
     by_slot: tuple[SlotFeedback, ...]
 
 
-def feedback_figures(
-    log: ExposureLog, further: Mapping[str, Column], kinds: Mapping[str, str]
-) -> tuple[FeedbackFigures, ...]:
-    """Measures clicks and all further feedback.
-
-    Args:
-        log: The log.
-        further: Columns `feedback.<kind>` beside clicks, flat as the slots of the log.
-        kinds: Kind -> flag, count or amount.
-    """
-    columns = {CLICK: log.clicks} | {name: column.values for name, column in further.items()}
+def feedback_figures(log: ExposureLog) -> tuple[FeedbackFigures, ...]:
+    """Measures clicks and all further feedback of a log."""
     slot = slot_numbers(log)
-    return tuple(
-        _figures(name.removeprefix(FEEDBACK_PREFIX), values, slot, kinds)
-        for name, values in columns.items()
+    return (
+        _figures("click", FeedbackKind.FLAG, log.clicks, slot),
+        *(_figures(f.name, f.kind, log.feedback[f.name], slot) for f in log.schema.feedback),
     )
 
 
@@ -73,14 +62,14 @@ def slot_numbers(log: ExposureLog) -> NDArray[np.int64]:
 
 
 def _figures(
-    kind: str, values: NDArray[np.float32], slot: NDArray[np.int64], kinds: Mapping[str, str]
+    kind: str, numbers: FeedbackKind, values: NDArray[np.float32], slot: NDArray[np.int64]
 ) -> FeedbackFigures:
     known = ~np.isnan(values)
     of_slot = np.bincount(slot[known], minlength=int(slot.max()) + 1)
     sums = np.bincount(slot[known], weights=values[known], minlength=len(of_slot))
     return FeedbackFigures(
         kind,
-        kinds.get(kind, "flag" if kind == "click" else ""),
+        str(numbers),
         int(known.sum()),
         int((~known).sum()),
         int((values[known] > 0).sum()),

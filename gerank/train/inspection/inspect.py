@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gerank.data.exposure_log import FILE_NAME, ExposureLog, ExposureLogError
-from gerank.data.exposure_parquet import read_facts, read_further_feedback
+from gerank.data.exposure_parquet import read_facts
 from gerank.train.config import DataConfig, TrainConfig
 from gerank.train.first_config import likely_slots
 from gerank.train.inspection.exploration import ExplorationFigures, exploration_figures
@@ -69,7 +69,7 @@ def inspect_log(directory: Path, config: TrainConfig | None = None) -> Inspectio
     exploration = exploration_figures(log)
     return Inspection(
         pages,
-        feedback_figures(log, read_further_feedback(path), facts.get("feedback", {})),
+        feedback_figures(log),
         features,
         exploration,
         tuple(log_warnings(log, config, pages, features, exploration)),
