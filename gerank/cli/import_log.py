@@ -101,7 +101,7 @@ def _tell(done: Imported, out_dir: Path) -> None:
         say(f"left out: {count} times {reason} ({out_dir / FILE_NAME})")
     if done.further_feedback:
         kinds = ", ".join(done.further_feedback)
-        say(f"kept in the log, not yet read by training: {kinds}")
+        say(f"further feedback: {kinds}")
     say(
         f"{done.pages} pages, {done.slots} slots, {done.candidates} candidates, "
         f"{done.clicks / done.pages:.3f} clicks a page: {out_dir}"

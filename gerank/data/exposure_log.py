@@ -163,6 +163,18 @@ class ExposureLog:
             placement_propensity=of_slots(self.placement_propensity, np.nan),
         )
 
+    def feedback_batch(self, rows: NDArray[Any], max_slots: int | None = None) -> Tensor:
+        """[B, N, kinds] float32 the feedback beyond clicks of the pages that `batch` gives.
+
+        It is in the order of `schema.feedback`, and NaN where it is unknown or behind the end.
+        """
+        rows = checked_rows(rows, len(self))
+        slots, mask = padded(self.slate_offsets, rows, max_slots)
+        stacked = np.full((*mask.shape, len(self.feedback)), np.nan, dtype=np.float32)
+        for place, kind in enumerate(self.schema.feedback):
+            stacked[..., place] = np.where(mask, self.feedback[kind.name][slots], np.nan)
+        return torch.from_numpy(stacked)
+
     def with_ranges(self) -> ExposureLog:
         """The same pages; the schema's dense features carry the minimum and maximum seen here."""
         schema = replace(

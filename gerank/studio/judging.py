@@ -18,7 +18,14 @@ from gerank.data.simulator import SimulatorTruth
 from gerank.studio.pages import Page
 from gerank.train.conclusions import check_finished
 from gerank.train.config import ConfigError, UtilityConfig
-from gerank.train.feedback import EvaluatorFeedback, Feedback, TrueFeedback
+from gerank.train.feedback import (
+    EvaluatorFeedback,
+    Feedback,
+    FullFeedback,
+    TrueFeedback,
+    WithHeads,
+)
+from gerank.train.feedback_checkpoint import load_heads
 from gerank.train.judged import JudgedSlates
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.utilities import Utility, build_utilities
@@ -87,7 +94,11 @@ class SlateJudge:
             click, any_click = unknown, unknown[..., 0]
         else:
             click, any_click = self.feedback(np.array([page.row]), pages, slates)
-        return JudgedSlates(self.contract.schema, pages, slates, click, any_click, gated=False)
+        further: dict[str, Tensor] = {}
+        if isinstance(self.feedback, FullFeedback):
+            further = self.feedback.further(pages, slates, click)
+        schema = self.contract.schema
+        return JudgedSlates(schema, pages, slates, click, any_click, False, further)
 
     def _values(
         self, name: str, judged: JudgedSlates
@@ -145,7 +156,7 @@ def judge_of_run(contract: RequestContract, run: Path) -> SlateJudge:
     built = build_utilities(folder.config.reward, folder.schema)
     scales = dict(zip(folder.config.reward, folder.scales.tolist(), strict=True))
     functions = dict(zip(folder.config.reward, built, strict=True))
-    feedback = EvaluatorFeedback(folder.load_evaluator())
+    feedback = WithHeads(EvaluatorFeedback(folder.load_evaluator()), load_heads(folder))
     return SlateJudge(contract, functions, scales, feedback)
 
 

@@ -14,16 +14,17 @@ from gerank.data.simulator import SimulatorTruth
 from gerank.train.conclusions import check_finished
 from gerank.train.config import UtilityConfig
 from gerank.train.evaluator_tables import calibration_table, order_table
-from gerank.train.feedback import EvaluatorFeedback, Feedback
+from gerank.train.feedback import EvaluatorFeedback, Feedback, WithHeads
+from gerank.train.feedback_checkpoint import load_heads
+from gerank.train.feedback_tables import prediction_table, promise_table
 from gerank.train.greedy_on_evaluator import greedy_slates
 from gerank.train.judge import (
     JudgeOpinion,
     mean_feedback,
     member_rewards,
     opinion_of_gains,
-    panel_feedback,
 )
-from gerank.train.judge_run import boosted_judge
+from gerank.train.judge_run import judges_of
 from gerank.train.judges import PageJudge
 from gerank.train.log_of_run import check_log
 from gerank.train.logged_click_tables import clicks_table, ranking_table
@@ -94,9 +95,9 @@ def evaluate(
         return Evaluation(tables + _logged_clicks(slates, None, log), full["generator"], None)
 
     evaluator = EvaluatorFeedback(folder.load_evaluator())
-    panel = panel_feedback(folder.load_judge()) | boosted_judge(folder)
+    predicted, panel = WithHeads(evaluator, load_heads(folder)), judges_of(folder)
     reward = folder.config.reward
-    judges = {"training evaluator": PageJudge(evaluator, log, reward)}
+    judges = {"training evaluator": PageJudge(predicted, log, reward)}
     judges |= {name: PageJudge(mean_feedback(of), log, reward) for name, of in panel.items()}
     opinions = {
         judge: _opinions(judge, members, log, slates, reward, weights)
@@ -111,6 +112,10 @@ def evaluate(
     ]
     if len(weights) > 1:
         tables.append(utility_table(slates, judges, list(reward)))
+    if log.schema.feedback:
+        first = judges[next(iter(panel), "training evaluator")]
+        tables.append(prediction_table(judges, log, slates["logged"]))
+        tables.append(promise_table(slates, first, log))
     tables += _logged_clicks(slates, judges.get(next(iter(panel), "training evaluator")), log)
     choice = ReadingChoice.from_json(folder.facts["reading"])
     said = [by_policy["generator"] for by_policy in opinions.values()]

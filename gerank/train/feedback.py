@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.data.simulator import SimulatorTruth
 from gerank.nn.evaluator import Evaluator, EvaluatorItems
+from gerank.nn.feedback_heads import FeedbackHeads
 from gerank.nn.structured import StructuredEvaluator
 
 
@@ -22,6 +23,41 @@ class Feedback(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Click probability per slot [B, G, N], 0 where empty, and of any click [B, G]."""
         ...
+
+
+@runtime_checkable
+class FullFeedback(Feedback, Protocol):
+    """Predicts further feedback too."""
+
+    def further(
+        self, pages: ExposureBatch, slates: Tensor, slot_click: Tensor
+    ) -> dict[str, Tensor]:
+        """Kind -> expected value per slot [B, G, N], 0 where empty; `slot_click` as predicted."""
+        ...
+
+
+class WithHeads:
+    """A prediction of clicks, and heads for what follows."""
+
+    def __init__(self, feedback: Feedback, heads: FeedbackHeads | None) -> None:
+        self.clicks = feedback
+        self.heads = None if heads is None else heads.eval().requires_grad_(False)
+
+    def __call__(
+        self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """See `Feedback`."""
+        return self.clicks(rows, pages, slates)
+
+    @torch.no_grad()
+    def further(
+        self, pages: ExposureBatch, slates: Tensor, slot_click: Tensor
+    ) -> dict[str, Tensor]:
+        """See `FullFeedback`."""
+        if self.heads is None:
+            return {}
+        expected = self.heads.expected(pages, slates, slot_click)
+        return dict(zip(self.heads.names, expected, strict=True))
 
 
 class EvaluatorFeedback:
@@ -90,6 +126,13 @@ class MeanFeedback:
         said = [member(rows, pages, slates) for member in self.members]
         clicks, any_click = zip(*said, strict=True)
         return torch.stack(clicks).mean(0), torch.stack(any_click).mean(0)
+
+    def further(
+        self, pages: ExposureBatch, slates: Tensor, slot_click: Tensor
+    ) -> dict[str, Tensor]:
+        """See `FullFeedback`: the members of a judge have the same heads."""
+        first = self.members[0]
+        return first.further(pages, slates, slot_click) if isinstance(first, FullFeedback) else {}
 
 
 class TrueFeedback:

@@ -9,7 +9,8 @@ from torch import Tensor
 from gerank.data.exposure_log import ExposureLog
 from gerank.train.boosted_judge import BoostedJudge, BoostedJudgeError, boosted_judge_available
 from gerank.train.evaluator_training import Training
-from gerank.train.feedback import EvaluatorFeedback, Feedback
+from gerank.train.feedback import EvaluatorFeedback, Feedback, WithHeads
+from gerank.train.feedback_checkpoint import JUDGE, load_heads
 from gerank.train.judge import opinion, panel_feedback
 from gerank.train.orders import exposed_slates, generated_slates, shown_length
 from gerank.train.pages import row_batches
@@ -45,7 +46,7 @@ def judge_policy(
     config = folder.config
     default = torch.tensor([utility.default for utility in config.reward.values()])
     weights = default / folder.scales
-    judges = panel_feedback(folder.load_judge()) | boosted_judge(folder)
+    judges = judges_of(folder)
     opinions = [
         opinion(name, members, log, slates, logged, config.reward, weights)
         for name, members in judges.items()
@@ -53,6 +54,13 @@ def judge_policy(
     choice = ReadingChoice.from_json(folder.facts["reading"])
     outside = share_outside(EvaluatorFeedback(folder.load_evaluator()), log, slates)
     return judge_slates(choice.learnt, opinions, outside, len(np.unique(log.person_ids)))
+
+
+def judges_of(folder: RunFolder) -> dict[str, list[Feedback]]:
+    """Name of each judge of a run -> its members, with the heads of the judge's people."""
+    heads = load_heads(folder, JUDGE)
+    panel = panel_feedback(folder.load_judge()) | boosted_judge(folder)
+    return {name: [WithHeads(each, heads) for each in of] for name, of in panel.items()}
 
 
 def share_outside(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tensor) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ class JudgedSlates:
         slates: [B, G, N] int64. Candidate per slot; -1 = empty.
         slot_click: [B, G, N] float32. Expected click probability, 0 at empty slots.
         page_click: [B, G] float32. Expected probability of any click.
+        expected: Kind of further feedback -> [B, G, N] float32, its expected value in each slot.
         gated: False while statistics are taken: gates of utilities over a batch then stand open.
     """
 
@@ -30,6 +32,7 @@ class JudgedSlates:
     slot_click: Tensor
     page_click: Tensor
     gated: bool = True
+    expected: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def slot_mask(self) -> Tensor:

@@ -12,7 +12,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorTruth
 from gerank.rl.rewards import weighted_reward
 from gerank.train.config import UtilityConfig
-from gerank.train.feedback import Feedback
+from gerank.train.feedback import Feedback, FullFeedback
 from gerank.train.pages import row_batches
 from gerank.train.reward import UtilityReward
 
@@ -51,6 +51,21 @@ class PageJudge:
             pages_clicked.append(judged.page_click.squeeze(1))
             slots_clicked.append(judged.slot_click.squeeze(1))
         return torch.cat(pages_clicked), torch.cat(slots_clicked)
+
+    def further(self, slates: Tensor) -> dict[str, Tensor]:
+        """Kind of further feedback -> expected value per slot [E, N] of slates [E, N].
+
+        Who predicts clicks alone answers nothing.
+        """
+        feedback, parts = self._reward.feedback, []
+        if not isinstance(feedback, FullFeedback):
+            return {}
+        for rows in row_batches(np.arange(len(self._log)), _PAGES_AT_ONCE):
+            pages, some = self._log.batch(rows), slates[rows].unsqueeze(1)
+            slot_click, _ = feedback(rows, pages, some)
+            parts.append(feedback.further(pages, some, slot_click))
+        names = parts[0] if parts else {}
+        return {name: torch.cat([part[name].squeeze(1) for part in parts]) for name in names}
 
 
 def true_clicks(truth: SimulatorTruth, slates: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import FeatureSchema
 from gerank.rl.rewards import utility_scales
 from gerank.train.config import UtilityConfig
-from gerank.train.feedback import Feedback
+from gerank.train.feedback import Feedback, FullFeedback
 from gerank.train.judged import JudgedSlates
-from gerank.train.utilities import build_utilities
+from gerank.train.utilities import OF_FEEDBACK, build_utilities, utility_kind
 
 _STATISTICS_PAGES, _STATISTICS_SLATES = 1024, 4
 
@@ -49,6 +49,8 @@ class UtilityReward:
         self.feedback = feedback
         self.schema = schema
         self.functions = build_utilities(reward, schema)
+        kinds = [utility_kind(name, config, schema)[0] for name, config in reward.items()]
+        self.reads_further = any(kind in OF_FEEDBACK or ":" in kind for kind in kinds)
 
     def __call__(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
         """Utilities [B, G, U] of slates [B, G, N]; see `Reward`.
@@ -72,7 +74,12 @@ class UtilityReward:
     def judge(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> JudgedSlates:
         """What users are expected to do with slates [B, G, N]."""
         slot_click, page_click = self.feedback(rows, exposures, slates)
-        return JudgedSlates(self.schema, exposures, slates, slot_click, page_click)
+        further: dict[str, Tensor] = {}
+        if self.reads_further and isinstance(self.feedback, FullFeedback):
+            further = self.feedback.further(exposures, slates, slot_click)
+        return JudgedSlates(
+            self.schema, exposures, slates, slot_click, page_click, expected=further
+        )
 
     def ungated(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
         """As a call, but with all gates over the batch open: for statistics."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import StructuredEvaluator
@@ -71,7 +71,8 @@ class StructuredStage:
         self._start(evaluator)
         if warm is not None:
             warm(evaluator)
-        self.optimizer = torch.optim.Adam(_parameter_groups(evaluator), fused=True)
+        groups = parameter_groups(evaluator, evaluator.shared_names)
+        self.optimizer = torch.optim.Adam(groups, fused=True)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
@@ -141,15 +142,20 @@ def _slot_rates(log: ExposureLog, rows: np.ndarray, slots: int) -> Tensor:
     return (clicks.sum(0) + 4 * overall) / (shown.sum(0) + 4)
 
 
-def _parameter_groups(evaluator: StructuredEvaluator) -> list[dict[str, Any]]:
-    """Learning rates: fast for what is convex or nearly so, slower for lags and networks."""
-    groups: dict[float, list[torch.nn.Parameter]] = {_FAST: [], _LAGS: [], _SLOW: []}
-    shared = evaluator.shared_names
-    for name, parameter in evaluator.named_parameters():
+def parameter_groups(model: nn.Module, shared: frozenset[str]) -> list[dict[str, Any]]:
+    """Learning rates: fast for what is convex or nearly so, slower for lags and networks.
+
+    Args:
+        model: Has an `attraction`.
+        shared: Names of parameters that are not learnt.
+    """
+    groups: dict[float, list[nn.Parameter]] = {_FAST: [], _LAGS: [], _SLOW: []}
+    for name, parameter in model.named_parameters():
         if name in shared:
             continue
         rate = _SLOW
-        if name.startswith("reading.") or name.removeprefix("attraction.") in _FAST_PARAMETERS:
+        part = name.removeprefix("attraction.")
+        if name.startswith(("reading.", "slot")) or part in _FAST_PARAMETERS:
             rate = _FAST
         elif name.startswith("repeats."):
             rate = _LAGS

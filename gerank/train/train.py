@@ -15,7 +15,9 @@ from gerank.train.clone_stage import CloneStage
 from gerank.train.config import ConfigError, TrainConfig
 from gerank.train.credit import SupportPrice
 from gerank.train.evaluator_training import Training, train_evaluator
-from gerank.train.feedback import EvaluatorFeedback
+from gerank.train.feedback import EvaluatorFeedback, WithHeads
+from gerank.train.feedback_checkpoint import EVALUATOR, JUDGE, load_heads, write_heads
+from gerank.train.feedback_training import train_feedback_heads
 from gerank.train.fit_features import fit_features
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.judge import train_judge
@@ -108,11 +110,13 @@ def _learn_from_users(training: Training) -> None:
     folder, log, split = training.folder, training.log, training.split
     choice = train_evaluator(training)
     folder.write_facts({"reading": choice.to_json()})
+    _train_heads(training)
     if len(split.judge):
         train_judge(training, choice)
         train_boosted_judge(training)
     feedback = EvaluatorFeedback(folder.load_evaluator())
-    reward = UtilityReward(feedback, log.schema, folder.config.reward)
+    full = WithHeads(feedback, load_heads(folder))
+    reward = UtilityReward(full, log.schema, folder.config.reward)
     scales = _utility_scales(folder, reward, log, split)
     _train_clone(training)
     _train_generator(training, reward, scales, _support_price(training, feedback, scales))
@@ -120,6 +124,17 @@ def _learn_from_users(training: Training) -> None:
     warnings = [warning.to_json() for warning in run_warnings(training, judgement)]
     verdict = judgement.to_json()
     folder.write_facts({"verdict": verdict, "warnings": warnings, "finished": True})
+
+
+def _train_heads(training: Training) -> None:
+    """Further feedback, on the people of the evaluator and on those of the judge."""
+    folder, split, seed = training.folder, training.split, training.folder.config.seed
+    for whose, rows, own_seed in (
+        (EVALUATOR, split.train, seed),
+        (JUDGE, split.judge, seed + 1),
+    ):
+        heads = train_feedback_heads(training, f"{whose}-fit", rows, own_seed)
+        write_heads(folder, whose, heads)
 
 
 def _utility_scales(

@@ -31,7 +31,13 @@ def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> No
     chance = torch.rand(slates.shape, generator=torch.Generator().manual_seed(0))
     slot_click = _HIGHEST_CLICK_RATE * chance * (slates >= 0)
     judged = JudgedSlates(
-        log.schema, pages, slates, slot_click, 1 - (1 - slot_click).prod(-1), gated=False
+        log.schema,
+        pages,
+        slates,
+        slot_click,
+        1 - (1 - slot_click).prod(-1),
+        gated=False,
+        expected={kind.name: slot_click.clone() for kind in log.schema.feedback},
     )
     with torch.no_grad():
         for name, utility in zip(config.reward, utilities, strict=True):
@@ -76,6 +82,7 @@ def _inputs(judged: JudgedSlates) -> dict[str, Tensor]:
         "slates": judged.slates,
         "slot_click": judged.slot_click,
         "page_click": judged.page_click,
+        **{f"expected[{name!r}]": values for name, values in judged.expected.items()},
         **{f"pages.{name}": values for name, values in judged.pages._asdict().items()},
     }
 

@@ -15,11 +15,13 @@ from gerank.data.schema import Feature, FeatureSchema, SchemaError
 from gerank.nn.features import set_zscores
 from gerank.train.config import ConfigError, UtilityConfig
 from gerank.train.config_toml import build_settings
+from gerank.train.feedback_utilities import any_feedback, expected_feedback
 from gerank.train.judged import JudgedSlates
 from gerank.train.user_function import user_utility
 from gerank.train.utility_options import (
     DiversityOptions,
     ErrIaOptions,
+    FeedbackOptions,
     FlowControlOptions,
     Gate,
     GroupOrderingOptions,
@@ -81,8 +83,8 @@ def build_utilities(reward: Mapping[str, UtilityConfig], schema: FeatureSchema) 
 def utility_kind(name: str, config: UtilityConfig, schema: FeatureSchema) -> tuple[str, Any]:
     """The name of a utility's kind (or its function's path) and its options.
 
-    Where the configuration names no kind, the name does: one of the kinds, or
-    `<group>_diversity`.
+    Where the configuration names no kind, the name does: one of the kinds, `<group>_diversity`,
+    `expected.<feedback>` or `any.<feedback>`.
 
     Raises:
         ConfigError: There is no such kind.
@@ -91,9 +93,14 @@ def utility_kind(name: str, config: UtilityConfig, schema: FeatureSchema) -> tup
     group = name.removesuffix("_diversity")
     if not config.utility and name != group and group in schema.groups:
         kind, options = "diversity", {"group": group} | options
+    prefix, _, feedback = name.partition(".")
+    if not config.utility and feedback and prefix in OF_FEEDBACK:
+        kind, options = prefix, {"feedback": feedback} | options
     if ":" not in kind and kind not in KINDS:
         diversities = (f"{group}_diversity" for group in schema.groups)
-        known = ", ".join([*KINDS, *diversities, "or package.module:function"])
+        feedback_kinds = (f"expected.{kind.name}" for kind in schema.feedback)
+        named = [*KINDS, *diversities, *feedback_kinds, "or package.module:function"]
+        known = ", ".join(named)
         where = f"reward.{name}.utility: {kind!r}" if config.utility else f"reward.{name}"
         raise ConfigError(f"{where}: no such utility; known: {known}")
     return kind, options
@@ -227,6 +234,18 @@ KINDS: dict[str, UtilityKind] = {
     "page_click": UtilityKind(
         "probability of any click on the page, by the evaluator", "0..1", NoOptions, _page_click
     ),
+    "expected": UtilityKind(
+        "expected sum of a kind of feedback over the page, by the evaluator",
+        "of the kind",
+        FeedbackOptions,
+        expected_feedback,
+    ),
+    "any": UtilityKind(
+        "probability of a kind of feedback anywhere on the page, by the evaluator",
+        "0..1",
+        FeedbackOptions,
+        any_feedback,
+    ),
     "diversity": UtilityKind(
         "share of slots whose group is new, to the page or to a window",
         "0..1",
@@ -257,5 +276,8 @@ KINDS: dict[str, UtilityKind] = {
 }
 """Kind -> what it is. `docs/control.md` shows them with examples."""
 
-PREDICTED_KINDS = frozenset({"clicks", "page_click", "err_ia"})
+OF_FEEDBACK = frozenset({"expected", "any"})
+"""The kinds that read predictions of further feedback."""
+
+PREDICTED_KINDS = frozenset({"clicks", "page_click", "err_ia"}) | OF_FEEDBACK
 """The kinds that stand on predicted feedback, and so on what the log can tell."""

@@ -19,6 +19,17 @@ class NoOptions:
 
 
 @dataclass(frozen=True)
+class FeedbackOptions:
+    """What users do.
+
+    Attributes:
+        feedback: A kind of feedback in the log, as `purchase`, or `click`.
+    """
+
+    feedback: str
+
+
+@dataclass(frozen=True)
 class DiversityOptions:
     """Which repetitions count.
 

@@ -1,0 +1,116 @@
+"""Fits the heads of further feedback: maximum a posteriori, best checkpoint per head."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+from gerank.nn.feedback_heads import FeedbackHeads
+from gerank.train.pages import endless_batches, row_batches
+from gerank.train.stage import Metrics
+from gerank.train.structured_stage import parameter_groups
+
+_STEPS_BETWEEN_LOOKS = 50
+_PAGES_AT_ONCE = 2048
+
+
+class FeedbackStage:
+    """Minus the mean log-likelihood of what is known, plus the prior over the number of pages.
+
+    A head that is conditioned on clicks learns from clicked slots alone.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        heads: FeedbackHeads,
+        log: ExposureLog,
+        train: np.ndarray,
+        validation: np.ndarray,
+        prior_strengths: Tensor,
+        *,
+        steps: int,
+        seed: int,
+    ) -> None:
+        """A stage before its first step.
+
+        Args:
+            name: As in checkpoints and metrics.
+            heads: H heads of kinds of the log.
+            log: The pages.
+            train: Rows to learn from.
+            validation: Rows to choose every head's checkpoint by.
+            prior_strengths: [H]. Holds the strength of each head's prior.
+            steps: Optimizer steps.
+            seed: The seed of the order of pages.
+        """
+        self.name, self.model = name, heads
+        self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
+        self.steps_per_epoch = math.ceil(steps / self.epochs)
+        self._log, self._train, self._validation = log, train, validation
+        self._strengths, self._seed = prior_strengths, seed
+        self._batch_size = int(min(128, max(32, len(train) // 25)))
+        kinds = [kind.name for kind in log.schema.feedback]
+        self._columns = torch.tensor([kinds.index(name) for name in heads.names])
+        self._after_click = torch.tensor([head.after_click for head in heads.shape.heads])
+        self.optimizer = torch.optim.Adam(parameter_groups(heads, heads.shared_names), fused=True)
+        self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            self.optimizer, self.epochs * self.steps_per_epoch
+        )
+        self.best_loss = torch.full((len(heads.names),), math.inf)
+        self._best = {name: value.clone() for name, value in heads.state_dict().items()}
+
+    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+        """A fixed number of steps over shuffled pages."""
+        batches = endless_batches(self._train, self._batch_size, self._seed * 1009 + epoch)
+        for _ in range(self.steps_per_epoch):
+            loss = self._losses(next(batches)).mean(1)
+            loss = loss + self.model.prior(self._strengths) / len(self._train)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.sum().backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.schedule.step()
+            yield {"loss": loss.detach().mean().item()}
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, Metrics]:
+        """Keeps every head's best parameters; the score is minus the mean of the best losses."""
+        loss = self.held_out(self._validation)
+        better = loss < self.best_loss
+        self.best_loss = torch.where(better, loss, self.best_loss)
+        self.model.keep_members(self._best, better)
+        return -self.best_loss.mean().item(), {"validation_loss": loss.mean().item()}
+
+    @torch.no_grad()
+    def held_out(self, rows: np.ndarray) -> Tensor:
+        """[H] mean loss per page of the pages `rows`."""
+        parts = [self._losses(some) for some in row_batches(rows, _PAGES_AT_ONCE)]
+        return torch.cat(parts, dim=1).mean(1)
+
+    def restore_best(self) -> None:
+        """Gives every head the parameters with which it did best on validation pages."""
+        self.model.load_state_dict(self._best)
+        self.model.eval().requires_grad_(False)
+
+    def more_state(self) -> dict[str, Any]:
+        """The best parameters so far."""
+        return {"best": self._best, "best_loss": self.best_loss}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `more_state`."""
+        self._best, self.best_loss = state["best"], state["best_loss"]
+
+    def _losses(self, rows: np.ndarray) -> Tensor:
+        """[H, B] loss of each page, summed over the slots that a head learns from."""
+        slots = self.model.shape.slots
+        pages = self._log.batch(rows, slots)
+        values = self._log.feedback_batch(rows, slots)[..., self._columns].movedim(-1, 0)
+        told = ~values.isnan() & (~self._after_click[:, None, None] | (pages.clicks > 0))
+        losses = self.model.losses(self.model.exposed(pages), values.nan_to_num())
+        return torch.where(told, losses, torch.zeros_like(losses)).sum(-1)
