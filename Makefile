@@ -78,6 +78,9 @@ test-cuda: setup ## The ops' tests, on this machine's GPU too.
 	$(build_cuda)
 	$(PY) -m pytest tests/cuda tests/ops
 
+CALL_AN_OP := import gerank.ops, torch; \
+  torch.ops.gerank.set_features(torch.zeros(1, 1, 1), torch.ones(1, 1, dtype=torch.bool), torch.zeros(1), torch.ones(1))
+
 # A copy of the package around a library with sanitizers; torch itself is not instrumented, hence no
 # leak check, and the interpreter needs the runtime before everything else.
 test-asan: build ## The op tests and those of the native server under AddressSanitizer and UndefinedBehaviorSanitizer.
@@ -91,6 +94,7 @@ test-asan: build ## The op tests and those of the native server under AddressSan
 	  (mkdir -p build/asan/$$part && cd $$part && find . -name '*.py' -exec cp --parents -t $(CURDIR)/build/asan/$$part {} +) || exit 1; done
 	@cp pyproject.toml build/asan
 	@for set in avx512 avx2 plain; do echo "== $$set"; \
+	  GERANK_CPU=$$set $(PY) -c "$(CALL_AN_OP)" 2>/dev/null || { echo "skipped: not of this processor"; continue; }; \
 	  (cd build/asan && ASAN_OPTIONS=detect_leaks=0 GERANK_CPU=$$set OMP_NUM_THREADS=2 \
 	   LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	   $(abspath $(PY)) -m pytest -q --capture=sys -p no:cacheprovider $(ASAN_TESTS)) || exit 1; done

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -112,6 +113,27 @@ class ArticleCounts:
         }
 
 
+def _copies(
+    page: NewsPage,
+    user: dict[str, Any],
+    candidate: dict[str, Any],
+    shuffles: int,
+    rng: np.random.Generator,
+) -> list[RandomPage]:
+    """The shuffled copies of a page with these features; 0 shuffles = the page as it was logged."""
+    clicks = np.array([article in page.clicked for article in page.shown], dtype=np.float64)
+    items = [str(article) for article in page.shown]
+    copies = []
+    for copy in range(max(1, shuffles)):
+        order, seen_clicks = np.arange(len(items)), clicks
+        if shuffles:
+            order = rng.permutation(len(items))
+            seen_clicks = clicks[order] * (rng.random(len(items)) < looks(len(items)))
+        name = f"{page.name}-{copy}"
+        copies.append(RandomPage(name, page.reader, items, order, seen_clicks, user, candidate))
+    return copies
+
+
 def news_log(
     pages: Sequence[NewsPage],
     history: dict[str, list[int]],
@@ -162,15 +184,7 @@ def news_log(
                 "seen_before": np.log1p([seen[article] for article in page.shown]),
                 "opened_before": np.array([article in opened for article in page.shown]),
             }
-            clicks = np.array([article in page.clicked for article in page.shown], dtype=np.float64)
-            items = [str(article) for article in page.shown]
-            for copy in range(max(1, shuffles)):
-                order, seen_clicks = np.arange(len(items)), clicks
-                if shuffles:
-                    order = rng.permutation(len(items))
-                    seen_clicks = clicks[order] * (rng.random(len(items)) < looks(len(items)))
-                name = f"{page.name}-{copy}"
-                drawn.append(RandomPage(name, reader, items, order, seen_clicks, user, candidate))
+            drawn += _copies(page, user, candidate, shuffles, rng)
             seen.update(page.shown)
             opened.update(page.clicked)
     return random_log(SCHEMA, drawn)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import tomllib
 import types
 import typing
 from enum import StrEnum
@@ -21,6 +22,24 @@ class SettingsReader:
     """
 
     error: type[ValueError]
+
+    def read(self, kind: Any, path: Path) -> Any:
+        """The TOML file at `path` as a dataclass `kind`.
+
+        Raises:
+            ValueError: It is of the reader's kind and names the file: that is missing or not TOML,
+                or a key or value does not fit.
+        """
+        try:
+            document = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise self.error(f"{path}: no such file") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise self.error(f"{path}: not TOML: {error}") from None
+        try:
+            return self.build(kind, document, "")
+        except self.error as error:
+            raise self.error(f"{path}: {error}") from None
 
     def build(self, kind: Any, table: object, where: str) -> Any:
         """`table` as a dataclass `kind`; `where` is the dotted key it was found under.

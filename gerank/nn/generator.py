@@ -87,7 +87,8 @@ class Generator(nn.Module):
             rows = self.decoder.context + 3
             sizes = (shape.utilities, rows, shape.attention_width, shape.width)
             self.hypernetwork = new_control(shape.control, *sizes)
-        ranges = torch.tensor(shape.weight_ranges or ((-1.0, 1.0),) * shape.utilities)  # [U, 2]
+        limits = shape.weight_ranges or ((-1.0, 1.0),) * shape.utilities
+        ranges = torch.tensor(limits, dtype=torch.float32)  # [U, 2]
         self.register_buffer("weight_middle", ranges.mean(1))
         reach = (ranges[:, 1] - ranges[:, 0]) / 2
         self.register_buffer("weight_reach", torch.where(reach > 0, reach, 1.0))

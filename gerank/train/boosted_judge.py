@@ -11,6 +11,7 @@ It needs the package lightgbm, which `pip install 'gerank[compare]'` brings.
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -81,18 +82,9 @@ class BoostedJudge:
             BoostedJudgeError: There are too few pages, people or kinds of feedback.
             ValueError: `score` is no dense feature of the candidates.
         """
-        lightgbm = _lightgbm()
+        _lightgbm()  # says what is missing before anything else fails
         self.features = SlotFeatures(log.schema, score)
-        for name, value, least in (
-            ("slots", slots, 1),
-            ("bootstrap", bootstrap, 0),
-            ("threads", threads, 1),
-            ("train", len(train), 1),
-            ("validation", len(validation), 1),
-        ):
-            if value < least:
-                unit = " pages" if name in ("train", "validation") else ""
-                raise BoostedJudgeError(f"{name}: {value}{unit}, not at least {least}")
+        _check_counts(slots, bootstrap, threads, len(train), len(validation))
         table, clicked, pages = _examples(self.features, log, train, slots)
         clicks = int(clicked.sum())
         if not 0 < clicks < len(clicked):
@@ -105,29 +97,18 @@ class BoostedJudge:
         if bootstrap and len(people) < 2:
             raise BoostedJudgeError(f"train: {len(people)} person; a bootstrap needs two or more")
 
-        settings = _settings(len(clicked), seed, threads)
-        categorical = list(self.features.categorical)
-
-        def boosted(examples: NDArray[np.int64] | slice) -> Any:
-            """Trees of some examples, repeats allowed."""
-            data = lightgbm.Dataset(
-                table[examples],
-                clicked[examples],
-                categorical_feature=categorical,
-                params={"verbose": -1},
-                free_raw_data=True,
-            )
-            checked = data.create_valid(*held_out)
-            stop = lightgbm.early_stopping(_PATIENCE, verbose=False)
-            return lightgbm.train(settings, data, _TREES, [checked], callbacks=[stop])
-
-        self._model = boosted(slice(None))
+        boosting = _Boosting(
+            *(table, clicked, held_out),
+            categorical=list(self.features.categorical),
+            settings=_settings(len(clicked), seed, threads),
+        )
+        self._model = boosting.boosted(slice(None))
         rng = np.random.default_rng([seed, 1])
         self._members = []
         for _ in range(bootstrap):
             drawn = np.bincount(rng.integers(len(people), size=len(people)), minlength=len(people))
             times = drawn[person][pages]  # [examples]
-            self._members.append(boosted(np.repeat(np.arange(len(clicked)), times)))
+            self._members.append(boosting.boosted(np.repeat(np.arange(len(clicked)), times)))
         self.trees = int(self._model.best_iteration)
         self.validation_loss = float(self._model.best_score["valid_0"]["cross_entropy"])
 
@@ -192,6 +173,52 @@ class _Trees:
         if len(table):
             click[slates >= 0] = torch.from_numpy(self._model.predict(table)).float()
         return click
+
+
+@dataclass(frozen=True)
+class _Boosting:
+    """Examples that trees are boosted on, and how.
+
+    Attributes:
+        table: [X, F]. Their columns.
+        clicked: [X]. Their clicks.
+        held_out: Table and clicks of the examples that stop the boosting.
+        categorical: Columns of categories.
+        settings: Those of LightGBM.
+    """
+
+    table: NDArray[np.float32]
+    clicked: NDArray[np.float32]
+    held_out: tuple[NDArray[np.float32], NDArray[np.float32]]
+    categorical: list[int]
+    settings: dict[str, Any]
+
+    def boosted(self, examples: NDArray[np.int64] | slice) -> Any:
+        """Trees of some of the examples, repeats allowed."""
+        lightgbm = _lightgbm()
+        data = lightgbm.Dataset(
+            self.table[examples],
+            self.clicked[examples],
+            categorical_feature=self.categorical,
+            params={"verbose": -1},
+            free_raw_data=True,
+        )
+        checked = data.create_valid(*self.held_out)
+        stop = lightgbm.early_stopping(_PATIENCE, verbose=False)
+        return lightgbm.train(self.settings, data, _TREES, [checked], callbacks=[stop])
+
+
+def _check_counts(slots: int, bootstrap: int, threads: int, train: int, validation: int) -> None:
+    for name, value, least in (
+        ("slots", slots, 1),
+        ("bootstrap", bootstrap, 0),
+        ("threads", threads, 1),
+        ("train", train, 1),
+        ("validation", validation, 1),
+    ):
+        if value < least:
+            unit = " pages" if name in ("train", "validation") else ""
+            raise BoostedJudgeError(f"{name}: {value}{unit}, not at least {least}")
 
 
 def _examples(

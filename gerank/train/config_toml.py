@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,9 @@ from typing import Any
 from gerank.data.settings import SettingsReader
 from gerank.train.config import ConfigError, TrainConfig
 
-build_settings = SettingsReader(ConfigError).build
+_READER = SettingsReader(ConfigError)
+
+build_settings = _READER.build
 """Reads a table of a run's TOML file as a dataclass; what does not fit is a ConfigError."""
 
 
@@ -23,16 +24,7 @@ def read_config(path: Path) -> TrainConfig:
     Raises:
         ConfigError: The file is missing or not TOML, or a key or value does not fit.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
-    try:
-        config: TrainConfig = build_settings(TrainConfig, document, "")
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+    config: TrainConfig = _READER.read(TrainConfig, path)
     log = (path.parent / config.data.log).resolve()
     return dataclasses.replace(config, data=dataclasses.replace(config.data, log=log))
 

@@ -17,10 +17,10 @@ from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.generator import Generator, GeneratorShape
 from gerank.nn.structured import StructuredEvaluator, StructuredShape
 from gerank.train.config import TrainConfig
-from gerank.train.config_toml import config_differences, read_config, to_toml
+from gerank.train.config_toml import read_config, to_toml
 from gerank.train.log_identity import LogIdentity
 from gerank.train.reward import RewardStatistics
-from gerank.train.schema_difference import schema_differences
+from gerank.train.run_identity import RunIdentity
 from gerank.train.writing import write_tensors, write_text
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -92,29 +92,12 @@ class RunFolder:
             return
         if not resume:
             raise RunError(f"{self.path} holds a run already: pass --resume or another --out")
-        self._check_same(RunFolder.open(self.path), log)
-
-    def _check_same(self, before: RunFolder, log: LogIdentity | None) -> None:
-        advice = "choose another --out"
-        different = config_differences(before.config, self.config)
-        if different:
-            raise RunError(
-                f"{self.path} holds a run with another configuration: {'; '.join(different)}; "
-                f"{advice}"
-            )
-        different = schema_differences(before.schema, self.schema)
-        if different:
-            raise RunError(
-                f"{self.path} was trained on a log of another schema. In the log of now "
-                f"{'; '.join(different)}; {advice}"
-            )
+        before = RunFolder.open(self.path)
         known = before.facts.get("log")
-        if log is not None and known != log.to_json():
-            was = LogIdentity(**known).size if known else "not told"
-            raise RunError(
-                f"{self.path} was trained on another log: {was}, and {log.size} now, of "
-                f"{self.config.data.log}; {advice}"
-            )
+        was = RunIdentity(before.config, before.schema, LogIdentity(**known) if known else None)
+        difference = was.difference(RunIdentity(self.config, self.schema, log))
+        if difference:
+            raise RunError(f"{self.path} {difference}; choose another --out")
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

@@ -80,10 +80,7 @@ def train(
     warm = None if init is None else WarmStart.from_run(init, folder)
     split = split_by_person(log, config.data)
     _check(config, log, split)
-    if reward is None:
-        try_utilities(config, log, split.train)
-    else:
-        try_reward(config, log, split.train, reward)
+    _try(config, log, split, reward)
     folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
     if folder.finished:
         return folder
@@ -92,17 +89,22 @@ def train(
     if warm is not None and tell is not None:
         for line in warm.sentences():
             tell(line)
-    training = Training(folder, log, split, MetricsLog(out), resume, warm)
+    _train_stages(Training(folder, log, split, MetricsLog(out), resume, warm), reward)
+    folder.initial_weights.unlink(missing_ok=True)
+    return folder
+
+
+def _train_stages(training: Training, reward: Reward | None) -> None:
+    """All that a run learns; where it is given its reward, that is the generator alone."""
+    folder = training.folder
     try:
         if reward is None:
             _learn_from_users(training)
         else:
-            _train_generator(training, reward, torch.ones(len(config.reward)), None)
+            _train_generator(training, reward, torch.ones(len(folder.config.reward)), None)
             folder.write_facts({"finished": True})
     finally:
         training.metrics.close()
-    folder.initial_weights.unlink(missing_ok=True)
-    return folder
 
 
 def _learn_from_users(training: Training) -> None:
@@ -198,6 +200,14 @@ def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
             raise ConfigError(
                 f"{key}: {name!r} is not a dense feature of the candidates: {', '.join(scores)}"
             )
+
+
+def _try(config: TrainConfig, log: ExposureLog, split: PageSplit, reward: Reward | None) -> None:
+    """Calls on a few pages what the reward comes from, before anything is trained or written."""
+    if reward is None:
+        try_utilities(config, log, split.train)
+    else:
+        try_reward(config, log, split.train, reward)
 
 
 def _train_clone(training: Training) -> None:

@@ -37,7 +37,8 @@ def test_every_bad_document_is_refused_with_field_and_value(case: str) -> None:
 
 
 def test_the_document_that_is_spoiled_is_valid() -> None:
-    parse_request(valid_document(), CONTRACT)
+    document = valid_document()
+    assert parse_request(document, CONTRACT).id == document["id"]
 
 
 def test_everything_that_was_written_is_read() -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 import gerank
-from gerank.export.artifact import ArtifactError, load_artifact
+from gerank.export.artifact import Artifact, ArtifactError, load_artifact
+from gerank.ranker import Ranker
 from tests.cli.command import environment, run
 
-Load = Callable[[Path], object]
+Load = Callable[[Path], Artifact | Ranker]
 LOADS = [gerank.load, load_artifact]
 GIB = 1 << 30
 
@@ -89,7 +90,7 @@ def test_what_is_no_regular_file_is_named(load: Load, tmp_path: Path) -> None:
 def test_every_path_is_a_path(name: bytes, load: Load, artifact: Path, tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(name)
     shutil.copy(artifact, path)
-    load(path)
+    assert load(path).model_version == load(artifact).model_version
 
 
 def test_the_message_about_a_path_that_is_no_text_can_be_shown(tmp_path: Path) -> None:

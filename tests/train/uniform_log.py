@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+from gerank.train.config import TrainConfig
+from tests.train.tiny import tiny_config
 
 BARE = FeatureSchema(user=(), candidate=(Feature("score", FeatureKind.DENSE),))
 """The least that a schema can be: no user, no ids, no groups, no flags."""
@@ -55,3 +59,15 @@ def uniform_log(
         candidate_names=np.array([f"item-{item}" for item in rng.integers(1000, size=sizes.sum())]),
         **columns,
     )
+
+
+def written(folder: Path, log: ExposureLog) -> Path:
+    log.write(folder)
+    return folder
+
+
+def bare_config(log: Path) -> TrainConfig:
+    """The tiny configuration, for a written log of this schema."""
+    config = tiny_config(log)
+    data = dataclasses.replace(config.data, score="score", validation_share=0.3)
+    return dataclasses.replace(config, data=data)

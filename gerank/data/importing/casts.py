@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from gerank.data.importing.choices import TimeUnit
 from gerank.data.importing.errors import MappingError
-from gerank.data.importing.mapping import TimeUnit
 from gerank.data.importing.sql import literal
 
 _FLOAT32_MAX = "3.4028234663852886e38"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from gerank.data.importing import casts
 from gerank.data.importing.casts import Cast
+from gerank.data.importing.choices import ColumnKind
 from gerank.data.importing.errors import MappingError
-from gerank.data.importing.mapping import ColumnKind, FeatureColumn, Mapping
+from gerank.data.importing.mapping import FeatureColumn, Mapping
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema, SchemaError
 
 YES_NO = ("no", "yes")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import duckdb
 
 from gerank.data.importing.bad_rows import BadRows
+from gerank.data.importing.choices import Layout
 from gerank.data.importing.features import PlannedFeature
-from gerank.data.importing.mapping import Layout, Mapping
+from gerank.data.importing.mapping import Mapping
 from gerank.data.importing.raw_columns import PLACE, LongRows, RawColumns, Value
 from gerank.data.importing.sources import Source
 from gerank.data.importing.sql import FILE, ROW, quoted

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from gerank.data.exposure_log import FILE_NAME, ExposureLog
-from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
+from gerank.data.feedback_kind import FurtherFeedback
 from gerank.data.importing.bad_rows import FILE_NAME as LEFT_OUT
 from gerank.data.importing.bad_rows import BadRows
 from gerank.data.importing.errors import ImportLogError, MappingError
@@ -268,7 +268,7 @@ class _Import:
 
 def _further_feedback(mapping: Mapping) -> tuple[FurtherFeedback, ...]:
     return tuple(
-        FurtherFeedback(name, FeedbackKind(column.kind))
+        FurtherFeedback(name, column.kind)
         for name, column in mapping.feedback.items()
         if name != "click"
     )

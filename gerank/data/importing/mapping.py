@@ -8,65 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
+from gerank.data.feedback_kind import FeedbackKind
+from gerank.data.importing.choices import (
+    ColumnKind,
+    Layout,
+    OnConflict,
+    Order,
+    SlotsOf,
+    TimeUnit,
+)
 from gerank.data.importing.errors import ImportLogError
-
-
-class Layout(StrEnum):
-    """What a row of the source is."""
-
-    LONG = "long"
-    WIDE = "wide"
-
-
-class Order(StrEnum):
-    """What order the items of a page have where no column tells the slot."""
-
-    ROWS = "rows"
-    SHUFFLED = "shuffled"
-
-
-class OnConflict(StrEnum):
-    """What happens to a page that breaks a rule which can be mended."""
-
-    REFUSE = "refuse"
-    MEND = "mend"
-
-
-class TimeUnit(StrEnum):
-    """What a number of a time column counts from 1970 on; `order`: nothing but an order."""
-
-    SECONDS = "s"
-    MILLISECONDS = "ms"
-    MICROSECONDS = "us"
-    NANOSECONDS = "ns"
-    ORDER = "order"
-
-
-class FeedbackKind(StrEnum):
-    """What the numbers of a kind of feedback are."""
-
-    FLAG = "flag"
-    COUNT = "count"
-    AMOUNT = "amount"
-
-
-class SlotsOf(StrEnum):
-    """Which slots of a page a number of the whole page belongs to."""
-
-    ALL = "all"
-    CLICKED = "clicked"
-
-
-class ColumnKind(StrEnum):
-    """How a column becomes a feature."""
-
-    DENSE = "dense"
-    ID = "id"
-    FLAG = "flag"
-    VECTOR = "vector"
 
 
 def _require(rule: str, holds: Callable[[Any], bool], settings: object, *names: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 from gerank.data.importing.errors import ImportLogError
 from gerank.data.importing.mapping import Mapping
 from gerank.data.settings import SettingsReader
+
+_READER = SettingsReader(ImportLogError)
 
 
 def read_mapping(path: Path) -> Mapping:
@@ -17,16 +18,8 @@ def read_mapping(path: Path) -> Mapping:
     Raises:
         ImportLogError: The file is missing or not TOML, or a key or value does not fit.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ImportLogError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ImportLogError(f"{path}: not TOML: {error}") from None
-    try:
-        return build_mapping(document)
-    except ImportLogError as error:
-        raise ImportLogError(f"{path}: {error}") from None
+    mapping: Mapping = _READER.read(Mapping, path)
+    return mapping
 
 
 def build_mapping(document: dict[str, Any]) -> Mapping:
@@ -35,5 +28,5 @@ def build_mapping(document: dict[str, Any]) -> Mapping:
     Raises:
         ImportLogError: A key is unknown or missing, or a value does not fit.
     """
-    mapping: Mapping = SettingsReader(ImportLogError).build(Mapping, document, "")
+    mapping: Mapping = _READER.build(Mapping, document, "")
     return mapping

@@ -7,9 +7,10 @@ import duckdb
 from gerank.data.importing import casts
 from gerank.data.importing.bad_rows import BadRows
 from gerank.data.importing.casts import Cast
+from gerank.data.importing.choices import Layout
 from gerank.data.importing.errors import MappingError
 from gerank.data.importing.features import PlannedFeature
-from gerank.data.importing.mapping import Layout, Mapping
+from gerank.data.importing.mapping import Mapping
 from gerank.data.importing.raw_columns import RawColumns, element_type, list_sql
 from gerank.data.importing.shown import SHOWN, complaints
 from gerank.data.importing.sources import Source

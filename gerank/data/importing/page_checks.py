@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import duckdb
 
 from gerank.data.importing.bad_rows import BadRows
+from gerank.data.importing.choices import OnConflict
 from gerank.data.importing.features import PlannedFeature
-from gerank.data.importing.mapping import Mapping, OnConflict
+from gerank.data.importing.mapping import Mapping
 from gerank.data.importing.raw_columns import PLACE
 from gerank.data.importing.shown import SHOWN, leave_out
 from gerank.data.importing.sources import Source

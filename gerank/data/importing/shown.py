@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import duckdb
 
+from gerank.data.feedback_kind import FeedbackKind
 from gerank.data.importing import casts
 from gerank.data.importing.bad_rows import BadRows
 from gerank.data.importing.casts import Cast
+from gerank.data.importing.choices import Order, SlotsOf
 from gerank.data.importing.features import PlannedFeature
 from gerank.data.importing.layouts import own_features
-from gerank.data.importing.mapping import (
-    CLICK,
-    FeedbackColumn,
-    FeedbackKind,
-    Mapping,
-    Order,
-    SlotsOf,
-)
+from gerank.data.importing.mapping import CLICK, FeedbackColumn, Mapping
 from gerank.data.importing.raw_columns import PLACE, LongRows, Value
 from gerank.data.importing.sources import Source
 from gerank.data.importing.sql import FILE, ROW, literal, quoted

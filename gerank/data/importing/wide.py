@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from gerank.data.importing import casts
 from gerank.data.importing.bad_rows import BadRows
+from gerank.data.importing.choices import ColumnKind, SlotsOf
 from gerank.data.importing.errors import MappingError
 from gerank.data.importing.features import PlannedFeature
-from gerank.data.importing.mapping import ColumnKind, Mapping, SlotsOf
+from gerank.data.importing.mapping import Mapping
 from gerank.data.importing.raw_columns import (
     PLACE,
     LongRows,

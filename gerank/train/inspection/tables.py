@@ -48,7 +48,7 @@ def _feedback(found: Inspection) -> Table:
         for kind in found.feedback
     )
     columns = ("feedback", "values", "known slots", "unknown", "above 0", "mean")
-    return Table("Feedback (training reads clicks)", columns, rows)
+    return Table("Feedback", columns, rows)
 
 
 def _slots(found: Inspection) -> Table:

@@ -172,7 +172,7 @@ def _feedback(
             yield "default = 0  # where it is empty"
     yield ""
     for kind, (name, numbers) in roles.feedback.items():
-        yield f"[feedback.{kind}]  # kept in the log; training reads clicks"
+        yield f"[feedback.{kind}]  # a reward may speak of it: expected.{kind}"
         yield f"column = {string(name)}"
         yield f'kind = "{numbers}"'
         if roles.wide and not facts[name].is_list:

@@ -1,0 +1,47 @@
+"""What a run is of, so that it does not go on as another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gerank.data.schema import FeatureSchema
+from gerank.train.config import TrainConfig
+from gerank.train.config_toml import config_differences
+from gerank.train.log_identity import LogIdentity
+from gerank.train.schema_difference import schema_differences
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What must be the same where a run goes on.
+
+    Attributes:
+        config: All settings.
+        schema: Is the schema of the log it learns from.
+        log: Tells which log that is; None = nobody said.
+    """
+
+    config: TrainConfig
+    schema: FeatureSchema
+    log: LogIdentity | None
+
+    def difference(self, now: RunIdentity) -> str:
+        """What a run was that is another one now, as the rest of a sentence; empty = nothing.
+
+        Where `now` names no log, logs are not compared.
+        """
+        different = config_differences(self.config, now.config)
+        if different:
+            return f"holds a run with another configuration: {'; '.join(different)}"
+        different = schema_differences(self.schema, now.schema)
+        if different:
+            return (
+                f"was trained on a log of another schema. In the log of now {'; '.join(different)}"
+            )
+        if now.log is not None and self.log != now.log:
+            was = self.log.size if self.log else "not told"
+            return (
+                f"was trained on another log: {was}, and {now.log.size} now, of "
+                f"{now.config.data.log}"
+            )
+        return ""
