@@ -236,7 +236,7 @@ KINDS: dict[str, UtilityKind] = {
     ),
     "expected": UtilityKind(
         "expected sum of a kind of feedback over the page, by the evaluator",
-        "of the kind",
+        "-inf..inf",
         FeedbackOptions,
         expected_feedback,
     ),

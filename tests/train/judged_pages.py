@@ -6,11 +6,18 @@ from dataclasses import replace
 
 import torch
 
+from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.data.schema import FeatureSchema
 from gerank.train.judged import JudgedSlates
 from tests.train.tiny import tiny_log
 
-SCHEMA: FeatureSchema = tiny_log(1)[0].schema
+SCHEMA: FeatureSchema = replace(
+    tiny_log(1)[0].schema,
+    feedback=(
+        FurtherFeedback("purchase", FeedbackKind.FLAG),
+        FurtherFeedback("dwell", FeedbackKind.AMOUNT),
+    ),
+)
 
 
 def by_hand(slates: list[list[list[int]]], **columns: list[list[float]]) -> JudgedSlates:
@@ -18,7 +25,8 @@ def by_hand(slates: list[list[list[int]]], **columns: list[list[float]]) -> Judg
 
     Args:
         slates: Candidates; -1 = empty.
-        columns: Candidate feature -> [B, M]; `click` -> [B, M] click probabilities.
+        columns: Candidate feature -> [B, M]; `click` -> [B, M] click probabilities; a kind of
+            further feedback -> [B, M] its expected values.
     """
     import numpy as np
 
@@ -27,6 +35,8 @@ def by_hand(slates: list[list[list[int]]], **columns: list[list[float]]) -> Judg
     dense = torch.zeros(len(slates), size, len(SCHEMA.candidate_dense))
     ids = torch.zeros(len(slates), size, len(SCHEMA.candidate_ids), dtype=torch.int64)
     click = torch.tensor(columns.pop("click", [[0.0] * size] * len(slates)))
+    kinds = [kind.name for kind in SCHEMA.feedback if kind.name in columns]
+    expected = {name: torch.tensor(columns.pop(name)) for name in kinds}
     for name, values in columns.items():
         for features, tensor in ((SCHEMA.candidate_dense, dense), (SCHEMA.candidate_ids, ids)):
             names = [feature.name for feature in features]
@@ -38,4 +48,6 @@ def by_hand(slates: list[list[list[int]]], **columns: list[list[float]]) -> Judg
     nothing = torch.zeros(chosen.shape)
     judged = JudgedSlates(SCHEMA, pages, chosen, nothing, nothing[..., 0])
     slot_click = judged.placed(click, 0.0)
-    return replace(judged, slot_click=slot_click, page_click=1 - (1 - slot_click).prod(-1))
+    further = {name: judged.placed(values, 0.0) for name, values in expected.items()}
+    any_click = 1 - (1 - slot_click).prod(-1)
+    return replace(judged, slot_click=slot_click, page_click=any_click, expected=further)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,37 @@ def test_clicks_and_page_click_by_hand() -> None:
     assert values(utility("clicks"), judged) == [[0.9 + 0.5, 0.2]]
     assert values(utility("page_click"), judged) == [[1 - (1 - 0.9) * (1 - 0.5), 0.2]]
     assert values(utility("traffic", "clicks"), judged) == [[0.9 + 0.5, 0.2]]
+
+
+def test_further_feedback_by_hand() -> None:
+    judged = by_hand(
+        [[[2, 0], [1, -1]]],
+        click=[[0.5, 0.2, 0.9]],
+        purchase=[[0.1, 0.2, 0.5]],
+        dwell=[[30.0, 2.0, 10.0]],
+    )
+    assert values(utility("expected.purchase"), judged) == [[0.5 + 0.1, 0.2]]
+    assert values(utility("any.purchase"), judged) == [[1 - (1 - 0.5) * (1 - 0.1), 0.2]]
+    assert values(utility("expected.dwell"), judged) == [[10.0 + 30.0, 2.0]]
+    assert values(utility("reading", "expected", feedback="dwell"), judged) == [[40.0, 2.0]]
+    assert utility("any.purchase").by_slot(judged)[0, 0].tolist() == [
+        pytest.approx(0.5),
+        pytest.approx((1 - 0.5) * 0.1),
+    ]
+    for mine, other in (("expected.click", "clicks"), ("any.click", "page_click")):
+        assert values(utility(mine), judged) == values(utility(other), judged)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("expected.purchas", r"feedback: the log has no 'purchas'; it has click, purchase, dwell"),
+        ("any.dwell", "feedback: 'dwell' is of kind amount; .* take expected.dwell"),
+    ],
+)
+def test_feedback_that_the_log_lacks_or_that_is_no_flag_is_named(name: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^reward\.{name}\.options\.{words}"):
+        utility(name)
 
 
 def test_diversity_by_hand_of_any_group_and_window() -> None:
@@ -158,6 +188,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "flow_control": {"flag": "fresh", "share_target": 0.3, "position_target": 2.0},
     "group_ordering": {"group": "category", "priority": {"books": 2.0, "toys": 1.0}},
     "err_ia": {"group": "category"},
+    "expected": {"feedback": "dwell"},
+    "any": {"feedback": "purchase"},
 }
 WHOLE = ("page_click", "flow_control")
 """Kinds that give no credit to single slots."""
@@ -174,6 +206,10 @@ def random_pages(seed: int) -> JudgedSlates:
     }
     click = torch.rand(30, 6, generator=source).tolist()
     style = torch.randn(30, 6, generator=source).tolist()
+    columns |= {
+        name: (torch.rand(30, 6, generator=source) * most).tolist()
+        for name, most in (("purchase", 1), ("dwell", 60))
+    }
     return by_hand(slates.tolist(), click=click, popularity=style, **columns)
 
 
@@ -181,9 +217,10 @@ def test_every_kind_keeps_its_range_on_random_pages(seed: int) -> None:
     judged = random_pages(seed)
     for name, kind in KINDS.items():
         found = utility("it", name, **OPTIONS.get(name, {}))(judged)
-        low, high = (math.inf if end == "N" else float(end) for end in kind.range.split(".."))
+        slots = judged.slates.size(-1)
+        low, high = (slots if end == "N" else float(end) for end in kind.range.split(".."))
         assert found.min() >= low, name
-        assert found.max() <= min(high, judged.slates.size(-1)) + 1e-6, name
+        assert found.max() <= high + 1e-6, name
         assert found.unique().numel() > 1, name
 
 
