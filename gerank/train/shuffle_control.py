@@ -16,9 +16,9 @@ from gerank.train.verdict import Judgement
 
 
 def shuffled_clicks(log: ExposureLog, seed: int) -> ExposureLog:
-    """The same pages with clicks that say nothing of their items, their slots or their people.
+    """The same pages with feedback that says nothing of its items, their slots or their people.
 
-    Clicks are dealt out anew among the shown slots of a page, and pages that show equally many
+    Further feedback stays with its click. Clicks are dealt out anew among the shown slots of a page, and pages that show equally many
     slots swap them. Without the swap something would be left to learn: pages of attractive
     candidates have more clicks, so that items would still tell how many clicks a page has.
     """
@@ -32,7 +32,8 @@ def shuffled_clicks(log: ExposureLog, seed: int) -> ExposureLog:
     within = np.lexsort((rng.random(len(pages)), pages))  # a random order inside every page
     slot = np.arange(len(pages)) - log.slate_offsets[:-1][pages]
     places = within[log.slate_offsets[:-1][taken_from[pages]] + slot]
-    return replace(log, clicks=log.clicks[places])
+    further = {name: values[places] for name, values in log.feedback.items()}
+    return replace(log, clicks=log.clicks[places], feedback=further)
 
 
 def shuffle_control(folder: RunFolder, log: ExposureLog, test: ExposureLog) -> Judgement:
