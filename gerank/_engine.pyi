@@ -71,6 +71,7 @@ class Engine:
         max_delay_us: int = ...,
         max_queue: int = ...,
         max_queries: int = ...,
+        ignore_unknown_features: bool = ...,
     ) -> None: ...
     @property
     def usable(self) -> bool: ...

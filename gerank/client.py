@@ -21,6 +21,7 @@ from gerank.data.request import Request, RequestError
 from gerank.data.request_json import parse_request
 from gerank.data.slate import slate_document
 from gerank.proto import rerank_pb2 as pb
+from gerank.unknown_features import UnknownFeatures, checked
 from gerank.wire.query import query_from_request
 from gerank.wire.slate import slate_from_message
 
@@ -62,10 +63,12 @@ class RerankClient:
             1 to 2147483647. Keep it below the server's `max_message_bytes`.
         credentials: For TLS, as `grpc.ssl_channel_credentials()` makes them; None = no TLS.
         metadata: Sent with every call: names in lower case and their values.
+        unknown_features: What becomes of features of a document that the server's artifact does not
+            know: `refuse`, or `ignore` where the server does so too.
 
     Raises:
         MalformedAddressError: `address` is none.
-        ValueError: A number is outside of its range.
+        ValueError: A number is outside of its range, or `unknown_features` is neither word.
     """
 
     def __init__(
@@ -77,7 +80,9 @@ class RerankClient:
         bytes_per_call: int = 4 * 2**20,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str | bytes]] = (),
+        unknown_features: str = UnknownFeatures.REFUSE,
     ) -> None:
+        self._unknown = checked(unknown_features)
         self._process = os.getpid()
         self._address = address
         self._timeout_s = _timeout(timeout_s)
@@ -158,7 +163,7 @@ class RerankClient:
                 continue
             contract = contract or self.contract()
             try:
-                columns.append(parse_request(request, contract))
+                columns.append(parse_request(request, contract, self._unknown))
             except RequestError as error:
                 raise error.within(f"requests[{index}]") from error
         return columns

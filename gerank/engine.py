@@ -22,6 +22,7 @@ from gerank.data.request import Request
 from gerank.data.scalars import is_real, whole_number
 from gerank.data.slate import Slate
 from gerank.ranker import Ranker, native_queries, query_errors, slates_from_raw
+from gerank.unknown_features import UnknownFeatures, checked
 
 __all__ = ["Answer", "Call", "Engine", "EngineOptions", "PublishedModel", "StatusError"]
 
@@ -40,6 +41,8 @@ class EngineOptions:
         max_delay_us: How long a query may wait for others when a worker is free.
         max_queue: Most queries waiting; beyond, calls are refused.
         max_queries: Most queries in one call.
+        unknown_features: What becomes of features that the artifact of a call does not know:
+            `refuse` or `ignore`.
 
     Raises:
         ValueError: An option is no integer; whether it is in its range the engine checks.
@@ -52,12 +55,18 @@ class EngineOptions:
     max_delay_us: int = 0
     max_queue: int = 1024
     max_queries: int = 256
+    unknown_features: str = UnknownFeatures.REFUSE
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        checked(self.unknown_features)
+        for name, value in self.numbers().items():
             number = whole_number(value)
             if number is None or not -(2**63) <= number < 2**63:
                 raise ValueError(f"{name}: must be a 64-bit integer, got {value!r}")
+
+    def numbers(self) -> dict[str, int]:
+        """The options that are numbers."""
+        return {k: v for k, v in asdict(self).items() if k != "unknown_features"}
 
 
 class Answer(NamedTuple):
@@ -141,7 +150,8 @@ class Engine:
 
     def __init__(self, options: EngineOptions | None = None) -> None:
         self.options = options or EngineOptions()
-        self.native = _engine.Engine(**asdict(self.options))
+        ignore = self.options.unknown_features == UnknownFeatures.IGNORE
+        self.native = _engine.Engine(**self.options.numbers(), ignore_unknown_features=ignore)
 
     def load(self, name: str, path: str | Path, keep_old: bool = False) -> Ranker:
         """Loads and checks an artifact, then publishes it; see `publish`.
@@ -279,7 +289,8 @@ class Engine:
             _seconds("timeout_s", timeout_s)
         served = self.find(model, version)
         # Without an artifact the engine refuses the call; it needs no queries for that.
-        queries = native_queries(requests, served.contract) if served else []
+        unknown = checked(self.options.unknown_features)
+        queries = native_queries(requests, served.contract, unknown) if served else []
         return self.native.call(queries, model=model, version=version, timeout_s=timeout_s)
 
 

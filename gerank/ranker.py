@@ -21,6 +21,7 @@ from gerank.data.relaxed import rule_names
 from gerank.data.request import Request, RequestError
 from gerank.data.request_json import parse_request
 from gerank.data.slate import Slate
+from gerank.unknown_features import UnknownFeatures
 
 
 class ArtifactError(ValueError):
@@ -87,9 +88,17 @@ class Ranker:
 
 
 def native_queries(
-    requests: Sequence[Request | Mapping[str, Any]], contract: RequestContract
+    requests: Sequence[Request | Mapping[str, Any]],
+    contract: RequestContract,
+    unknown: UnknownFeatures = UnknownFeatures.REFUSE,
 ) -> list[_engine.Query]:
     """The queries of requests, of which some may be documents.
+
+    Args:
+        requests: What is asked.
+        contract: What the artifact asks of a request.
+        unknown: What becomes of features that it does not know. Columns are handed on as they are,
+            for the engine to ignore and to count.
 
     Raises:
         RequestError: A request cannot be a query; the field begins with `requests[i].`
@@ -97,7 +106,10 @@ def native_queries(
     queries = []
     for index, given in enumerate(requests):
         try:
-            request = given if isinstance(given, Request) else parse_request(given, contract)
+            if isinstance(given, Request):
+                request = given
+            else:
+                request = parse_request(given, contract, unknown)
             queries.append(native_query(request, contract))
         except RequestError as error:
             raise error.within(f"requests[{index}]") from error

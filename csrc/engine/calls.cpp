@@ -68,10 +68,18 @@ Status Engine::State::admit(Call* call) try {
     return Status::invalid("queries", std::to_string(count),
                            "must be 1 to " + std::to_string(options.max_queries));
   }
+  std::size_t ignored = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    if (Status status = lane->ranker->check(call->queries[i]); !status) {
+    std::size_t of_query = 0;
+    const Query& query = call->queries[i];
+    if (Status status = lane->ranker->check(query, options.unknown_features, &of_query); !status) {
       return status.within("queries[" + std::to_string(i) + "]");
     }
+    ignored += of_query;
+  }
+  if (ignored > 0) {
+    const std::lock_guard lock(mutex);
+    stats.ignored_features += ignored;
   }
   call->slates.resize(count);
   call->model_version = lane->version;

@@ -23,10 +23,15 @@ constexpr double kLowestTemperature = 1e-3, kHighestTemperature = 1e3;
 
 class QueryCheck {
  public:
-  QueryCheck(const Contract& contract, const Query& query)
+  QueryCheck(const Contract& contract, const Query& query,
+             UnknownFeatures unknown = UnknownFeatures::kRefuse)
       : contract_(contract),
         query_(query),
+        unknown_(unknown),
         count_(static_cast<std::size_t>(std::max<std::int64_t>(query.candidate_count, 0))) {}
+
+  // How many features were passed over.
+  std::size_t ignored() const { return ignored_; }
 
   Status run() {
     Status status;
@@ -91,8 +96,11 @@ class QueryCheck {
 
   Status features() {
     thread_local ResolvedFeatures user, candidates;
-    if (Status status = check_side(user_side(contract_, query_), &user); !status) return status;
-    return check_side(candidate_side(contract_, query_), &candidates);
+    Status status = check_side(user_side(contract_, query_, unknown_), &user);
+    if (!status) return status;
+    status = check_side(candidate_side(contract_, query_, unknown_), &candidates);
+    ignored_ = user.ignored() + candidates.ignored();
+    return status;
   }
 
   Status preset() {
@@ -235,7 +243,9 @@ class QueryCheck {
 
   const Contract& contract_;
   const Query& query_;
+  const UnknownFeatures unknown_;
   const std::size_t count_;
+  std::size_t ignored_ = 0;
   std::int64_t slots_ = 0;
 };
 
@@ -245,8 +255,12 @@ Status check_rules(const Contract& contract, const Query& query) {
   return QueryCheck(contract, query).rules();
 }
 
-Status Contract::check(const Query& query) const noexcept try {
-  return QueryCheck(*this, query).run();
+Status Contract::check(const Query& query, UnknownFeatures unknown,
+                       std::size_t* ignored) const noexcept try {
+  QueryCheck check(*this, query, unknown);
+  Status status = check.run();
+  if (ignored != nullptr) *ignored = check.ignored();
+  return status;
 } catch (const std::exception& error) {
   return Status(Code::kInternal, error.what());
 }

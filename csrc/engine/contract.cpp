@@ -48,10 +48,19 @@ Feature read_feature(const Json& entry) {
   if (feature.name.empty()) throw Malformed{"a feature needs a name"};
   const std::string& kind = member(entry, "kind", Json::Type::kString).text;
   feature.dense = kind == "dense";
-  if (feature.dense) return feature;
+  feature.optional = entry.find("default") != nullptr;
+  if (feature.dense) {
+    if (feature.optional) feature.dense_default = static_cast<float>(number(entry, "default"));
+    return feature;
+  }
   if (kind != "id") throw Malformed{"a feature's kind is " + repr(std::string_view(kind))};
   feature.vocabulary = integer(entry, "vocabulary", 1, INT64_MAX);
   feature.hashed = member(entry, "hashed", Json::Type::kBool).truth;
+  if (feature.optional) {
+    const std::int64_t low = feature.hashed ? INT64_MIN : 0;
+    const std::int64_t high = feature.hashed ? INT64_MAX : feature.vocabulary - 1;
+    feature.id_default = integer(entry, "default", low, high);
+  }
   return feature;
 }
 

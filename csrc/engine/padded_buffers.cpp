@@ -152,10 +152,11 @@ void PaddedBuffers::fill_features(const Contract& contract, const Query& query, 
   const auto count = static_cast<std::size_t>(query.candidate_count);
   const auto M = static_cast<std::size_t>(batch_.M);
   // The queries were checked: the names resolve.
-  static_cast<void>(user_.resolve(user_side(contract, query)));
+  constexpr auto kIgnore = UnknownFeatures::kIgnore;
+  static_cast<void>(user_.resolve(user_side(contract, query, kIgnore)));
   fill_side(contract.user, user_.columns(), 1, user_dense_.data() + b * user_F, user_F,
             user_ids_.data() + b * user_I, user_I);
-  static_cast<void>(candidates_.resolve(candidate_side(contract, query)));
+  static_cast<void>(candidates_.resolve(candidate_side(contract, query, kIgnore)));
   float* dense = candidate_dense_.data() + b * M * F;     // [M, F]
   std::int64_t* ids = candidate_ids_.data() + b * M * I;  // [M, I]
   unsigned char* mask = mask_.data() + b * M;             // [M]

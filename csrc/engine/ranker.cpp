@@ -67,7 +67,10 @@ Status Ranker::make(const std::string& contract_json, std::string model_version,
   return Status(Code::kInternal, error.what());
 }
 
-Status Ranker::check(const Query& query) const noexcept { return parts_->contract.check(query); }
+Status Ranker::check(const Query& query, UnknownFeatures unknown,
+                     std::size_t* ignored) const noexcept {
+  return parts_->contract.check(query, unknown, ignored);
+}
 
 Status Ranker::rank(std::span<const Query> queries, std::span<Slate> slates) const noexcept try {
   if (queries.size() != slates.size()) {

@@ -13,6 +13,7 @@ namespace gerank {
 namespace {
 
 constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+constexpr std::uint32_t kIgnored = static_cast<std::uint32_t>(-1);
 
 std::string place(std::string_view field, std::size_t index) {
   return std::string(field) + "[" + std::to_string(index) + "]";
@@ -84,30 +85,34 @@ std::uint64_t new_names_id() noexcept {
   return last.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-Side user_side(const Contract& contract, const Query& query) {
+Side user_side(const Contract& contract, const Query& query, UnknownFeatures unknown) {
   return {"user",
           "user_features",
           contract.id,
           contract.user,
           contract.user_by_name,
           query.user_features,
-          1};
+          1,
+          unknown};
 }
 
-Side candidate_side(const Contract& contract, const Query& query) {
+Side candidate_side(const Contract& contract, const Query& query, UnknownFeatures unknown) {
   return {"candidates",
           "candidate_features",
           contract.id,
           contract.candidate,
           contract.candidate_by_name,
           query.candidate_features,
-          static_cast<std::size_t>(query.candidate_count)};
+          static_cast<std::size_t>(query.candidate_count),
+          unknown};
 }
 
 Status ResolvedFeatures::resolve(const Side& side) {
   if (knows(side)) return place_known(side);
   names_ids_.clear();
   found_.clear();
+  absent_.clear();
+  ignored_ = 0;
   Status status = find(side);
   if (!status) return status;
   contract_id_ = side.contract_id;
@@ -118,6 +123,7 @@ Status ResolvedFeatures::resolve(const Side& side) {
 bool ResolvedFeatures::knows(const Side& side) const {
   if (side.contract_id == 0 || side.contract_id != contract_id_) return false;
   if (side.blocks.size() != names_ids_.size()) return false;
+  if (ignored_ > 0 && side.unknown == UnknownFeatures::kRefuse) return false;
   std::size_t names = 0;
   for (std::size_t b = 0; b < side.blocks.size(); ++b) {
     if (side.blocks[b].names_id == 0 || side.blocks[b].names_id != names_ids_[b]) return false;
@@ -134,10 +140,23 @@ Status ResolvedFeatures::place_known(const Side& side) {
     const std::size_t width = value_bytes(block.type), stride = width * block.names.size();
     const auto* first = static_cast<const std::byte*>(block.values);
     for (std::size_t j = 0; j < block.names.size(); ++j) {
-      columns_[*feature++] = Column{first + j * width, stride, block.type};
+      if (*feature != kIgnored) columns_[*feature] = Column{first + j * width, stride, block.type};
+      ++feature;
     }
   }
+  place_defaults(side);
   return {};
+}
+
+// The value lies in the contract, which outlives what is made of this query.
+void ResolvedFeatures::place_defaults(const Side& side) {
+  for (const std::uint32_t f : absent_) {
+    const Feature& feature = side.features[f];
+    const void* value = feature.dense ? static_cast<const void*>(&feature.dense_default)
+                                      : static_cast<const void*>(&feature.id_default);
+    columns_[f] = Column{static_cast<const std::byte*>(value), 0,
+                         feature.dense ? ColumnType::kFloat32 : ColumnType::kInt64};
+  }
 }
 
 Status ResolvedFeatures::find(const Side& side) {
@@ -153,7 +172,10 @@ Status ResolvedFeatures::find(const Side& side) {
                   block.type};
     for (const std::string_view name : block.names) {
       const std::size_t feature = find_feature(features, side.by_name, name, guess);
-      if (feature == kNone) {
+      if (feature == kNone && side.unknown == UnknownFeatures::kIgnore) {
+        found_.push_back(kIgnored);
+        ++ignored_;
+      } else if (feature == kNone) {
         if (unknown) unknown = unknown_feature(side.name, name, column, side.rows, features);
       } else if (columns_[feature].first != nullptr) {
         return Status::invalid(place(side.field, b) + ".names", repr(name),
@@ -168,11 +190,15 @@ Status ResolvedFeatures::find(const Side& side) {
   }
   if (!unknown) return unknown;
   for (std::size_t f = 0; f < features.size(); ++f) {
-    if (columns_[f].first == nullptr) {
+    if (columns_[f].first != nullptr) continue;
+    if (features[f].optional) {
+      absent_.push_back(static_cast<std::uint32_t>(f));
+    } else {
       return Status::invalid(std::string(side.name) + "." + features[f].name,
                              repr(sorted_names(side.blocks)), "the feature is missing");
     }
   }
+  place_defaults(side);
   return {};
 }
 

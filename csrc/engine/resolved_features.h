@@ -44,20 +44,25 @@ struct Side {
   const std::vector<std::uint32_t>& by_name;
   std::span<const FeatureBlock> blocks;
   std::size_t rows;
+  UnknownFeatures unknown;
 };
 
-Side user_side(const Contract& contract, const Query& query);
-Side candidate_side(const Contract& contract, const Query& query);
+Side user_side(const Contract& contract, const Query& query, UnknownFeatures unknown);
+Side candidate_side(const Contract& contract, const Query& query, UnknownFeatures unknown);
 
 // The features of one side of one query after the other. Reuses its memory, and what it learned
 // about names that have an id.
 class ResolvedFeatures {
  public:
-  // Finds every feature of the schema in the side's blocks.
+  // Finds every feature of the schema in the side's blocks; an optional one that is not there has
+  // its default in every row.
   Status resolve(const Side& side);
 
   // Per feature of the schema.
   std::span<const Column> columns() const { return columns_; }
+
+  // How many names of the blocks are of no feature of the schema.
+  std::size_t ignored() const { return ignored_; }
 
  private:
   // Whether the blocks have the names that were found last.
@@ -67,11 +72,14 @@ class ResolvedFeatures {
   Status place_known(const Side& side);
 
   Status find(const Side& side);
+  void place_defaults(const Side& side);
 
   std::vector<Column> columns_;
   std::uint64_t contract_id_ = 0;
   std::vector<std::uint64_t> names_ids_;  // of the blocks whose names were found last
-  std::vector<std::uint32_t> found_;      // the feature of each of those names
+  std::vector<std::uint32_t> found_;      // the feature of each of those names, or kIgnored
+  std::vector<std::uint32_t> absent_;     // optional features that those names lack
+  std::size_t ignored_ = 0;
 };
 
 }  // namespace gerank

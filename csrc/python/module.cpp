@@ -90,7 +90,7 @@ void read_option(const char* field, const OptionRange& range, std::int64_t given
 std::shared_ptr<Engine> start(std::int64_t workers, std::int64_t intra_op_threads,
                               std::int64_t max_batch, std::int64_t max_batch_candidates,
                               std::int64_t max_delay_us, std::int64_t max_queue,
-                              std::int64_t max_queries) {
+                              std::int64_t max_queries, bool ignore_unknown_features) {
   namespace ranges = option_ranges;
   EngineOptions options;
   read_option("workers", ranges::kWorkers, workers, &options.workers);
@@ -102,6 +102,7 @@ std::shared_ptr<Engine> start(std::int64_t workers, std::int64_t intra_op_thread
   read_option("max_delay_us", ranges::kMaxDelayUs, max_delay_us, &options.max_delay);
   read_option("max_queue", ranges::kMaxQueue, max_queue, &options.max_queue);
   read_option("max_queries", ranges::kMaxQueries, max_queries, &options.max_queries);
+  if (ignore_unknown_features) options.unknown_features = UnknownFeatures::kIgnore;
   std::unique_ptr<Engine> engine;
   raise_unless_ok(Engine::start(options, &engine));
   return {engine.release(), Release{}};
@@ -166,6 +167,7 @@ py::dict stats_dict(const Engine& engine) {
   out["failed"] = stats.failed;
   out["batches"] = stats.batches;
   out["swaps"] = stats.swaps;
+  out["ignored_features"] = stats.ignored_features;
   out["queued"] = stats.queued;
   out["running"] = stats.running;
   out["batch_queries"] = histogram_dict(stats.batch_queries);
@@ -247,7 +249,8 @@ void bind_engine(py::module_& module) {
            py::arg("max_batch") = standard.max_batch,
            py::arg("max_batch_candidates") = standard.max_batch_candidates,
            py::arg("max_delay_us") = standard.max_delay.count(),
-           py::arg("max_queue") = standard.max_queue, py::arg("max_queries") = standard.max_queries)
+           py::arg("max_queue") = standard.max_queue, py::arg("max_queries") = standard.max_queries,
+           py::arg("ignore_unknown_features") = false)
       .def("call", &new_call, py::arg("queries"), py::kw_only(), py::arg("model") = "",
            py::arg("version") = "", py::arg("timeout_s") = py::none())
       .def("publish", &publish, py::arg("name"), py::arg("ranker"), py::arg("keep_old") = false)

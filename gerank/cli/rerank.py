@@ -11,6 +11,7 @@ import typer
 from rich.progress import track
 
 from gerank.cli.console import err, out, say
+from gerank.unknown_features import UnknownFeatures
 
 Rerank = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
 _AT_ONCE = 64
@@ -18,6 +19,43 @@ _AT_ONCE = 64
 
 class InputError(ValueError):
     """The input cannot be answered; the message names its file and line, or what else is wrong."""
+
+
+class BadLines:
+    """Lines that cannot be answered: the first one is an error, or all of them are listed.
+
+    Attributes:
+        found: Number of each line, from 1, and what is wrong with it.
+    """
+
+    def __init__(self, source: Path, skip: bool) -> None:
+        self.found: list[tuple[int, str]] = []
+        self._source, self._skip = source, skip
+
+    def add(self, number: int, reason: str) -> None:
+        """Raises InputError, unless bad lines are skipped."""
+        self.found.append((number, reason))
+        if not self._skip:
+            raise InputError(self.first)
+
+    @property
+    def first(self) -> str:
+        """The first bad line, with its file and number."""
+        number, reason = min(self.found)
+        return f"{self._source}:{number}: {reason}"
+
+    def list_beside(self, output: Path) -> None:
+        """Lists them in a file beside the answers; a file of an earlier run goes."""
+        from gerank.data.whole_file import whole_file
+
+        listed = output.with_name(f"{output.name}.left_out.jsonl")
+        if not self.found:
+            listed.unlink(missing_ok=True)
+            return
+        with whole_file(listed) as draft:
+            rows = ({"line": number, "reason": reason} for number, reason in sorted(self.found))
+            draft.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+        say(f"{len(self.found)} lines left out: {listed}", err)
 
 
 class Line(NamedTuple):
@@ -32,6 +70,13 @@ def rerank(
     output_file: Annotated[Path, typer.Option("--output", help="JSON lines, one slate each.")],
     model: Annotated[Path | None, typer.Option(help="Answer in this process.")] = None,
     server: Annotated[str, typer.Option(help="Ask a server, host:port.")] = "",
+    unknown_features: Annotated[
+        UnknownFeatures, typer.Option(help="What becomes of those that the model lacks.")
+    ] = UnknownFeatures.REFUSE,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave bad lines out; OUTPUT.left_out.jsonl lists them."),
+    ] = False,
 ) -> None:
     """Re-rank pages with an artifact, or by a running server. Nothing is written on an error.
 
@@ -43,22 +88,26 @@ def rerank(
 
     if output_file.exists() and output_file.samefile(input_file) and output_file.is_file():
         raise InputError(f"--output: {output_file} is the input too; name another file")
-    lines = _read(input_file)
+    bad = BadLines(input_file, skip_bad)
+    lines = _read(input_file, bad)
     if model is not None:
-        answers = _answer(lines, _local(model), input_file)
+        answers = _answer(lines, _local(model, unknown_features), bad)
     else:
         from gerank.client import RerankClient
 
-        with RerankClient(server) as client:
-            answers = _answer(lines, client.rerank, input_file)
+        with RerankClient(server, unknown_features=unknown_features) as client:
+            answers = _answer(lines, client.rerank, bad)
+    if bad.found and not answers:
+        raise InputError(f"no line can be answered; {bad.first}")
     with whole_file(output_file) as draft:
         draft.write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
+    bad.list_beside(output_file)
     # Whoever reads slates from standard output wants nothing else there.
     told_on = err if own_descriptor(output_file) == 1 else out
     say(f"{len(answers)} slates: {output_file}", told_on)
 
 
-def _read(path: Path) -> list[Line]:
+def _read(path: Path, bad: BadLines) -> list[Line]:
     lines = []
     for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
         if not line.strip():
@@ -66,11 +115,11 @@ def _read(path: Path) -> list[Line]:
         try:
             lines.append(Line(number, json.loads(line)))
         except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}:{number}: not JSON: {error}") from None
+            bad.add(number, f"not JSON: {error}")
     return lines
 
 
-def _local(model: Path) -> Rerank:
+def _local(model: Path, unknown: UnknownFeatures) -> Rerank:
     from gerank.data.request_json import parse_request
     from gerank.data.slate import slate_document
     from gerank.ranker import Ranker
@@ -78,32 +127,33 @@ def _local(model: Path) -> Rerank:
     ranker = Ranker.load(model)
 
     def answer(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        requests = [parse_request(document, ranker.contract) for document in documents]
+        requests = [parse_request(document, ranker.contract, unknown) for document in documents]
         slates = ranker.rank(requests)
         return [slate_document(*pair) for pair in zip(requests, slates, strict=True)]
 
     return answer
 
 
-def _answer(lines: list[Line], ask: Rerank, path: Path) -> list[dict[str, Any]]:
+def _answer(lines: list[Line], ask: Rerank, bad: BadLines) -> list[dict[str, Any]]:
     starts = range(0, len(lines), _AT_ONCE)
     answers: list[dict[str, Any]] = []
     quiet = not err.is_terminal
     for start in track(starts, "rerank", console=err, transient=True, disable=quiet):
-        answers += _answer_some(lines[start : start + _AT_ONCE], ask, path)
+        answers += _answer_some(lines[start : start + _AT_ONCE], ask, bad)
     return answers
 
 
-def _answer_some(some: list[Line], ask: Rerank, path: Path) -> list[dict[str, Any]]:
+def _answer_some(some: list[Line], ask: Rerank, bad: BadLines) -> list[dict[str, Any]]:
     """Asks for many at once, and one by one where that fails, to name the request at fault."""
     from gerank.data.request import RequestError
 
     try:
         return ask([line.document for line in some])
     except RequestError:
+        answers = []
         for line in some:
             try:
-                ask([line.document])
+                answers += ask([line.document])
             except RequestError as error:
-                raise InputError(f"{path}:{line.number}: {error}") from None
-        raise
+                bad.add(line.number, str(error))
+        return answers

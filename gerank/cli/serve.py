@@ -13,6 +13,7 @@ from gerank.address import DEFAULT_PORT, join_address, parse_address
 from gerank.cli.console import err, say
 from gerank.cli.ranges import number_option
 from gerank.cli.streams import serve_unheard
+from gerank.unknown_features import UnknownFeatures
 from gerank_server.options import RANGES, ServerOptions
 
 if TYPE_CHECKING:
@@ -74,6 +75,9 @@ def serve(
     max_calls_per_connection: Annotated[
         int, _number("max_calls_per_connection", "Calls of one connection at once.")
     ] = _STANDARD.max_calls_per_connection,
+    unknown_features: Annotated[
+        UnknownFeatures, typer.Option(help="What becomes of those that the model lacks.")
+    ] = UnknownFeatures.REFUSE,
 ) -> None:
     """Serve gerank.v1.RerankService with health and reflection.
 
@@ -98,6 +102,7 @@ def serve(
         max_queries=max_queries,
         max_message_bytes=max_message_bytes,
         max_calls_per_connection=max_calls_per_connection,
+        unknown_features=unknown_features,
     )
     address = parse_address(join_address(host, port))
     with start(model, address.target, options, _chosen(front)) as server:

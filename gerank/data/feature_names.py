@@ -7,23 +7,29 @@ from collections.abc import Collection, Mapping, Sequence
 
 from gerank.data.request import RequestError
 from gerank.data.schema import Feature, FeatureKind
+from gerank.unknown_features import UnknownFeatures
 
 _MOST_LISTED = 16
 
 
-def check_names(path: str, given: Mapping[str, object], features: Sequence[Feature]) -> None:
-    """Checks that `given` names every feature and nothing else.
+def check_names(
+    path: str,
+    given: Mapping[str, object],
+    features: Sequence[Feature],
+    unknown: UnknownFeatures = UnknownFeatures.REFUSE,
+) -> None:
+    """Checks that `given` names every feature that has no default and, as `unknown` says, no other.
 
     Raises:
         RequestError: The first feature that is unknown, with the nearest known one, or missing.
     """
     names = [feature.name for feature in features]
     for name, value in given.items():
-        if name not in names:
+        if name not in names and unknown is UnknownFeatures.REFUSE:
             raise unknown_name(f"{path}.{name}", value, "feature", name, names)
-    for name in names:
-        if name not in given:
-            raise RequestError(f"{path}.{name}", sorted(given), "the feature is missing")
+    for feature in features:
+        if feature.name not in given and feature.default is None:
+            raise RequestError(f"{path}.{feature.name}", sorted(given), "the feature is missing")
 
 
 def unknown_name(

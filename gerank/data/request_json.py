@@ -23,6 +23,7 @@ from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
 from gerank.data.scalars import is_id
 from gerank.data.schema import Feature, FeatureKind, SchemaError
+from gerank.unknown_features import UnknownFeatures
 
 _REQUIRED = ("id", "candidates")
 _OPTIONAL = (
@@ -34,23 +35,28 @@ _LONGEST_SLOT = 9  # digits: whatever is longer is no slot, and `int` refuses th
 _NOT_FEATURES = ("id", "dedup_key")
 
 
-def parse_request(document: Mapping[str, Any], contract: RequestContract) -> Request:
-    """Reads and checks one JSON request.
+def parse_request(
+    document: Mapping[str, Any],
+    contract: RequestContract,
+    unknown: UnknownFeatures = UnknownFeatures.REFUSE,
+) -> Request:
+    """Reads and checks one JSON request. Optional features that it lacks have their defaults.
 
     Args:
         document: As `json.loads` returns it.
         contract: What the artifact asks of a request.
+        unknown: What becomes of features that the artifact does not know.
 
     Raises:
         RequestError: The document is malformed; the message names field and value.
     """
     entries = _entries("request", document, _REQUIRED, _OPTIONAL)
-    candidates = _candidates(entries["candidates"], contract)
+    candidates = _candidates(entries["candidates"], contract, unknown)
     candidate_ids = tuple(candidate["id"] for candidate in candidates)
     request = Request(
         id=entries["id"],
         candidate_ids=candidate_ids,
-        user=_user(_mapping("user", entries.get("user", {})), contract.schema.user),
+        user=_user(_mapping("user", entries.get("user", {})), contract.schema.user, unknown),
         candidates={f.name: _column(candidates, f) for f in contract.schema.candidate},
         preset=_said(entries, "preset", "must be a string"),
         slots=entries.get("slots"),
@@ -94,7 +100,9 @@ def _entries(
     return entries
 
 
-def _candidates(value: object, contract: RequestContract) -> Sequence[Mapping[str, Any]]:
+def _candidates(
+    value: object, contract: RequestContract, unknown: UnknownFeatures
+) -> Sequence[Mapping[str, Any]]:
     candidates = _sequence("candidates", value)
     check_candidate_count(len(candidates), contract)
     for index, entry in enumerate(candidates):
@@ -103,18 +111,24 @@ def _candidates(value: object, contract: RequestContract) -> Sequence[Mapping[st
         if "id" not in candidate:
             raise RequestError(f"{path}.id", sorted(candidate), "the key is missing")
         named = {key: number for key, number in candidate.items() if key not in _NOT_FEATURES}
-        check_names(path, named, contract.schema.candidate)
+        check_names(path, named, contract.schema.candidate, unknown)
     return candidates
 
 
-def _user(values: Mapping[str, Any], features: tuple[Feature, ...]) -> dict[str, float | int]:
-    check_names("user", values, features)
-    return {f.name: _number(f"user.{f.name}", f, values[f.name]) for f in features}
+def _user(
+    values: Mapping[str, Any], features: tuple[Feature, ...], unknown: UnknownFeatures
+) -> dict[str, float | int]:
+    check_names("user", values, features, unknown)
+    return {f.name: _number(f"user.{f.name}", f, values.get(f.name, f.default)) for f in features}
 
 
 def _column(candidates: Iterable[Mapping[str, Any]], feature: Feature) -> NDArray[Any]:
     numbers = [
-        _number(f"candidates[{index}].{feature.name}", feature, candidate[feature.name])
+        _number(
+            f"candidates[{index}].{feature.name}",
+            feature,
+            candidate.get(feature.name, feature.default),
+        )
         for index, candidate in enumerate(candidates)
     ]
     return np.array(numbers, np.float64 if feature.kind is FeatureKind.DENSE else np.int64)

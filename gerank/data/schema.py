@@ -41,6 +41,7 @@ class Feature:
         hashed: Is True for an id that takes any 64-bit integer or string as a value.
         values: Name the values of a fixed id, in order; may be left out.
         minimum, maximum: Bound what training saw of a dense feature; they only inform.
+        default: The number that a request has which leaves the feature out; None = it must not.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Feature:
     values: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
+    default: float | int | None = None
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -61,6 +63,8 @@ class Feature:
                 f"feature {self.name!r}: {len(self.values)} value names for a "
                 f"{'hashed' if self.hashed else 'fixed'} vocabulary of {self.vocabulary}"
             )
+        if self.default is not None:
+            object.__setattr__(self, "default", self.encode(self.default))
 
     def encode(self, value: object) -> float | int:
         """The number that stands for `value` on the wire and in tensors.
@@ -214,11 +218,12 @@ def _of_kind(features: tuple[Feature, ...], kind: FeatureKind) -> tuple[Feature,
 
 
 def _feature_to_json(feature: Feature) -> dict[str, Any]:
+    default = {} if feature.default is None else {"default": feature.default}
     if feature.kind is FeatureKind.DENSE:
         bounds = {"minimum": feature.minimum, "maximum": feature.maximum}
-        return {"name": feature.name, "kind": "dense"} | bounds
+        return {"name": feature.name, "kind": "dense"} | bounds | default
     entry = {"name": feature.name, "kind": "id", "vocabulary": feature.vocabulary}
-    return entry | {"hashed": feature.hashed, "values": list(feature.values)}
+    return entry | {"hashed": feature.hashed, "values": list(feature.values)} | default
 
 
 def _feature_from_json(entry: Mapping[str, Any]) -> Feature:

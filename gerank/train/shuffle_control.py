@@ -18,9 +18,10 @@ from gerank.train.verdict import Judgement
 def shuffled_clicks(log: ExposureLog, seed: int) -> ExposureLog:
     """The same pages with feedback that says nothing of its items, their slots or their people.
 
-    Further feedback stays with its click. Clicks are dealt out anew among the shown slots of a page, and pages that show equally many
-    slots swap them. Without the swap something would be left to learn: pages of attractive
-    candidates have more clicks, so that items would still tell how many clicks a page has.
+    Clicks are dealt out anew among the shown slots of a page, and pages that show equally many
+    slots swap them; further feedback stays with its click. Without the swap something would be
+    left to learn: pages of attractive candidates have more clicks, so that items would still tell
+    how many clicks a page has.
     """
     rng = np.random.default_rng(seed)
     lengths = np.diff(log.slate_offsets)

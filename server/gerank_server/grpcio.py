@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2
 
 import gerank.ops  # noqa: F401  libtorch and libgerank must be there before the engine
 from gerank._engine import Engine, Ranker, StatusError
+from gerank.unknown_features import UnknownFeatures
 from gerank_server import health, reflection
 from gerank_server.admission import Admission
 from gerank_server.call_threads import CallThreads
@@ -188,6 +189,7 @@ def _start_engine(options: ServerOptions) -> Engine:
             max_delay_us=options.max_delay_us,
             max_queue=options.max_queue,
             max_queries=options.max_queries,
+            ignore_unknown_features=options.unknown_features == UnknownFeatures.IGNORE,
         )
     except StatusError as error:
         raise OptionError(str(error)) from error

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from gerank.torch_version import check_torch
+from gerank.unknown_features import UnknownFeatures
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
 from gerank_server.own_process import OwnProcess
 
@@ -43,6 +44,7 @@ class _Options(ctypes.Structure):
         ("address", ctypes.c_char_p),
         ("threads", ctypes.c_int64),
         *((name, ctypes.c_int64) for name in _NUMBERS),
+        ("ignore_unknown_features", ctypes.c_int64),
     )
 
 
@@ -87,6 +89,7 @@ class NativeServer:
         given: dict[str, Any] = {name: getattr(options, name) for name in _NUMBERS}
         given["threads"] = options.front_threads or _DEFAULT_THREADS
         given["address"] = address.encode()
+        given["ignore_unknown_features"] = options.unknown_features == UnknownFeatures.IGNORE
         start = functools.partial(
             _library().gerank_server_start,
             ctypes.byref(_Options(**given)),

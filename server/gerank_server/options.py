@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+from gerank.unknown_features import UnknownFeatures, checked
+
 RANGES: Mapping[str, tuple[int, int]] = {
     "front_threads": (1, 256),
     "workers": (1, 1024),
@@ -51,6 +53,8 @@ class ServerOptions:
         max_message_bytes: Limits the size of one call; a larger one gets RESOURCE_EXHAUSTED.
         max_calls_per_connection: Limits the calls that are open at once; a client that honours
             HTTP/2 queues the others itself.
+        unknown_features: What becomes of features that the served artifact does not know:
+            `refuse` or `ignore`.
 
     Raises:
         OptionError: An option is out of its range.
@@ -66,9 +70,16 @@ class ServerOptions:
     max_queries: int = 256
     max_message_bytes: int = 16 * 2**20
     max_calls_per_connection: int = 4096
+    unknown_features: str = UnknownFeatures.REFUSE
 
     def __post_init__(self) -> None:
+        try:
+            checked(self.unknown_features)
+        except ValueError as error:
+            raise OptionError(str(error)) from None
         for name, value in asdict(self).items():
+            if name not in RANGES:
+                continue
             low, high = RANGES[name]
             if value is None and name == "front_threads":
                 continue

@@ -91,6 +91,7 @@ grpc::Status tell_statistics(Service& service, grpc::ByteBuffer* answer) {
   write_histogram(stats.model_us, response.mutable_model_us());
   response.set_queued(stats.queued);
   response.set_running(stats.running);
+  response.set_ignored_features(stats.ignored_features);
   *answer = to_bytes(response);
   return grpc::Status::OK;
 }

@@ -54,6 +54,11 @@ std::int64_t to_number(const std::string& flag, const std::string& text) {
   throw std::invalid_argument(flag + ": must be an integer, got '" + text + "'");
 }
 
+std::int64_t to_ignore(const std::string& flag, const std::string& text) {
+  if (text == "ignore" || text == "refuse") return text == "ignore";
+  throw std::invalid_argument(flag + ": must be ignore or refuse, got '" + text + "'");
+}
+
 void print_help() {
   GerankServerOptions numbers{};
   gerank_server_defaults(&numbers);
@@ -68,6 +73,8 @@ void print_help() {
                 static_cast<long long>(option.range.low), static_cast<long long>(option.range.high),
                 static_cast<long long>(numbers.*option.field));
   }
+  std::printf(
+      "  --unknown-features WORD      ignore or refuse those that the model lacks [refuse]\n");
   std::printf("  --version                    print the version and end\n");
   std::printf("  --help                       print this and end\n");
 }
@@ -87,6 +94,8 @@ Arguments read_arguments(int argc, char** argv) {
       arguments.model = value;
     } else if (option == "--address") {
       arguments.address = gerank::server::parse_listening_address(value);
+    } else if (option == "--unknown-features") {
+      numbers.ignore_unknown_features = to_ignore(option, value);
     } else if (known != kNumberOptions.end()) {
       numbers.*known->field = to_number(option, value);
     } else {

@@ -52,6 +52,8 @@ gerank::EngineOptions engine_options(const GerankServerOptions& options) {
   engine.max_delay = gerank::Microseconds(options.max_delay_us);
   engine.max_queue = std::size_t(options.max_queue);
   engine.max_queries = std::size_t(options.max_queries);
+  engine.unknown_features = options.ignore_unknown_features != 0 ? gerank::UnknownFeatures::kIgnore
+                                                                 : gerank::UnknownFeatures::kRefuse;
   return engine;
 }
 
@@ -79,6 +81,7 @@ void gerank_server_defaults(GerankServerOptions* options) {
   options->max_delay_us = engine.max_delay.count();
   options->max_queue = std::int64_t(engine.max_queue);
   options->max_queries = std::int64_t(engine.max_queries);
+  options->ignore_unknown_features = 0;
 }
 
 int gerank_server_range(const char* option, std::int64_t* low, std::int64_t* high) {

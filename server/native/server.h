@@ -26,6 +26,7 @@ struct GerankServerOptions {
   std::int64_t max_delay_us;
   std::int64_t max_queue;
   std::int64_t max_queries;
+  std::int64_t ignore_unknown_features;  // 1: as gerank::UnknownFeatures::kIgnore
 };
 
 struct GerankServer;

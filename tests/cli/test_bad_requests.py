@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.command import done
 from tests.cli.conftest import Journey
 
 Page = dict[str, Any]
@@ -172,3 +173,40 @@ def test_all_keys_are_listed_where_none_is_near(
     content = json.dumps(pages[0] | {"zzz": 1}).encode()
     message = ask(refused, journey, tmp_path, content)
     assert "known are ['candidates'," in message and "'weights']" in message
+
+
+def test_bad_lines_can_be_left_out_and_are_listed(
+    journey: Journey, pages: list[Page], tmp_path: Path
+) -> None:
+    lines = [
+        json.dumps(pages[0]),
+        '{"id": 1',
+        json.dumps(pages[1] | {"slots": 99}),
+        json.dumps(pages[1]),
+    ]
+    source, target = tmp_path / "pages.jsonl", tmp_path / "slates.jsonl"
+    source.write_text("\n".join(lines))
+    words = ("rerank", "--model", journey.model, "--input", source, "--output", target)
+    done(*words, "--skip-bad")
+    answers = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [answer["id"] for answer in answers] == [pages[0]["id"], pages[1]["id"]]
+    listed = tmp_path / "slates.jsonl.left_out.jsonl"
+    bad = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert [entry["line"] for entry in bad] == [2, 3]
+    assert bad[0]["reason"].startswith("not JSON")
+    assert "slots" in bad[1]["reason"]
+    source.write_text(lines[0])
+    done(*words, "--skip-bad")
+    assert not listed.exists()
+
+
+def test_where_all_lines_are_bad_nothing_is_written(
+    journey: Journey, refused: Refused, pages: list[Page], tmp_path: Path
+) -> None:
+    source, target = tmp_path / "pages.jsonl", tmp_path / "slates.jsonl"
+    source.write_text(json.dumps(pages[0] | {"slots": 99}))
+    words = ("rerank", "--model", journey.model, "--input", source, "--output", target)
+    message = refused(*words, "--skip-bad")
+    assert "no line can be answered" in message
+    assert ":1: " in message
+    assert not target.exists()

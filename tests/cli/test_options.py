@@ -185,7 +185,7 @@ def test_the_options_of_a_server_in_python_are_refused_by_name(name: str, value:
 
 
 @pytest.mark.parametrize("value", BEYOND)
-@pytest.mark.parametrize("name", EngineOptions.__dataclass_fields__)
+@pytest.mark.parametrize("name", EngineOptions().numbers())
 def test_the_options_of_an_engine_are_refused_by_name(name: str, value: int) -> None:
     low, high = RANGES[name]
     with pytest.raises(StatusError) as caught:

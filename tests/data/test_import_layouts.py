@@ -14,7 +14,7 @@ import gerank.data
 from gerank.data.exposure_log import FILE_NAME, ExposureLog
 from gerank.data.exposure_parquet import read_facts
 from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
-from gerank.data.importing import write_imported
+from gerank.data.importing import ImportLogError, write_imported
 from gerank.data.schema import hash_id
 from tests.data.exposure_logs import assert_same
 from tests.data.foreign_tables import (
@@ -229,3 +229,24 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return repr(value).replace("'", '"')
+
+
+def test_a_feature_with_a_default_may_be_optional_in_requests(tmp_path: Path) -> None:
+    optional = mapping(
+        LONG_MAP,
+        {
+            "candidate.price": {
+                "kind": "dense",
+                "default": 2.5,
+                "optional": True,
+                "missing_flag": True,
+            }
+        },
+    )
+    write_imported(table(LONG), optional, tmp_path)
+    features = {f.name: f for f in ExposureLog.read(tmp_path).schema.candidate}
+    assert (features["price"].default, features["price_missing"].default) == (2.5, 1)
+    assert features["colour"].default is None
+    bad = mapping(LONG_MAP, {"candidate.price": {"kind": "dense", "optional": True}})
+    with pytest.raises(ImportLogError, match=r"candidate\.price: optional: needs a default"):
+        write_imported(table(LONG), bad, tmp_path / "other")

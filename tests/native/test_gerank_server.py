@@ -101,7 +101,9 @@ def test_c_plus_plus_and_python_have_the_same_defaults() -> None:
     in_c_plus_plus = {name: getattr(given, name) for name in native._NUMBERS}
     of_the_server = asdict(ServerOptions())
     assert {name: of_the_server[name] for name in native._NUMBERS} == in_c_plus_plus
-    of_the_engine = asdict(EngineOptions())
+    assert given.ignore_unknown_features == 0
+    assert ServerOptions().unknown_features == EngineOptions().unknown_features == "refuse"
+    of_the_engine = EngineOptions().numbers()
     assert of_the_engine == {name: in_c_plus_plus[name] for name in of_the_engine}
 
 
@@ -176,8 +178,12 @@ def test_help_names_every_option_and_its_default() -> None:
     run = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0 and run.stderr == ""
     shown = dict(re.findall(r"^  (--[a-z-]+) .*\[([^];]+)\]", run.stdout, flags=re.MULTILINE))
-    assert shown["--address"] == "127.0.0.1:50051"
-    numbers = {name: int(value) for name, value in shown.items() if name != "--address"}
+    assert shown.pop("--address") == "127.0.0.1:50051"
+    assert shown.pop("--unknown-features") == "refuse"
+    words = [PROGRAM, "--model", "no.gerank", "--unknown-features", "x"]
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert "--unknown-features: must be ignore or refuse, got 'x'" in refused.stderr
+    numbers = {name: int(value) for name, value in shown.items()}
     assert numbers["--max-delay-us"] == 0 and min(numbers.values()) >= 0
     for name, value in numbers.items():  # known, and checked: this one ends it
         words = [PROGRAM, "--model", "no.gerank", name, f"{value}x"]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gerank.data.batch import Slates
+from gerank.data.contract import RequestContract
 from gerank.export.artifact import save_artifact
 from gerank.export.manifest import build_manifest
 from tests.data.request_cases import CONTRACT
@@ -110,15 +111,17 @@ class StandIn:
         model_version: As answers name it.
     """
 
-    def __init__(self, folder: Path, name: str = "stand-in") -> None:
+    def __init__(
+        self, folder: Path, name: str = "stand-in", contract: RequestContract = CONTRACT
+    ) -> None:
         board = folder / f"{name}.board"
         np.zeros(_CELLS, np.int32).tofile(board)
         self._board = np.memmap(board, np.int32, "r+")
         self.release()
         self.path = folder / f"{name}.gerank"
         self.model_version = f"{name}-1"
-        manifest = build_manifest(CONTRACT, self.model_version, {})
-        save_artifact(_scripted(str(board)), CONTRACT, manifest, self.path)
+        manifest = build_manifest(contract, self.model_version, {})
+        save_artifact(_scripted(str(board)), contract, manifest, self.path)
 
     def hold(self) -> None:
         """Forwards that begin from now on wait."""

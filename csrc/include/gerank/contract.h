@@ -5,6 +5,7 @@
 #include <gerank/query.h>
 #include <gerank/status.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,7 +20,13 @@ struct Feature {
   std::int64_t vocabulary = 0;  // of an id: its values are 0 .. vocabulary - 1, unless
   bool hashed = false;          // any int64 is a value
   std::int32_t column = 0;      // its place among the features of its side and kind
+  bool optional = false;        // a query may leave it out; it then has
+  float dense_default = 0;      // this value, or
+  std::int64_t id_default = 0;  // this one
 };
+
+// What becomes of a feature that the artifact does not know.
+enum class UnknownFeatures { kRefuse, kIgnore };
 
 // The range of one utility's preference weight, and its default.
 struct WeightRange {
@@ -67,7 +74,10 @@ struct GERANK_EXPORT Contract {
 
   // Whether `query` can be answered: kInvalidArgument for the first thing that is wrong with it,
   // naming field and value. The one place where that is decided, for every front. Thread-safe.
-  Status check(const Query& query) const noexcept;
+  //
+  // With kIgnore, features that are not of the schema are passed over; `*ignored` becomes how many.
+  Status check(const Query& query, UnknownFeatures unknown = UnknownFeatures::kRefuse,
+               std::size_t* ignored = nullptr) const noexcept;
 };
 
 }  // namespace gerank

@@ -58,6 +58,10 @@ struct EngineOptions {
   // Most queries in one call.
   std::size_t max_queries = 256;
 
+  // What becomes of features that the artifact of a call does not know. With kIgnore a model with a
+  // feature less can go live before all callers have changed; a feature more needs a default.
+  UnknownFeatures unknown_features = UnknownFeatures::kRefuse;
+
   // Must outlive the engine. Null: the machine's monotonic clock.
   Clock* clock = nullptr;
 };
@@ -127,6 +131,9 @@ struct EngineStats {
   std::uint64_t failed = 0;     // kInternal: the model failed
   std::uint64_t batches = 0;    // forward passes, warm-up not counted
   std::uint64_t swaps = 0;      // artifacts made current
+
+  // Features of accepted queries that their artifact does not know, by UnknownFeatures::kIgnore.
+  std::uint64_t ignored_features = 0;
 
   Histogram batch_queries;  // queries per forward pass
   Histogram queue_us;       // per query

@@ -47,7 +47,8 @@ class GERANK_EXPORT Ranker {
   const std::string& manifest_json() const noexcept;
 
   // Contract::check of one query.
-  Status check(const Query& query) const noexcept;
+  Status check(const Query& query, UnknownFeatures unknown = UnknownFeatures::kRefuse,
+               std::size_t* ignored = nullptr) const noexcept;
 
   // Checks and answers a batch, all of it or nothing: queries[i] gets slates[i], which is resized
   // as needed. One forward pass on this thread, whatever the size; no queries are no error.

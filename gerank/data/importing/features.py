@@ -148,6 +148,11 @@ def _planned(side: str, name: str, column: FeatureColumn) -> list[PlannedFeature
         names = [f"{name}_{part}" for part in range(column.width)]
     features = [_feature(one, column) for one in names]
     default = _default(side, name, features[0], column)
+    if column.optional:
+        if default is None:
+            raise MappingError(f"{side}.{name}: optional: needs a default beside it")
+        features = [dataclasses.replace(feature, default=default) for feature in features]
+        missing = missing and dataclasses.replace(missing, default=1)
     return [
         PlannedFeature(side, column, feature, part, default, missing if place == 0 else None)
         for place, (feature, part) in enumerate(zip(features, parts, strict=True))

@@ -180,6 +180,7 @@ class FeatureColumn:
         integers: Whether texts are read as integers before they are hashed.
         width: Is the length of a vector.
         default: Stands where a value is missing; without one a missing value is an error.
+        optional: Whether a request may leave the feature out; it then has the default.
         missing_flag: Whether a flag `<name>_missing` is made, to tell defaults from values.
         group: Whether rules may speak of it (spacing, diversity); of a candidate's id alone.
     """
@@ -193,6 +194,7 @@ class FeatureColumn:
     integers: bool = False
     width: int = 0
     default: bool | int | float | str | None = None
+    optional: bool = False
     missing_flag: bool = False
     group: bool = False
 
