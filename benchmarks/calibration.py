@@ -34,7 +34,8 @@ from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.simulator import SimulatorConfig
 from gerank.export.artifact import Artifact, write_artifact
 from gerank.export.recalibrate import recalibrate
-from gerank.train.config import Baseline, GeneratorConfig, UtilityConfig
+from gerank.train.choices import Baseline
+from gerank.train.config import GeneratorConfig, UtilityConfig
 from gerank.train.pages import as_requests
 
 SLOTS = 6

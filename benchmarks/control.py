@@ -32,7 +32,8 @@ from gerank.data.simulator import SimulatorConfig
 from gerank.metrics.control import hypervolume, spearman
 from gerank.nn.control import Control
 from gerank.nn.generator import Generator
-from gerank.train.config import Baseline, GeneratorConfig, UtilityConfig
+from gerank.train.choices import Baseline
+from gerank.train.config import GeneratorConfig, UtilityConfig
 
 CANDIDATES, SLOTS, SELLERS = 12, 6, 40
 PRIORITY = {"live": 3.0, "video": 2.0, "product": 1.0, "article": 0.0}

@@ -27,13 +27,8 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.simulator import SimulatorConfig
-from gerank.train.config import (
-    Baseline,
-    Exploration,
-    GeneratorConfig,
-    PolicyLoss,
-    UtilityConfig,
-)
+from gerank.train.choices import Baseline, Exploration, PolicyLoss
+from gerank.train.config import GeneratorConfig, UtilityConfig
 
 BUNDLE, SLOTS, BONUS = 4, 4, 3.0
 PAGES, TESTS, EPOCHS = 4096, 2000, 20

@@ -24,7 +24,8 @@ from simulated import (
 from torch import Tensor
 
 from gerank.data.simulator import SimulatorConfig
-from gerank.train.config import Baseline, GeneratorConfig, UtilityConfig
+from gerank.train.choices import Baseline
+from gerank.train.config import GeneratorConfig, UtilityConfig
 
 CANDIDATES, SLOTS = 16, 5
 LONG_TAIL = 0.4

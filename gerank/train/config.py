@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from gerank.nn.control import Control
 from gerank.nn.structured.readings import reading_form
+from gerank.train.choices import Baseline, Credit, Exploration, PolicyLoss, Validation
 
 
 class ConfigError(ValueError):
@@ -45,35 +45,6 @@ def _not_negative(settings: object, *names: str) -> None:
     _require("finite and >= 0", lambda value: 0 <= value < math.inf, settings, *names)
 
 
-class Baseline(StrEnum):
-    """What a sampled slate's reward is compared with."""
-
-    EXPOSED_PAGE = "exposed_page"
-    LEAVE_ONE_OUT = "leave_one_out"
-    GREEDY_ROLLOUT = "greedy_rollout"
-
-
-class Credit(StrEnum):
-    """What a choice learns from."""
-
-    SLOT = "slot"
-    SLATE = "slate"
-
-
-class PolicyLoss(StrEnum):
-    """How an advantage becomes a gradient."""
-
-    REINFORCE = "reinforce"
-    PPO = "ppo"
-
-
-class Exploration(StrEnum):
-    """What is tried beside what looks best."""
-
-    SAMPLING = "sampling"
-    RANDOM_NETWORK = "random_network"
-
-
 @dataclass(frozen=True)
 class DataConfig:
     """Which pages are learned from.
@@ -82,7 +53,9 @@ class DataConfig:
         log: Folder of an exposure log; relative to the folder of the TOML file.
         slots: N. Longer logged slates are cut to their first N slots.
         score: Dense candidate feature that "sort by score" sorts by, in reports.
-        validation_share: Share of people kept for choosing checkpoints.
+        validation: Who chooses checkpoints and has the verdict: `person`, pages of other people;
+            or `time`, the latest pages of all people, as tomorrow's will be.
+        validation_share: Share of people, or of the latest pages, that are kept for it.
         judge_share: Share of people kept for the held-out evaluator alone.
         seed: Seeds the split of people.
         calibrated: Dense candidate features that are scores of an upstream model: each gets a
@@ -96,6 +69,7 @@ class DataConfig:
     judge_share: float = 0.3
     seed: int = 0
     calibrated: tuple[str, ...] = ()
+    validation: Validation = Validation.PERSON
 
     def __post_init__(self) -> None:
         _require("in 1..128", lambda slots: 1 <= slots <= 128, self, "slots")

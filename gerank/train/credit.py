@@ -11,7 +11,8 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.rl.rewards import weighted_reward
 from gerank.rl.slot_credit import at_last_slot, slot_returns
-from gerank.train.config import Credit, GeneratorConfig
+from gerank.train.choices import Credit
+from gerank.train.config import GeneratorConfig
 from gerank.train.reward import Reward, SlotReward
 
 SupportPrice = Callable[[np.ndarray, ExposureBatch, Tensor], Tensor]

@@ -15,7 +15,8 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Encoded, Generator
 from gerank.nn.random_network import RandomNetworks
 from gerank.rl.slot_credit import at_last_slot
-from gerank.train.config import Baseline, Exploration, GeneratorConfig, UtilityConfig
+from gerank.train.choices import Baseline, Exploration
+from gerank.train.config import GeneratorConfig, UtilityConfig
 from gerank.train.credit import SlateCredit, SupportPrice
 from gerank.train.exploration import Explorer, PlainSampling, RandomNetworkDistillation
 from gerank.train.pages import as_requests, row_batches

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,17 +12,19 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch, RerankBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import FeatureSchema
+from gerank.train.choices import Validation
 from gerank.train.config import DataConfig
 
 
 @dataclass(frozen=True)
 class PageSplit:
-    """Rows of an exposure log; no person is in two parts.
+    """Rows of an exposure log; no person teaches both the evaluator and the judge.
 
     Attributes:
         train: Teach the evaluator and the generator.
         judge: Teach the held-out evaluator alone.
-        validation: Choose checkpoints.
+        validation: Choose checkpoints and have the verdict: of people who are in no other part, or
+            later than all pages that are.
     """
 
     train: np.ndarray
@@ -42,6 +44,26 @@ def split_by_person(log: ExposureLog, config: DataConfig) -> PageSplit:
         validation=np.flatnonzero((place >= validation_from) & (place < judge_from)),
         judge=np.flatnonzero(place >= judge_from),
     )
+
+
+def split_pages(log: ExposureLog, config: DataConfig) -> PageSplit:
+    """The split that the configuration asks for.
+
+    By time, the latest pages of all people validate; a page is later than every page that teaches
+    the evaluator, the judge or the generator. The earlier ones are split by person between
+    evaluator and judge, in the same proportion as without.
+    """
+    if config.validation is Validation.PERSON:
+        return split_by_person(log, config)
+    latest = max(1, round(len(log) * config.validation_share))
+    begins = np.sort(log.timestamps)[-latest] if config.validation_share else None
+    is_late = np.zeros(len(log), bool) if begins is None else log.timestamps >= begins
+    earlier = np.flatnonzero(~is_late)
+    kept = max(1e-9, 1.0 - config.validation_share)
+    share = min(1.0, config.judge_share / kept)
+    of_people = replace(config, validation_share=0.0, judge_share=share)
+    split = split_by_person(log.select(earlier), of_people)
+    return PageSplit(earlier[split.train], earlier[split.judge], np.flatnonzero(is_late))
 
 
 def row_batches(rows: np.ndarray, size: int, seed: int | None = None) -> Iterator[np.ndarray]:

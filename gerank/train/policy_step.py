@@ -11,7 +11,8 @@ from torch import Tensor
 from gerank import rl
 from gerank.data.batch import RerankBatch
 from gerank.nn.generator import Encoded, Generator
-from gerank.train.config import Baseline, GeneratorConfig, PolicyLoss
+from gerank.train.choices import Baseline, PolicyLoss
+from gerank.train.config import GeneratorConfig
 from gerank.train.stage import Metrics
 
 

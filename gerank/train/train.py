@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
+from gerank.train.choices import Validation
 from gerank.train.clone_stage import CloneStage
 from gerank.train.config import ConfigError, TrainConfig
 from gerank.train.credit import SupportPrice
@@ -23,7 +24,7 @@ from gerank.train.generator_stage import GeneratorStage
 from gerank.train.judge import train_judge
 from gerank.train.judge_run import judge_run, train_boosted_judge
 from gerank.train.log_identity import LogIdentity
-from gerank.train.pages import PageSplit, split_by_person
+from gerank.train.pages import PageSplit, split_pages
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.stage import MetricsLog, run_stage
@@ -78,7 +79,7 @@ def train(
     identity = LogIdentity.of(log)
     folder.check(resume, identity)
     warm = None if init is None else WarmStart.from_run(init, folder)
-    split = split_by_person(log, config.data)
+    split = split_pages(log, config.data)
     _check(config, log, split)
     _try(config, log, split, reward)
     folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
@@ -181,10 +182,13 @@ def _support_price(
 
 def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
     if not len(split.train) or not len(split.validation):
+        if config.data.validation is Validation.TIME:
+            needed = "more pages of different times are needed"
+        else:
+            needed = "more people are needed, for nobody may be in two parts"
         raise ConfigError(
             f"data.log: {len(log)} pages of {len(np.unique(log.person_ids))} people leave "
-            f"{len(split.train)} to train and {len(split.validation)} to validate; more people are "
-            "needed, for nobody may be in two parts"
+            f"{len(split.train)} to train and {len(split.validation)} to validate; {needed}"
         )
     for what, count, limit in (
         ("candidates on a page", int(np.diff(log.candidate_offsets).max()), _LARGEST_SET),

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from gerank.data.simulator.observation import simulator_schema
+from gerank.train.choices import Baseline, Credit
 from gerank.train.config import (
-    Baseline,
     ConfigError,
-    Credit,
     DataConfig,
     EvaluatorConfig,
     GeneratorConfig,

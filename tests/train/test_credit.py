@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.rl import slot_returns
-from gerank.train.config import Baseline, Credit
+from gerank.train.choices import Baseline, Credit
 from gerank.train.credit import SupportPrice
 from gerank.train.orders import generated_slates
 from gerank.train.policy_step import Rollout

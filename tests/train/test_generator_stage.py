@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch, RerankBatch
 from gerank.nn.generator import Encoded
-from gerank.train.config import Baseline, Credit, Exploration, PolicyLoss
+from gerank.train.choices import Baseline, Credit, Exploration, PolicyLoss
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.reward import Reward
 from gerank.train.run_folder import RunFolder

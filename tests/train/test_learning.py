@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
-from gerank.train.config import Baseline
+from gerank.train.choices import Baseline
 from gerank.train.orders import exposed_slates, generated_slates
 from gerank.train.train import train
 from tests.train.tiny import SLOTS, tiny_config

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from gerank.train.choices import Validation
 from gerank.train.config import DataConfig
-from gerank.train.pages import as_requests, row_batches, split_by_person
+from gerank.train.pages import as_requests, row_batches, split_by_person, split_pages
 from tests.train.uniform_log import uniform_log
 
 CONFIG = DataConfig(Path("pages"), validation_share=0.2, judge_share=0.3)
@@ -47,6 +48,35 @@ def test_shares_may_take_nothing_or_everything(
     config = dataclasses.replace(CONFIG, validation_share=validation, judge_share=judge)
     split = split_by_person(log, config)
     assert len(set(log.person_ids[split.train].tolist())) == train
+
+
+def test_by_time_the_latest_pages_of_everybody_validate(seed: int) -> None:
+    log = uniform_log(seed, pages=500, people=50)
+    times = np.random.default_rng(seed).integers(0, 300, 500)
+    log = dataclasses.replace(log, timestamps=times)
+    config = dataclasses.replace(CONFIG, validation=Validation.TIME)
+    split = split_pages(log, config)
+    parts = [split.train, split.judge, split.validation]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(500))
+    earlier = np.concatenate([split.train, split.judge])
+    assert times[earlier].max() < times[split.validation].min()
+    assert 100 <= len(split.validation) <= 100 + np.bincount(times).max()
+    people = [set(log.person_ids[rows].tolist()) for rows in (split.train, split.judge)]
+    assert not people[0] & people[1]
+    assert len(people[1]) / 50 == pytest.approx(0.3 / 0.8, abs=0.02)
+    again = split_pages(log, config)
+    assert np.array_equal(split.train, again.train)
+    assert (
+        split_pages(log, CONFIG).validation.tolist()
+        == split_by_person(log, CONFIG).validation.tolist()
+    )
+
+
+def test_pages_of_one_time_cannot_be_split_by_it(seed: int) -> None:
+    log = uniform_log(seed, pages=100, people=20)
+    log = dataclasses.replace(log, timestamps=np.full(100, 7))
+    split = split_pages(log, dataclasses.replace(CONFIG, validation=Validation.TIME))
+    assert (len(split.train), len(split.validation)) == (0, 100)
 
 
 @pytest.mark.parametrize("shuffle_seed", [None, 3])

@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.control import Control
-from gerank.train.config import Baseline, Exploration, PolicyLoss
+from gerank.train.choices import Baseline, Exploration, PolicyLoss
 from gerank.train.evaluate import evaluate
 from gerank.train.run_folder import RunFolder, read_checkpoint
 from gerank.train.stage import MetricsLog
