@@ -53,9 +53,9 @@ class DataConfig:
         log: Folder of an exposure log; relative to the folder of the TOML file.
         slots: N. Longer logged slates are cut to their first N slots.
         score: Dense candidate feature that "sort by score" sorts by, in reports.
-        validation: Who chooses checkpoints and has the verdict: `person`, pages of other people;
+        validation: What chooses checkpoints and has the verdict: `person`, pages of other people;
             or `time`, the latest pages of all people, as tomorrow's will be.
-        validation_share: Share of people, or of the latest pages, that are kept for it.
+        validation_share: Share of people, or of the latest pages, that are kept for validation.
         judge_share: Share of people kept for the held-out evaluator alone.
         seed: Seeds the split of people.
         calibrated: Dense candidate features that are scores of an upstream model: each gets a
