@@ -23,6 +23,9 @@ def inspect(
         number_option(0, 10_000_000, "Instead: print the latest so many pages as requests."),
     ] = 0,
     json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write it as a web page that needs no other file.")
+    ] = None,
 ) -> None:
     """Show what a log holds: pages, people, feedback by slot, features, exploration, warnings.
 
@@ -33,8 +36,9 @@ def inspect(
     Example:  gerank inspect data/test --requests 100 > requests.jsonl
     """
     if requests:
-        if json_output or config is not None:
-            raise typer.BadParameter("takes neither --json nor --config", param_hint="'--requests'")
+        if json_output or config is not None or html is not None:
+            rule = "takes none of --json, --config and --html"
+            raise typer.BadParameter(rule, param_hint="'--requests'")
         _print_requests(log, requests)
         return
     from gerank.train.config_toml import read_config
@@ -42,8 +46,17 @@ def inspect(
     from gerank.train.inspection.tables import inspection_tables
 
     found = inspect_log(log, None if config is None else read_config(config))
+    if html is not None:
+        from gerank.data.whole_file import whole_file
+        from gerank.train.inspection.web_page import inspection_page
+
+        with whole_file(html) as draft:
+            draft.write_text(inspection_page(found, f"The log {log}"), encoding="utf-8")
     if json_output:
         out.print_json(json.dumps(found.to_json()))
+        return
+    if html is not None:
+        say(f"a web page: {html}")
         return
     for table in inspection_tables(found):
         show(table)
