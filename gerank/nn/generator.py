@@ -10,8 +10,8 @@ from gerank.data.batch import RerankBatch, Slates
 from gerank.data.schema import FeatureSchema
 from gerank.nn.control import Control, extra_user_width, new_control
 from gerank.nn.decoder import PointerDecoder
-from gerank.nn.encoder import DeepSetEncoder
 from gerank.nn.features import FeatureEncoder
+from gerank.nn.own_encoder import new_encoder
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class GeneratorShape:
         weight_ranges: (smallest, largest) weight per utility, scaled to -1..1 for the control;
             empty = weights are taken as they are.
         calibrated: Dense candidate features with a monotone map.
+        encoder: `package.module:Class` of an encoder of one's own; empty = `DeepSetEncoder`.
     """
 
     width: int = 64
@@ -40,6 +41,7 @@ class GeneratorShape:
     control: Control = Control.HYPERNETWORK
     weight_ranges: tuple[tuple[float, float], ...] = ()
     calibrated: tuple[str, ...] = ()
+    encoder: str = ""
 
 
 class Encoded(NamedTuple):
@@ -65,7 +67,7 @@ class Encoded(NamedTuple):
 
 
 class Generator(nn.Module):
-    """DeepSet encoder + pointer decoder over the features of one schema."""
+    """Encoder (DeepSet, or one's own) + pointer decoder over the features of one schema."""
 
     __constants__ = ("controllable", "context_window")
     flag_columns: Tensor
@@ -81,7 +83,8 @@ class Generator(nn.Module):
         user_width = self.features.user_width
         if shape.controllable:
             user_width += extra_user_width(shape.control, shape.utilities)
-        self.encoder = DeepSetEncoder(self.features.candidate_width, user_width, shape.width)
+        widths = (self.features.candidate_width, user_width, shape.width)
+        self.encoder = new_encoder(shape.encoder, *widths)
         self.decoder = PointerDecoder(shape.width, shape.attention_width, flags, groups)
         if shape.controllable:
             rows = self.decoder.context + 3
@@ -175,7 +178,9 @@ class Generator(nn.Module):
     @torch.jit.unused
     def freeze(self) -> None:
         """Packs the weights for serving: later changes of parameters have no effect."""
-        self.encoder.freeze()
+        freeze = getattr(self.encoder, "freeze", None)
+        if freeze is not None:
+            freeze()
         self.decoder.freeze()
 
     @torch.jit.unused

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gerank.nn.control import Control
+from gerank.nn.own_encoder import check_encoder
 from gerank.nn.structured.readings import reading_form
 from gerank.train.choices import Baseline, Credit, Exploration, PolicyLoss, Validation
 
@@ -197,6 +198,7 @@ class GeneratorConfig:
         ppo_epochs: Steps on one roll-out; of PPO alone.
         ppo_clip: How far a probability ratio may move; of PPO alone.
         exploration: `sampling` (by temperature), or `random_network` (a bonus for novel choices).
+        encoder: A `package.module:Class` of yours, see docs/custom_models.md; empty = the DeepSet.
         novelty_weight: Weighs the mean novelty bonus of a slate; it is for `random_network` alone.
     """
 
@@ -223,6 +225,7 @@ class GeneratorConfig:
     ppo_clip: float = 0.2
     exploration: Exploration = Exploration.SAMPLING
     novelty_weight: float = 0.1
+    encoder: str = ""
 
     def __post_init__(self) -> None:
         _widths(self, "width", "attention_width", "embedding_width")
@@ -232,6 +235,10 @@ class GeneratorConfig:
         _not_negative(self, "support_price", "entropy_bonus", "novelty_weight")
         _require("in 0..1", lambda share: 0 <= share <= 1, self, "discount", "default_share")
         _require("in 0.001..1000", lambda t: 1e-3 <= t <= 1e3, self, "temperature")
+        try:
+            check_encoder(self.encoder)
+        except ValueError as error:
+            raise ConfigError(f"encoder: {error}") from None
         if self.baseline is Baseline.LEAVE_ONE_OUT:
             rule = f">= 2, which {self.baseline} needs"
             _require(rule, lambda slates: slates >= 2, self, "slates_per_request")

@@ -72,6 +72,12 @@ def other_architecture(before: RunFolder, config: TrainConfig) -> list[str]:
         was, now = (getattr(getattr(c, part), name) for c in (before.config, config))
         if was != now:
             found.append(f"{part}.{name} was {was} and is {now}")
+    encoders = [c.generator.encoder for c in (before.config, config)]
+    if any(encoders):
+        found.append(
+            f"generator.encoder was {encoders[0]!r} and is {encoders[1]!r}: which of its columns "
+            "belong to which feature is known of the DeepSet alone"
+        )
     return found
 
 

@@ -221,6 +221,7 @@ class RunFolder:
             control=config.control,
             weight_ranges=tuple((utility.min, utility.max) for utility in reward),
             calibrated=self.config.data.calibrated,
+            encoder=config.encoder,
         )
         return Generator(self.schema, shape)
 
