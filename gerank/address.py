@@ -67,6 +67,8 @@ def parse_address(text: str, lowest_port: int = 0) -> Address:
         raise _malformed(text, "must not hold control characters")
     scheme, _, rest = text.partition(":")
     if scheme in _SCHEMES and rest and not rest.isdecimal():
+        if any(character in rest for character in "%?#"):
+            raise _malformed(text, "must not hold %, ? or #, which gRPC reads otherwise")
         return Address(text)
     host, port = _split(text)
     if not host or any(character.isspace() for character in host):

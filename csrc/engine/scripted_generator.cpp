@@ -96,7 +96,7 @@ void copy_out(const at::Tensor& tensor, const PaddedBatch& batch, T* out) {
       tensor.sizes() == at::IntArrayRef({batch.B, batch.N}) && tensor.scalar_type() == expected,
       "the generator must answer [B, N] = [", batch.B, ", ", batch.N, "] ", expected, ", got ",
       tensor.sizes(), " ", tensor.scalar_type());
-  const at::Tensor contiguous = tensor.contiguous();
+  const at::Tensor contiguous = tensor.resolve_neg().contiguous();
   std::copy_n(contiguous.const_data_ptr<T>(), contiguous.numel(), out);
 }
 
@@ -131,6 +131,7 @@ class ScriptedGenerator : public Model {
     thread_local Arguments arguments;
     const c10::IValue slates = forward_(arguments.of(batch));
     const auto& fields = slates.toTupleRef().elements();  // slates, log_prob, relaxed
+    TORCH_CHECK(fields.size() == 3, "the generator must answer three tensors, got ", fields.size());
     copy_out(fields[0].toTensor(), batch, answer.slates);
     copy_out(fields[1].toTensor(), batch, answer.log_prob);
     copy_out(fields[2].toTensor(), batch, answer.relaxed);

@@ -27,8 +27,8 @@ class _Output(Console):
         raise SystemExit(128 + signal.SIGPIPE)
 
 
-out = _Output()
-err = Console(stderr=True)
+out = _Output(emoji=False)
+err = Console(stderr=True, emoji=False)
 if not out.is_terminal:
     out.width = _WIDTH_OF_A_FILE  # tables need not be broken where nobody's window is narrow
 

@@ -26,16 +26,17 @@ class BadLines:
 
     Attributes:
         found: Number of each line, from 1, and what is wrong with it.
+        listed: The file that lists them; None = the first one is an error.
     """
 
-    def __init__(self, source: Path, skip: bool) -> None:
+    def __init__(self, source: Path, listed: Path | None) -> None:
         self.found: list[tuple[int, str]] = []
-        self._source, self._skip = source, skip
+        self.listed, self._source = listed, source
 
     def add(self, number: int, reason: str) -> None:
-        """Raises InputError, unless bad lines are skipped."""
+        """Raises InputError, unless bad lines are listed."""
         self.found.append((number, reason))
-        if not self._skip:
+        if self.listed is None:
             raise InputError(self.first)
 
     @property
@@ -44,18 +45,27 @@ class BadLines:
         number, reason = min(self.found)
         return f"{self._source}:{number}: {reason}"
 
-    def list_beside(self, output: Path) -> None:
-        """Lists them in a file beside the answers; a file of an earlier run goes."""
+    def write_list(self) -> None:
+        """Writes the list; one of an earlier run goes where there is nothing to list."""
         from gerank.data.whole_file import whole_file
 
-        listed = output.with_name(f"{output.name}.left_out.jsonl")
-        if not self.found:
-            listed.unlink(missing_ok=True)
+        if self.listed is None:
             return
-        with whole_file(listed) as draft:
+        if not self.found:
+            self.listed.unlink(missing_ok=True)
+            return
+        with whole_file(self.listed) as draft:
             rows = ({"line": number, "reason": reason} for number, reason in sorted(self.found))
             draft.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-        say(f"{len(self.found)} lines left out: {listed}", err)
+        say(f"{len(self.found)} lines left out: {self.listed}", err)
+
+
+def _list_beside(output: Path) -> Path:
+    from gerank.data.whole_file import own_descriptor
+
+    if own_descriptor(output) is not None or (output.exists() and not output.is_file()):
+        raise InputError(f"--skip-bad: {output} is no regular file, beside which a list could be")
+    return output.with_name(f"{output.name}.left_out.jsonl")
 
 
 class Line(NamedTuple):
@@ -88,7 +98,9 @@ def rerank(
 
     if output_file.exists() and output_file.samefile(input_file) and output_file.is_file():
         raise InputError(f"--output: {output_file} is the input too; name another file")
-    bad = BadLines(input_file, skip_bad)
+    bad = BadLines(input_file, _list_beside(output_file) if skip_bad else None)
+    if bad.listed is not None and bad.listed.exists() and bad.listed.samefile(input_file):
+        raise InputError(f"--skip-bad: {bad.listed} is the input too; name another --output")
     lines = _read(input_file, bad)
     if model is not None:
         answers = _answer(lines, _local(model, unknown_features), bad)
@@ -99,9 +111,9 @@ def rerank(
             answers = _answer(lines, client.rerank, bad)
     if bad.found and not answers:
         raise InputError(f"no line can be answered; {bad.first}")
+    bad.write_list()
     with whole_file(output_file) as draft:
         draft.write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
-    bad.list_beside(output_file)
     # Whoever reads slates from standard output wants nothing else there.
     told_on = err if own_descriptor(output_file) == 1 else out
     say(f"{len(answers)} slates: {output_file}", told_on)
@@ -146,14 +158,15 @@ def _answer(lines: list[Line], ask: Rerank, bad: BadLines) -> list[dict[str, Any
 def _answer_some(some: list[Line], ask: Rerank, bad: BadLines) -> list[dict[str, Any]]:
     """Asks for many at once, and one by one where that fails, to name the request at fault."""
     from gerank.data.request import RequestError
+    from gerank.engine import StatusError
 
     try:
         return ask([line.document for line in some])
-    except RequestError:
+    except (RequestError, StatusError):
         answers = []
         for line in some:
             try:
                 answers += ask([line.document])
-            except RequestError as error:
-                bad.add(line.number, str(error))
+            except (RequestError, StatusError) as error:
+                bad.add(line.number, str(error).removeprefix("requests[0]."))
         return answers

@@ -14,6 +14,9 @@ from gerank.data.request import Request, RequestError
 from gerank.data.scalars import is_id, is_truth
 from gerank.data.schema import Feature, FeatureKind
 
+MOST_BITS = 1024
+"""An integer of more is refused by its field alone: Python does not write out very long ones."""
+
 Block = tuple[list[str], str, NDArray[Any]]
 """Names, type (`f4`, `f8` or `i8`) and numbers of a feature block."""
 
@@ -32,6 +35,11 @@ def native_query(request: Request, contract: RequestContract) -> Query:
     _check_id("id", request.id)
     for index, candidate_id in enumerate(request.candidate_ids):
         _check_id(f"candidates[{index}].id", candidate_id)
+    _check_showable("slots", request.slots)
+    _check_showable("seed", request.seed)
+    _check_showable("temperature", request.temperature)
+    for name, weight in request.weights.items():
+        _check_showable(f"weights.{name}", weight)
     user = {name: [value] for name, value in request.user.items()}
     schema = contract.schema
     return Query(
@@ -52,9 +60,16 @@ def native_query(request: Request, contract: RequestContract) -> Query:
     )
 
 
+def _check_showable(field: str, value: object) -> None:
+    """Refuses an integer of so many digits that Python does not write it out: no message could."""
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise RequestError(field, value, "must be a 64-bit integer or a float64")
+
+
 def _check_id(field: str, value: object) -> None:
     if not is_id(value):
         raise RequestError(field, value, "must be a string or an integer")
+    _check_showable(field, value)
     try:
         str(value).encode()
     except UnicodeEncodeError as error:

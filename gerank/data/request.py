@@ -34,7 +34,7 @@ class RequestError(ValueError):
 
     def __init__(self, field: str, value: object, rule: str) -> None:
         self.field = _cut(field, _LONGEST_FIELD)
-        super().__init__(f"{self.field}: {rule}, got {_cut(repr(value), _LONGEST_VALUE)}")
+        super().__init__(f"{self.field}: {rule}, got {_cut(_text_of(value), _LONGEST_VALUE)}")
         self.value = value
         self.rule = rule
 
@@ -42,9 +42,9 @@ class RequestError(ValueError):
         """Pickles: the one message that `BaseException` keeps would not make it again."""
         value = self.value
         try:
-            pickle.dumps(value)
+            pickle.loads(pickle.dumps(value))
         except Exception:  # whatever the value does; the text that the message shows remains
-            value = _Shown(_cut(repr(value), _LONGEST_VALUE))
+            value = _Shown(_cut(_text_of(value), _LONGEST_VALUE))
         return type(self), (self.field, value, self.rule), self.__dict__ | {"value": value}
 
     @classmethod
@@ -121,6 +121,13 @@ class Request:
     seed: int | None = None
     greedy: bool | None = None
     temperature: float | None = None
+
+
+def _text_of(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception as error:  # a number of too many digits, a list nested too deep, ...
+        return f"a {type(value).__name__} that cannot be shown ({type(error).__name__})"
 
 
 def _cut(text: str, limit: int) -> str:

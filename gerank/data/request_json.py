@@ -11,7 +11,7 @@ All keys but `id`, `candidates` and, where the artifact has user features, `user
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from gerank.data.contract import RequestContract
 from gerank.data.feature_names import check_names, rule_of, unknown_name
+from gerank.data.native_query import MOST_BITS
 from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
 from gerank.data.scalars import is_id
@@ -50,6 +51,20 @@ def parse_request(
     Raises:
         RequestError: The document is malformed; the message names field and value.
     """
+    try:
+        return _parsed(document, contract, unknown)
+    except RequestError:
+        raise
+    except ValueError as error:  # Python does not write out a number of so many digits
+        for field, value in _integers(document):
+            if value.bit_length() > MOST_BITS:
+                raise RequestError(field, value, "must be a 64-bit integer or a float64") from error
+        raise
+
+
+def _parsed(
+    document: Mapping[str, Any], contract: RequestContract, unknown: UnknownFeatures
+) -> Request:
     entries = _entries("request", document, _REQUIRED, _OPTIONAL)
     candidates = _candidates(entries["candidates"], contract, unknown)
     candidate_ids = tuple(candidate["id"] for candidate in candidates)
@@ -71,6 +86,18 @@ def parse_request(
     )
     check_request(request, contract)
     return request
+
+
+def _integers(value: object, path: str = "") -> Iterator[tuple[str, int]]:
+    """The integers of a document, each with its path."""
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            yield from _integers(below, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for index, below in enumerate(value):
+            yield from _integers(below, f"{path}[{index}]")
+    elif isinstance(value, int):
+        yield path, value
 
 
 def _mapping(field: str, value: object) -> Mapping[str, Any]:

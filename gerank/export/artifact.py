@@ -197,8 +197,9 @@ def _checked(path: Path, content: bytes) -> Artifact:
     artifact = Artifact(module, contract, manifest)
     try:
         differs = golden.difference(answer, artifact.rerank(batch))
-    except RuntimeError as error:
-        differs = f"golden requests fail: {str(error).splitlines()[-1]}"
+    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
+        last = str(error).splitlines()[-1] if str(error) else type(error).__name__
+        differs = f"golden requests fail: {last}"
     if differs:
         raise ArtifactError(f"{path}: {differs}; it was written with {manifest['versions']}")
     return artifact

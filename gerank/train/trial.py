@@ -12,7 +12,7 @@ from gerank.train.config import ConfigError, TrainConfig
 from gerank.train.judged import JudgedSlates
 from gerank.train.reward import Reward
 from gerank.train.user_function import UtilityError
-from gerank.train.utilities import build_utilities
+from gerank.train.utilities import OF_FEEDBACK, build_utilities, utility_kind
 
 _PAGES = 8
 _HIGHEST_CLICK_RATE = 0.2
@@ -27,6 +27,7 @@ def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> No
             what it was given, on which training goes on.
     """
     utilities = build_utilities(config.reward, log.schema)
+    _refuse_unknown_feedback(config, log, rows)
     _, pages, slates = _batch(config, log, rows)
     chance = torch.rand(slates.shape, generator=torch.Generator().manual_seed(0))
     slot_click = _HIGHEST_CLICK_RATE * chance * (slates >= 0)
@@ -62,6 +63,18 @@ def try_reward(config: TrainConfig, log: ExposureLog, rows: np.ndarray, reward: 
             f"the reward answered {found}, not a tensor [B, G, U] = {wanted}: U is the number of "
             f"utilities of the configuration: {', '.join(config.reward)}"
         )
+
+
+def _refuse_unknown_feedback(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> None:
+    told = log.select(rows).feedback
+    for name, utility in config.reward.items():
+        kind, options = utility_kind(name, utility, log.schema)
+        values = told.get(options.get("feedback", "")) if kind in OF_FEEDBACK else None
+        if values is not None and np.isnan(values).all():
+            raise ConfigError(
+                f"reward.{name}: feedback {options['feedback']!r} is unknown in every slot of the "
+                "training pages: nothing can be learnt of it"
+            )
 
 
 def _batch(

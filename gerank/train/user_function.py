@@ -15,7 +15,9 @@ import gerank
 from gerank.train.config import ConfigError
 from gerank.train.judged import JudgedSlates
 
-_NOT_THE_USERS = tuple(str(Path(str(package.__file__)).parent) for package in (gerank, torch))
+_NOT_THE_USERS = tuple(
+    str(Path(str(package.__file__)).parent) for package in (gerank, torch, importlib)
+)
 
 
 class UtilityError(ValueError):
@@ -45,7 +47,9 @@ def user_utility(
     def utility(judged: JudgedSlates) -> Tensor:
         try:
             answer = function(judged, **options)
-        except (Exception, SystemExit) as error:  # whatever the user's function does
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the user's function does
             raise UtilityError(_failure(name, path, function, error)) from error
         return _checked(name, path, answer, judged)
 
@@ -59,10 +63,12 @@ def _look_up(name: str, path: str) -> Callable[..., Any]:
         raise ConfigError(f"{where} is not of the form package.module:function")
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever the user's module does when it is imported
-        reason = f"{type(error).__name__}: {error}"
+        function = getattr(module, function_name, None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's module does when it is imported
+        reason = f"{_told(error)}{_place(error)}"
         raise ConfigError(f"{where}: module {module_name!r} does not import: {reason}") from error
-    function = getattr(module, function_name, None)
     if not callable(function):
         found = "is missing" if function is None else f"is {function!r}, not a function"
         raise ConfigError(f"{where}: {function_name!r} {found} in module {module_name!r}")
@@ -71,14 +77,26 @@ def _look_up(name: str, path: str) -> Callable[..., Any]:
 
 def _failure(name: str, path: str, function: object, error: BaseException) -> str:
     """Says what a function raised, and at which line of the user's code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    users = [frame for frame in frames if not frame.filename.startswith(_NOT_THE_USERS)]
     code = getattr(function, "__code__", None)
-    if users:
-        place = f" at {users[-1].filename}:{users[-1].lineno}"
-    else:  # it was not even entered: an option that it does not take
-        place = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
-    return f"utility {name!r} ({path}) failed{place}: {type(error).__name__}: {error}"
+    # It may not even have been entered: an option that it does not take.
+    defined = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
+    return f"utility {name!r} ({path}) failed{_place(error) or defined}: {_told(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the user's own code that an exception passed; empty where there is none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [f for f in frames if not f.filename.startswith((*_NOT_THE_USERS, "<frozen"))]
+    return f" at {users[-1].filename}:{users[-1].lineno}" if users else ""
+
+
+def _told(error: BaseException) -> str:
+    """What an exception says, in one line."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # its __str__ raises
+        text = "it cannot say what"
+    return f"{type(error).__name__}: {text}"
 
 
 def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tensor:

@@ -95,7 +95,12 @@ ListeningAddress parse_listening_address(std::string_view text) {
   if (std::any_of(text.begin(), text.end(), is_control)) {
     refuse(text, "must not hold control characters");
   }
-  if (has_scheme(text)) return {std::string(text), ""};
+  if (has_scheme(text)) {
+    if (text.find_first_of("%?#") != std::string_view::npos) {
+      refuse(text, "must not hold %, ? or #, which gRPC reads otherwise");
+    }
+    return {std::string(text), ""};
+  }
   const Parts parts = split(text);
   if (parts.host.empty() || parts.host.find(' ') != std::string_view::npos) {
     refuse(text, "must have a host, as in host:50051");

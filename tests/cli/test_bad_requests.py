@@ -210,3 +210,17 @@ def test_where_all_lines_are_bad_nothing_is_written(
     assert "no line can be answered" in message
     assert ":1: " in message
     assert not target.exists()
+
+
+def test_the_list_of_bad_lines_does_not_replace_the_requests_either(
+    journey: Journey, refused: Refused, pages: list[Page], tmp_path: Path
+) -> None:
+    source = tmp_path / "slates.jsonl.left_out.jsonl"
+    source.write_text(json.dumps(pages[0]))
+    words = ("rerank", "--model", journey.model, "--input", source)
+    message = refused(*words, "--output", tmp_path / "slates.jsonl", "--skip-bad")
+    assert "is the input too" in message
+    done(*words, "--output", tmp_path / "slates.jsonl")
+    assert json.loads(source.read_text()) == pages[0]
+    message = refused(*words, "--output", "/dev/stdout", "--skip-bad")
+    assert "--skip-bad: /dev/stdout is no regular file" in message

@@ -118,6 +118,40 @@ def test_a_request_error_whose_value_does_not_pickle_survives_as_what_it_says(va
     )
 
 
+class PickyError(Exception):
+    """It pickles, and does not load."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(one)
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise RuntimeError("not to be shown")
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "make",
+    [lambda: PickyError(1, 2), Unshown, lambda: 10**5000, lambda: nested(100_000)],
+    ids=["loads not", "shown not", "many digits", "nested"],
+)
+def test_an_odd_value_neither_hides_the_error_nor_keeps_it_from_another_process(
+    make: Callable[[], Any],
+) -> None:
+    error = RequestError("slots", make(), "must be an integer")
+    assert str(error).startswith("slots: must be an integer, got ")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    with pytest.raises(RequestError, match=r"^seed: "):
+        parse_request(valid_document() | {"seed": 10**5000}, CONTRACT)
+
+
 def _answer(page: dict[str, Any]) -> int:
     return len(parse_request(page, CONTRACT).candidate_ids)
 

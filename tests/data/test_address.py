@@ -9,6 +9,7 @@ from gerank.address import Address, MalformedAddressError, join_address, parse_a
 MALFORMED = (
     *("", ":50051", "feed:", "feed:99999", "feed:-1", "feed:0x10", "feed:000099999", "feed:9a"),
     *("[::1", "[::1]50051", "[feed]:9", "1:2:3", "feed:1:2", "a b:9", "unix:", "http://feed:9"),
+    *("unix:/a%41.sock", "unix:/q?x=1", "unix:a#b"),
     *(f"feed:{10**11}", "\0:1", "unix:/a\nb"),
 )
 

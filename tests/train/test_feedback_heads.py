@@ -226,3 +226,13 @@ def test_a_utility_of_feedback_that_the_log_lacks_is_refused_first(
     with pytest.raises(ConfigError, match=r"the log has no .purchase.; it has click$"):
         train(tiny_config(log_folder, reward=reward), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_feedback_that_no_page_knows_is_refused_before_training(
+    log: ExposureLog, tmp_path: Path
+) -> None:
+    unknown = np.full(len(log.slates), np.nan, dtype=np.float32)
+    replace(log, feedback={**log.feedback, "hide": unknown}).write(tmp_path / "log")
+    with pytest.raises(ConfigError, match=r"expected\.hide: feedback 'hide' is unknown in every"):
+        train(tiny_config(tmp_path / "log", reward=REWARD), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -55,6 +55,13 @@ def sparse(judged):
 def leaves(judged):
     raise SystemExit(3)
 
+class Mute(BaseException):
+    def __str__(self):
+        raise ValueError
+
+def is_mute(judged):
+    raise Mute
+
 def fails(judged):
     return deeper(judged)
 
@@ -107,7 +114,7 @@ def test_a_function_may_say_what_each_slot_adds() -> None:
         ("shop:", "'shop:' is not of the form package.module:function"),
         (":mean", "':mean' is not of the form package.module:function"),
         ("shp:mean_score", "module 'shp' does not import: ModuleNotFoundError: No module named"),
-        ("broken:f", "module 'broken' does not import: .*no_such_package"),
+        ("broken:f", r"module 'broken' does not import: .*no_such_package.* at .*broken\.py:1"),
         ("script:f", "module 'script' does not import: SystemExit: usage: script.py LOG"),
         ("shop:means_score", "'means_score' is missing in module 'shop'"),
         ("shop:price", "'price' is 3, not a function in module 'shop'"),
@@ -136,7 +143,8 @@ def test_what_is_no_function_is_named_before_training(path: str, message: str) -
         ("on_meta", r"answered a tensor of layout torch\.strided on device meta, not .* on cpu"),
         ("sparse", r"answered a tensor of layout torch\.sparse_coo on device cpu, not .*strided"),
         ("leaves", r"failed at .*shop\.py:41: SystemExit: 3"),
-        ("fails", r"failed at .*shop\.py:47: RuntimeError: "),
+        ("is_mute", r"failed at .*shop\.py:\d+: Mute: it cannot say what"),
+        ("fails", r"failed at .*shop\.py:54: RuntimeError: "),
         ("not_a_number", r"answered nan for slate \[1, 2\] of page 1 of its batch"),
     ],
 )
