@@ -13,7 +13,6 @@ Settings were chosen on seeds from 100 on.
 from __future__ import annotations
 
 import csv
-import math
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,7 +60,7 @@ def compared(stage: str, fresh: RunFolder, warm: RunFolder, steps: int) -> Row:
     goal = max(scores(fresh, stage))
     reached = [look for look, score in enumerate(scores(warm, stage), start=1) if score >= goal]
     per_look = steps / len(scores(fresh, stage))
-    needed = reached[0] * per_look if reached else math.nan
+    needed = reached[0] * per_look if reached else None
     first = scores(fresh, stage).index(goal) + 1
     return {
         "stage": stage,
@@ -69,7 +68,7 @@ def compared(stage: str, fresh: RunFolder, warm: RunFolder, steps: int) -> Row:
         "fresh score": goal,
         "warm score, first look": scores(warm, stage)[0],
         "warm steps": needed,
-        "share": needed / (first * per_look),
+        "share": None if needed is None else needed / (first * per_look),
     }
 
 
