@@ -59,8 +59,8 @@ install-cpp: build ## What a C++ program needs, into PREFIX: libraries, headers,
 demo: build ## Train on the simulator, export, serve, ask, stop.
 	$(BIN)/gerank demo
 
-test: build ## All tests; RankLens ones where GERANK_RANKLENS names its events file.
-	$(PY) -m pytest
+test: build ## All tests, JOBS files side by side; RankLens ones where GERANK_RANKLENS names its events file.
+	$(PY) -m pytest -n $(JOBS) --dist loadfile
 
 test-seeds: build ## The tests with random inputs, under SEEDS fresh seeds.
 	@for run in $$(seq $(SEEDS)); do $(PY) -m pytest -q -m random || exit 1; done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -18,14 +19,20 @@ def tools() -> dict[str, str]:
 
 
 def built(source: Path, name: str) -> Path:
-    """The build folder of a CMake project that finds gerank; kept, so that later runs are quick."""
+    """The build folder of a CMake project that finds gerank; kept, so that later runs are quick.
+
+    Processes that run tests side by side build it one after the other.
+    """
     build = ROOT / "build" / name
-    for command in (
-        ["cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
-         f"-DCMAKE_PREFIX_PATH={gerank.cmake_prefix_path}"],
-        ["cmake", "--build", build],
-    ):  # fmt: skip
-        words = list(map(str, command))
-        run = subprocess.run(words, capture_output=True, text=True, env=os.environ | tools())
-        assert run.returncode == 0, run.stdout + run.stderr
+    build.mkdir(parents=True, exist_ok=True)
+    with (build / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in (
+            ["cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
+             f"-DCMAKE_PREFIX_PATH={gerank.cmake_prefix_path}"],
+            ["cmake", "--build", build],
+        ):  # fmt: skip
+            words = list(map(str, command))
+            run = subprocess.run(words, capture_output=True, text=True, env=os.environ | tools())
+            assert run.returncode == 0, run.stdout + run.stderr
     return build

@@ -44,8 +44,11 @@ class _Prompt(_Unheard):
 
     def write(self, text: str) -> int:
         """Writes what the descriptor takes now."""
-        with suppress(OSError):
+        try:
             descriptor = self._stream.fileno()
+        except OSError:  # it is no file: nothing can keep it waiting
+            return super().write(text)
+        with suppress(OSError):
             ready = select.poll()
             ready.register(descriptor, select.POLLOUT)
             rest = text.encode(self._stream.encoding, self._stream.errors or "strict")
