@@ -177,8 +177,9 @@ def guarded(tmp_path: Path) -> Path:
     """A file that everybody may write, in a folder that nobody else may."""
     if os.geteuid() != 0:
         pytest.skip("only root can become somebody else")
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
+    for folder in (tmp_path, *tmp_path.parents):
+        if not folder.stat().st_mode & 0o001:
+            folder.chmod(0o755)
     path = tmp_path / "guarded"
     path.write_bytes(OLD)
     path.chmod(0o666)
