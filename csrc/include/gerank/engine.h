@@ -292,9 +292,9 @@ class GERANK_EXPORT Engine {
   std::shared_ptr<State> state_;
 };
 
-// A TorchScript model may print, to standard output. Where a pipe leads there that nobody empties, it
-// would wait for ever, and with it the worker that runs it. From now on what models print in this
-// process is lost. Servers call it; an application may.
+// A TorchScript model may print, to standard output. Where a pipe leads there that nobody empties,
+// it would wait for ever, and with it the worker that runs it. From now on what models print in
+// this process is lost. Servers call it; an application may.
 GERANK_EXPORT void drop_model_prints() noexcept;
 
 }  // namespace gerank
