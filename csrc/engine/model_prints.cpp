@@ -5,7 +5,7 @@
 
 namespace gerank {
 
-void drop_model_prints() noexcept {
+void Engine::drop_model_prints() noexcept {
   torch::jit::setPrintHandler([](const std::string&) {});
 }
 

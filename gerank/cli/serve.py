@@ -89,8 +89,6 @@ def serve(
     from gerank_server import serve as start
 
     serve_unheard()
-    # Threads inherit this: the signals wait until the main thread asks for them.
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     options = ServerOptions(
         front_threads=threads,
         workers=workers,
@@ -105,11 +103,17 @@ def serve(
         unknown_features=unknown_features,
     )
     address = parse_address(join_address(host, port))
-    with start(model, address.target, options, _chosen(front)) as server:
-        say(f"serving {server.version()} on {address.with_port(server.port)}")
-        while signal.sigwait(_SIGNALS) is signal.SIGHUP:
-            _swap(server, model)
-        say("draining")
+    # Threads inherit this: the signals wait until the main thread asks for them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        with start(model, address.target, options, _chosen(front)) as server:
+            say(f"serving {server.version()} on {address.with_port(server.port)}")
+            while signal.sigwait(_SIGNALS) is signal.SIGHUP:
+                _swap(server, model)
+            say("draining")
+    except BaseException:  # whoever called this goes on, and so must its signals
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        raise
 
 
 def _chosen(choice: FrontChoice) -> Front:

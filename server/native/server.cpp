@@ -98,7 +98,7 @@ int gerank_server_start(const GerankServerOptions* options, GerankServer** serve
                         std::size_t error_size) {
   Status status = check(*options);
   if (!status.ok()) return tell(status, error, error_size);
-  gerank::drop_model_prints();
+  gerank::Engine::drop_model_prints();
   auto started = std::make_unique<GerankServer>();
   status = gerank::Engine::start(engine_options(*options), &started->engine);
   if (!status.ok()) return tell(status, error, error_size);

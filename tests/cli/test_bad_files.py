@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -216,3 +217,11 @@ def test_an_artifact_that_is_none_is_named(
 
 def test_a_missing_artifact_is_named(refused: Refused, tmp_path: Path) -> None:
     assert f"{tmp_path / 'no.gerank'}: no such file" in refused("verify", tmp_path / "no.gerank")
+
+
+def test_a_server_that_does_not_start_leaves_the_signals_of_its_process_alone(
+    refused: Callable[..., str], tmp_path: Path
+) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    refused("serve", "--model", tmp_path / "none.gerank", "--port", 0)
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before

@@ -164,6 +164,11 @@ struct PublishedModel {
 // destructor leaves everything as it is. Such a process makes an engine of its own.
 class GERANK_EXPORT Engine {
  public:
+  // A TorchScript model may print, to standard output. Where a pipe leads there that nobody
+  // empties, it would wait for ever, and with it the worker that runs it. From now on what models
+  // print in this process is lost. Servers call it; an application may.
+  static void drop_model_prints() noexcept;
+
   // Runs when a call has ended, exactly once, on a thread of the engine, or on the one that
   // submits, cancels or stops. No lock is held: it may submit, also the same Call again. It should
   // be quick, since it keeps a worker from the next batch, and must not throw.
@@ -291,10 +296,5 @@ class GERANK_EXPORT Engine {
 
   std::shared_ptr<State> state_;
 };
-
-// A TorchScript model may print, to standard output. Where a pipe leads there that nobody empties,
-// it would wait for ever, and with it the worker that runs it. From now on what models print in
-// this process is lost. Servers call it; an application may.
-GERANK_EXPORT void drop_model_prints() noexcept;
 
 }  // namespace gerank
