@@ -83,7 +83,8 @@ GERANK_HOST_DEVICE void clear_rules(const RequestView& request, BasicRules<kCapa
   }
 }
 
-// Whoever is real may be placed. After clear_rules; threads that write in one place write the same.
+// Lets every real candidate be placed. It is called after clear_rules; threads that write in one
+// place write the same.
 template <int kCapacity>
 GERANK_HOST_DEVICE void release_candidates(const RequestView& request,
                                            const BasicAttributes<kCapacity>& attributes,

@@ -93,7 +93,7 @@ class CallQueue {
   // One call; false if nothing of it is waiting.
   bool drop(Call* call, const Status& status, std::vector<Ended>* ended);
 
-  // Those whose deadline has passed.
+  // Takes out the calls whose deadline has passed.
   void expire(TimePoint now, std::vector<Ended>* ended);
 
   // All.

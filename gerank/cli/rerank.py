@@ -114,7 +114,7 @@ def rerank(
     bad.write_list()
     with whole_file(output_file) as draft:
         draft.write_text("".join(f"{json.dumps(answer)}\n" for answer in answers))
-    # Whoever reads slates from standard output wants nothing else there.
+    # A program that reads slates from standard output must find nothing else there.
     told_on = err if own_descriptor(output_file) == 1 else out
     say(f"{len(answers)} slates: {output_file}", told_on)
 

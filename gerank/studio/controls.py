@@ -38,7 +38,7 @@ class Controls:
 
 
 def default_controls(contract: RequestContract) -> Controls:
-    """Those of a request that asks for nothing."""
+    """Returns the controls of a request that asks for nothing."""
     return Controls(
         slots=contract.max_slots,
         weights={name: weight.default for name, weight in contract.weights.items()},
@@ -48,7 +48,7 @@ def default_controls(contract: RequestContract) -> Controls:
 
 
 def preset_controls(preset: Mapping[str, Any], contract: RequestContract) -> Controls:
-    """Those of a request that asks for nothing but a preset (see `gerank.export.presets`)."""
+    """Returns the controls of a request that asks for a preset alone (`gerank.export.presets`)."""
     start = default_controls(contract)
     spacing = {rule["group"]: (rule["window"], rule["cap"]) for rule in preset.get("spacing", ())}
     quotas = {

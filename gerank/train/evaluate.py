@@ -112,11 +112,11 @@ def evaluate(
     ]
     if len(weights) > 1:
         tables.append(utility_table(slates, judges, list(reward)))
+    first = judges[next(iter(panel), "training evaluator")]
     if log.schema.feedback:
-        first = judges[next(iter(panel), "training evaluator")]
         tables.append(prediction_table(judges, log, slates["logged"]))
         tables.append(promise_table(slates, first, log))
-    tables += _logged_clicks(slates, judges.get(next(iter(panel), "training evaluator")), log)
+    tables += _logged_clicks(slates, first, log)
     choice = ReadingChoice.from_json(folder.facts["reading"])
     said = [by_policy["generator"] for by_policy in opinions.values()]
     judgement = judge_slates(

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.feedback_heads import FeedbackHeads
+from gerank.train.best_members import BestMembers
 from gerank.train.pages import endless_batches, row_batches
 from gerank.train.stage import Metrics
 from gerank.train.structured_stage import parameter_groups
@@ -63,8 +64,7 @@ class FeedbackStage:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
-        self.best_loss = torch.full((len(heads.names),), math.inf)
-        self._best = {name: value.clone() for name, value in heads.state_dict().items()}
+        self.best = BestMembers(heads, len(heads.names))
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
@@ -82,10 +82,8 @@ class FeedbackStage:
     def validate(self) -> tuple[float, Metrics]:
         """Keeps every head's best parameters; the score is minus the mean of the best losses."""
         loss = self.held_out(self._validation)
-        better = loss < self.best_loss
-        self.best_loss = torch.where(better, loss, self.best_loss)
-        self.model.keep_members(self._best, better)
-        return -self.best_loss.mean().item(), {"validation_loss": loss.mean().item()}
+        self.best.keep(loss)
+        return -self.best.loss.mean().item(), {"validation_loss": loss.mean().item()}
 
     @torch.no_grad()
     def held_out(self, rows: np.ndarray) -> Tensor:
@@ -95,16 +93,16 @@ class FeedbackStage:
 
     def restore_best(self) -> None:
         """Gives every head the parameters with which it did best on validation pages."""
-        self.model.load_state_dict(self._best)
+        self.model.load_state_dict(self.best.state)
         self.model.eval().requires_grad_(False)
 
     def more_state(self) -> dict[str, Any]:
         """The best parameters so far."""
-        return {"best": self._best, "best_loss": self.best_loss}
+        return self.best.to_state()
 
     def load_more_state(self, state: dict[str, Any]) -> None:
         """The inverse of `more_state`."""
-        self._best, self.best_loss = state["best"], state["best_loss"]
+        self.best.load(state)
 
     def _losses(self, rows: np.ndarray) -> Tensor:
         """[H, B] loss of each page, summed over the slots that a head learns from."""

@@ -61,7 +61,7 @@ def train_feedback_heads(
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()
-    best = stage.best_loss.view(len(kinds), len(strengths)).argmin(1)
+    best = stage.best.loss.view(len(kinds), len(strengths)).argmin(1)
     return heads.select(best + torch.arange(len(kinds)) * len(strengths))
 
 

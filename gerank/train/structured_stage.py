@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import StructuredEvaluator
+from gerank.train.best_members import BestMembers
 from gerank.train.pages import endless_batches, row_batches
 from gerank.train.stage import Metrics
 
@@ -76,8 +77,7 @@ class StructuredStage:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
-        self.best_loss = torch.full((members,), math.inf)
-        self._best = {name: value.clone() for name, value in evaluator.state_dict().items()}
+        self.best = BestMembers(evaluator, members)
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
@@ -100,10 +100,8 @@ class StructuredStage:
     def validate(self) -> tuple[float, Metrics]:
         """Keeps every member's best parameters; the score is minus the best mean loss so far."""
         loss = -self.held_out(self._validation).mean(1)
-        better = loss < self.best_loss
-        self.best_loss = torch.where(better, loss, self.best_loss)
-        self.model.keep_members(self._best, better)
-        best = self.best_loss.min().item()
+        self.best.keep(loss)
+        best = self.best.loss.min().item()
         return (-best if math.isfinite(best) else math.nan), {"validation_loss": loss.min().item()}
 
     @torch.no_grad()
@@ -117,16 +115,16 @@ class StructuredStage:
 
     def restore_best(self) -> None:
         """Gives every member the parameters with which it did best on validation pages."""
-        self.model.load_state_dict(self._best)
+        self.model.load_state_dict(self.best.state)
         self.model.eval().requires_grad_(False)
 
     def more_state(self) -> dict[str, Any]:
         """The best parameters so far."""
-        return {"best": self._best, "best_loss": self.best_loss}
+        return self.best.to_state()
 
     def load_more_state(self, state: dict[str, Any]) -> None:
         """The inverse of `more_state`."""
-        self._best, self.best_loss = state["best"], state["best_loss"]
+        self.best.load(state)
 
     def _start(self, evaluator: StructuredEvaluator) -> None:
         with torch.no_grad():

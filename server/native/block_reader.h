@@ -36,7 +36,7 @@ class BlockReader {
   // With names that were met before, and one field of bytes; false where it is anything else.
   bool read_known(std::string_view bytes, FeatureBlock* block);
 
-  // Whatever a FeatureBlock may be.
+  // Reads a FeatureBlock of any shape, known or not.
   Status read_any(std::string_view field, int index, const std::string& bytes, FeatureBlock* block);
 
   NameMemo& memo_;

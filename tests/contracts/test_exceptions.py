@@ -68,7 +68,7 @@ EXAMPLES: dict[type[Exception], Callable[[], Exception]] = {
     ServerError: lambda: ServerError("no", grpc.StatusCode.INVALID_ARGUMENT, ("slots",)),
     StatusError: refused_option,
 }
-"""Those that are not made of a message alone."""
+"""These exceptions are not made of a message alone."""
 
 
 def example(kind: type[Exception]) -> Exception:

@@ -1,4 +1,4 @@
-"""Whatever is done to an artifact is noticed, and the message names file and difference.
+"""Every change of an artifact is noticed, and the message names file and difference.
 
 In Python, which writes artifacts, and in the engine, which serves them: in the same words.
 """

@@ -108,7 +108,7 @@ def test_a_page_without_candidates_has_no_diversity_and_no_clicks() -> None:
 def test_credit_by_slot_by_hand() -> None:
     group = torch.tensor([[1, 2, 1, 1]])
     assert diversity_by_slot(group, ALL).tolist() == [[1 / 4, 1 / 4, 0, 0]]
-    # Of six pairs slot 2 is in order with slot 1, slot 3 with slots 1 and 2.
+    # There are six pairs; slot 2 is in order with slot 1, and slot 3 with slots 1 and 2.
     priority = torch.tensor([[0.0, 2.0, 1.0, 1.0]])
     assert group_ordering_by_slot(priority, ALL).tolist() == [[0, 0, 1 / 6, 2 / 6]]
     clicks, mask = torch.tensor([[0.5, 0.25, 0.75]]), torch.tensor([[True, False, True]])

@@ -1,4 +1,4 @@
-"""Whatever is malformed gets INVALID_ARGUMENT, field and value; the server serves on."""
+"""A malformed request gets INVALID_ARGUMENT, field and value; the server serves on."""
 
 from __future__ import annotations
 

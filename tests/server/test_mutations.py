@@ -1,4 +1,4 @@
-"""Whatever arrives, the server answers it with a clean status and serves on.
+"""The server answers every mutated message with a clean status and serves on.
 
 `GERANK_FUZZ_REQUESTS=100000` (`make fuzz`) sends that many instead of a few.
 """

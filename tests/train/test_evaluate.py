@@ -63,7 +63,7 @@ CLICKED, SUPPORT_SHARE = "Order of logged clicks", "slots of a strength never lo
 
 
 def answer_with(slates: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever generator is asked, the clone too."""
+    """Stands in for every generator that is asked, the clone too."""
     monkeypatch.setattr(module, "generated_slates", lambda *_: slates)
 
 

@@ -59,7 +59,7 @@ def test_every_member_ends_with_the_parameters_of_its_own_best_look() -> None:
         losses.append(-stage.held_out(VALIDATION).mean(1))
         stage.validate()
     best = torch.stack(losses).min(0).values
-    torch.testing.assert_close(stage.best_loss, best)
+    torch.testing.assert_close(stage.best.loss, best)
     stage.restore_best()
     torch.testing.assert_close(-stage.held_out(VALIDATION).mean(1), best)
 

@@ -21,7 +21,8 @@ struct OptionRange {
   }
 };
 
-// Those of EngineOptions. The highest are far above what helps, and far below what overflows.
+// These are the ranges of EngineOptions. Their highest numbers are far above what helps, and far
+// below what overflows.
 namespace option_ranges {
 
 inline constexpr OptionRange kWorkers{1, 1024};

@@ -83,7 +83,7 @@ GERANK_HOST_DEVICE void mark_quotas(const Attributes& attributes, const Rules& r
   }
 }
 
-// Those of the list that the open slot may take, after as little relaxation as leaves any.
+// Lists the candidates that the open slot may take, after as little relaxation as leaves any.
 // `obstacles` and `allowed` are memory for M entries.
 GERANK_HOST_DEVICE AllowedList list_relaxed(const RequestView& request,
                                             const Attributes& attributes, const Rules& rules,

@@ -1,0 +1,48 @@
+"""How an engine batches, and what it does with features that an artifact does not know."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from gerank.data.scalars import whole_number
+from gerank.unknown_features import UnknownFeatures, checked
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How an engine batches. See `gerank/engine.h`.
+
+    Attributes:
+        workers: Forward passes at once: one thread each.
+        intra_op_threads: Threads that torch may use within one forward pass.
+        max_batch: Most queries in one forward pass.
+        max_batch_candidates: Most candidates in one forward pass, padding included.
+        max_delay_us: How long a query may wait for others when a worker is free.
+        max_queue: Most queries waiting; beyond, calls are refused.
+        max_queries: Most queries in one call.
+        unknown_features: What becomes of features that the artifact of a call does not know:
+            `refuse` or `ignore`.
+
+    Raises:
+        ValueError: An option is no integer; whether it is in its range the engine checks.
+    """
+
+    workers: int = 1
+    intra_op_threads: int = 1
+    max_batch: int = 64
+    max_batch_candidates: int = 2048
+    max_delay_us: int = 0
+    max_queue: int = 1024
+    max_queries: int = 256
+    unknown_features: str = UnknownFeatures.REFUSE
+
+    def __post_init__(self) -> None:
+        checked(self.unknown_features)
+        for name, value in self.numbers().items():
+            number = whole_number(value)
+            if number is None or not -(2**63) <= number < 2**63:
+                raise ValueError(f"{name}: must be a 64-bit integer, got {value!r}")
+
+    def numbers(self) -> dict[str, int]:
+        """The options that are numbers."""
+        return {k: v for k, v in asdict(self).items() if k != "unknown_features"}

@@ -1,0 +1,49 @@
+"""The best parameters so far of an ensemble whose members learn side by side, member by member."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class Ensemble(Protocol):
+    """A model of members that can be kept one by one."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """As of any module."""
+        ...
+
+    def keep_members(self, kept: dict[str, Tensor], which: Tensor) -> None:
+        """Copies the state of the members `which` [K] bool into `kept`, a state like this one."""
+        ...
+
+
+class BestMembers:
+    """Every member as it was when its validation loss was lowest.
+
+    Attributes:
+        loss: [K]. The lowest loss of each.
+        state: The parameters that they had.
+    """
+
+    def __init__(self, model: Ensemble, members: int) -> None:
+        self._model = model
+        self.loss = torch.full((members,), math.inf)
+        self.state: dict[str, Tensor] = {k: v.clone() for k, v in model.state_dict().items()}
+
+    def keep(self, loss: Tensor) -> None:
+        """Keeps the members whose loss [K] is lower than ever."""
+        better = loss < self.loss
+        self.loss = torch.where(better, loss, self.loss)
+        self._model.keep_members(self.state, better)
+
+    def to_state(self) -> dict[str, Any]:
+        """What a checkpoint must hold."""
+        return {"best": self.state, "best_loss": self.loss}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The inverse of `to_state`."""
+        self.state, self.loss = state["best"], state["best_loss"]
