@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gerank.nn.encoder import DeepSetEncoder
+from gerank.own_code import look_up, place, told
 
 T = TypeVar("T")
 
@@ -39,15 +39,10 @@ def encoder_class(path: str) -> type[nn.Module]:
     Raises:
         ValueError: The module does not import, or has no such class of `torch.nn.Module`.
     """
-    module_name, _, class_name = path.partition(":")
-    if not module_name or not class_name:
-        raise ValueError(f"{path!r} is not of the form package.module:Class")
     try:
-        module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # whatever the user's module does on import
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(f"{path!r}: module {module_name!r} does not import: {reason}") from error
-    kind = getattr(module, class_name, None)
+        kind = look_up(path, "Class")
+    except ValueError as error:
+        raise ValueError(f"{path!r}: {error}") from error
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise ValueError(f"{path!r} names {kind!r}, which is no class of torch.nn.Module")
     return kind
@@ -109,7 +104,8 @@ def _checked(path: str, answer: Any) -> tuple[Tensor, Tensor]:
 def _called(path: str, what: str, call: Callable[[], T]) -> T:
     try:
         return call()
-    except (Exception, SystemExit) as error:  # whatever the user's class does
-        last = str(error).strip().splitlines()
-        reason = f"{type(error).__name__}: {last[-1] if last else ''}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's class does
+        reason = f"{told(error)}{place(error)}"
         raise ValueError(f"{path!r}: {what} failed: {reason}") from error

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
-import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-import gerank
+from gerank.own_code import look_up, place, told
 from gerank.train.config import ConfigError
 from gerank.train.judged import JudgedSlates
-
-_NOT_THE_USERS = tuple(
-    str(Path(str(package.__file__)).parent) for package in (gerank, torch, importlib)
-)
 
 
 class UtilityError(ValueError):
@@ -57,18 +50,13 @@ def user_utility(
 
 
 def _look_up(name: str, path: str) -> Callable[..., Any]:
-    module_name, _, function_name = path.partition(":")
     where = f"reward.{name}.utility: {path!r}"
-    if not module_name or not function_name:
-        raise ConfigError(f"{where} is not of the form package.module:function")
+    module_name, _, function_name = path.partition(":")
     try:
-        module = importlib.import_module(module_name)
-        function = getattr(module, function_name, None)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever the user's module does when it is imported
-        reason = f"{_told(error)}{_place(error)}"
-        raise ConfigError(f"{where}: module {module_name!r} does not import: {reason}") from error
+        function = look_up(path, "function")
+    except ValueError as error:
+        colon = "" if str(error).startswith("is ") else ":"
+        raise ConfigError(f"{where}{colon} {error}") from error
     if not callable(function):
         found = "is missing" if function is None else f"is {function!r}, not a function"
         raise ConfigError(f"{where}: {function_name!r} {found} in module {module_name!r}")
@@ -80,23 +68,7 @@ def _failure(name: str, path: str, function: object, error: BaseException) -> st
     code = getattr(function, "__code__", None)
     # It may not even have been entered: an option that it does not take.
     defined = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
-    return f"utility {name!r} ({path}) failed{_place(error) or defined}: {_told(error)}"
-
-
-def _place(error: BaseException) -> str:
-    """The last line of the user's own code that an exception passed; empty where there is none."""
-    frames = traceback.extract_tb(error.__traceback__)
-    users = [f for f in frames if not f.filename.startswith((*_NOT_THE_USERS, "<frozen"))]
-    return f" at {users[-1].filename}:{users[-1].lineno}" if users else ""
-
-
-def _told(error: BaseException) -> str:
-    """What an exception says, in one line."""
-    try:
-        text = " ".join(str(error).split())
-    except Exception:  # its __str__ raises
-        text = "it cannot say what"
-    return f"{type(error).__name__}: {text}"
+    return f"utility {name!r} ({path}) failed{place(error) or defined}: {told(error)}"
 
 
 def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tensor:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
-
 from gerank.nn.structured.readings.check import check_reading
 from gerank.nn.structured.readings.competing import CompetingReadings
 from gerank.nn.structured.readings.examination import ExaminationReading
 from gerank.nn.structured.readings.hidden_reader import HiddenReader
 from gerank.nn.structured.readings.logit import LogitReading
 from gerank.nn.structured.readings.reading import Reading
+from gerank.own_code import look_up
 
 __all__ = ["AGAINST", "FORMS", "CompetingReadings", "Reading", "new_reading", "reading_form"]
 
@@ -33,14 +32,12 @@ def reading_form(name: str) -> type[Reading]:
     """
     if name in FORMS:
         return FORMS[name]
-    module_name, _, class_name = name.partition(":")
-    if not module_name or not class_name:
+    if not all(name.partition(":")):
         raise ValueError(f"{name!r} is not one of {', '.join(FORMS)}, or package.module:Class")
     try:
-        module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the user's module does when it is imported
-        raise ValueError(f"{name!r}: module {module_name!r} does not import: {error}") from error
-    form = getattr(module, class_name, None)
+        form = look_up(name, "Class")
+    except ValueError as error:
+        raise ValueError(f"{name!r}: {error}") from error
     if not (isinstance(form, type) and issubclass(form, Reading)):
         raise ValueError(f"{name!r} names {form!r}, which is not a Reading")
     check_reading(name, form)
