@@ -66,13 +66,13 @@ def parse_address(text: str, lowest_port: int = 0) -> Address:
     if any(character < " " or character == "\x7f" for character in text):
         raise _malformed(text, "must not hold control characters")
     scheme, _, rest = text.partition(":")
-    if scheme in _SCHEMES and rest and not rest.isdecimal():
+    if scheme in _SCHEMES and rest and not (rest.isascii() and rest.isdecimal()):
         if any(character in rest for character in "%?#"):
             raise _malformed(text, "must not hold %, ? or #, which gRPC reads otherwise")
         return Address(text)
     host, port = _split(text)
-    if not host or any(character.isspace() for character in host):
-        raise _malformed(text, "must have a host, as in host:50051")
+    if not host or " " in host or not host.isascii():
+        raise _malformed(text, "must have a host of ASCII characters, as in host:50051")
     if ":" in host and not _is_ipv6(host):
         raise _malformed(text, "must be host:port, [IPv6]:port or unix:path")
     number = DEFAULT_PORT if port is None else _port(text, port, lowest_port)

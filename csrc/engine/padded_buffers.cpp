@@ -13,6 +13,10 @@
 namespace gerank {
 namespace {
 
+// A choice that is certain may come out above log(1) by rounding.
+constexpr float kLargestLogProb = 1e-4f;
+constexpr std::int64_t kEveryRelaxedRule = kRelaxedSpacing | kRelaxedQuotas;
+
 std::uint64_t random_seed() {
   thread_local std::random_device device;
   return (std::uint64_t{device()} << 32) | device();
@@ -216,6 +220,10 @@ Status PaddedBuffers::check_answer(std::size_t b) const {
       fault = ", which stands further up already";
     } else if (!std::isfinite(log_prob_[b * N + n])) {
       fault = " with a log_prob that is not finite";
+    } else if (log_prob_[b * N + n] > kLargestLogProb) {
+      fault = " with a log_prob above zero";
+    } else if ((relaxed_[b * N + n] & ~kEveryRelaxedRule) != 0) {
+      fault = " with a relaxed rule that does not exist";
     }
     if (fault != nullptr) {
       return Status(Code::kInternal, "the model answered candidate " + std::to_string(choices[n]) +

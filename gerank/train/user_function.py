@@ -44,7 +44,7 @@ def user_utility(
             raise
         except BaseException as error:  # whatever the user's function does
             raise UtilityError(_failure(name, path, function, error)) from error
-        return _checked(name, path, answer, judged)
+        return _checked(name, f"{path}{_defined(function)}", answer, judged)
 
     return utility
 
@@ -65,14 +65,19 @@ def _look_up(name: str, path: str) -> Callable[..., Any]:
 
 def _failure(name: str, path: str, function: object, error: BaseException) -> str:
     """Says what a function raised, and at which line of the user's code."""
-    code = getattr(function, "__code__", None)
     # It may not even have been entered: an option that it does not take.
-    defined = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
-    return f"utility {name!r} ({path}) failed{place(error) or defined}: {told(error)}"
+    where = place(error) or _defined(function)
+    return f"utility {name!r} ({path}) failed{where}: {told(error)}"
 
 
-def _checked(name: str, path: str, result: object, judged: JudgedSlates) -> Tensor:
-    where, shape = f"utility {name!r} ({path})", judged.slates.shape
+def _defined(function: object) -> str:
+    """Where a function begins, as " at FILE:LINE"; nothing for one that has no Python source."""
+    code = getattr(function, "__code__", None)
+    return f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
+
+
+def _checked(name: str, source: str, result: object, judged: JudgedSlates) -> Tensor:
+    where, shape = f"utility {name!r} ({source})", judged.slates.shape
     if not isinstance(result, Tensor):
         raise UtilityError(f"{where} answered a {type(result).__name__}, not a tensor")
     if result.shape not in (shape[:2], shape):

@@ -21,6 +21,8 @@ constexpr std::string_view kSchemes[] = {"unix", "unix-abstract", "dns", "ipv4",
 
 bool is_control(char each) { return (each >= 0 && each < ' ') || each == '\x7f'; }
 
+bool is_printable(char each) { return each > ' ' && each < '\x7f'; }
+
 [[noreturn]] void refuse(std::string_view text, const std::string& rule) {
   std::string shown(text);
   std::replace_if(shown.begin(), shown.end(), is_control, '?');
@@ -34,7 +36,12 @@ bool is_digits(std::string_view text) {
 
 bool is_ipv6(std::string_view host) {
   in6_addr address;
-  const std::string number(host.substr(0, host.find('%')));
+  const std::size_t percent = host.find('%');
+  if (percent != std::string_view::npos) {
+    const std::string_view zone = host.substr(percent + 1);
+    if (zone.empty() || zone.find('%') != std::string_view::npos) return false;
+  }
+  const std::string number(host.substr(0, percent));
   return inet_pton(AF_INET6, number.c_str(), &address) == 1;
 }
 
@@ -102,8 +109,8 @@ ListeningAddress parse_listening_address(std::string_view text) {
     return {std::string(text), ""};
   }
   const Parts parts = split(text);
-  if (parts.host.empty() || parts.host.find(' ') != std::string_view::npos) {
-    refuse(text, "must have a host, as in host:50051");
+  if (parts.host.empty() || !std::all_of(parts.host.begin(), parts.host.end(), is_printable)) {
+    refuse(text, "must have a host of ASCII characters, as in host:50051");
   }
   if (parts.host.find(':') != std::string_view::npos && !is_ipv6(parts.host)) {
     refuse(text, "must be host:port, [IPv6]:port or unix:path");

@@ -10,7 +10,8 @@ MALFORMED = (
     *("", ":50051", "feed:", "feed:99999", "feed:-1", "feed:0x10", "feed:000099999", "feed:9a"),
     *("[::1", "[::1]50051", "[feed]:9", "1:2:3", "feed:1:2", "a b:9", "unix:", "http://feed:9"),
     *("unix:/a%41.sock", "unix:/q?x=1", "unix:a#b"),
-    *(f"feed:{10**11}", "\0:1", "unix:/a\nb"),
+    *("fe80::1%:9", "[fe80::1%]:9", "[fe80::1%a%b]:9", "feed\u00a0:9", "feed\u2003x:9"),
+    *("feed:\u0665\u0660", f"feed:{10**11}", "\0:1", "unix:/a\nb"),
 )
 
 
@@ -33,6 +34,7 @@ MALFORMED = (
         ("unix:gerank.sock", "unix:gerank.sock", True),
         ("unix:///run/gerank.sock", "unix:///run/gerank.sock", True),
         ("dns:///feed:50052", "dns:///feed:50052", False),
+        ("unix:\u0665\u0660", "unix:\u0665\u0660", True),
         ("dns:53", "dns:53", False),
     ],
 )

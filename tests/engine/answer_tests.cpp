@@ -61,6 +61,18 @@ TEST(an_answer_that_is_no_slate_of_the_request_is_an_internal_error_that_says_wh
                  log_prob[1] = std::numeric_limits<float>::quiet_NaN();
                }),
                "the model answered candidate 1 at slot 1 with a log_prob that is not finite");
+  EXPECT_EQUAL(complaint([](auto*, float* log_prob) { log_prob[1] = 0.5f; }),
+               "the model answered candidate 1 at slot 1 with a log_prob above zero");
+}
+
+TEST(a_relaxed_rule_that_does_not_exist_is_an_internal_error) {
+  Witness witness;
+  witness.spoil = [](const PaddedBatch&, const PaddedAnswer& answer) { answer.relaxed[0] = 4; };
+  Page page(1);
+  gerank::Slate slate;
+  const gerank::Status status = stand_in(witness, "v1")->rank({&page.query, 1}, {&slate, 1});
+  EXPECT_EQUAL(status.message(),
+               "the model answered candidate 0 at slot 0 with a relaxed rule that does not exist");
 }
 
 TEST(a_candidate_behind_the_last_slot_of_its_request_is_an_internal_error) {

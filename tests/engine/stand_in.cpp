@@ -81,7 +81,7 @@ gerank::Status StandIn::run(const gerank::PaddedBatch& batch,
       const bool filled =
           n < batch.slots[b] && n < batch.M && batch.candidate_mask[b * batch.M + n];
       answer.slates[b * batch.N + n] = filled ? n : -1;
-      answer.log_prob[b * batch.N + n] = batch.user_dense[b];
+      answer.log_prob[b * batch.N + n] = -batch.user_dense[b];
       answer.relaxed[b * batch.N + n] = 0;
     }
   }
@@ -148,7 +148,7 @@ bool Asked::answered_rightly() const {
     if (slate.candidates.size() != filled) return false;
     for (std::size_t n = 0; n < filled; ++n) {
       if (slate.slots[n] != static_cast<std::int32_t>(n) || slate.candidates[n] != slate.slots[n] ||
-          slate.log_prob[n] != pages_[i]->age) {
+          slate.log_prob[n] != -pages_[i]->age) {
         return false;
       }
     }

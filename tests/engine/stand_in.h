@@ -53,7 +53,7 @@ class Witness {
   std::vector<std::thread::id> deaths_;
 };
 
-// Puts candidate n into slot n; log_prob is the user's age.
+// Puts candidate n into slot n; log_prob is minus the user's age.
 class StandIn : public gerank::Model {
  public:
   explicit StandIn(Witness& witness) : witness_(witness) { ++witness_.alive; }

@@ -149,5 +149,7 @@ def test_what_is_no_function_is_named_before_training(path: str, message: str) -
     ],
 )
 def test_what_is_no_utility_is_named_when_it_is_answered(name: str, message: str) -> None:
-    with pytest.raises(UtilityError, match=rf"utility 'mine' \(shop:{name}\) {message}"):
+    where = rf"utility 'mine' \(shop:{name}( at .*shop\.py:\d+)?\) {message}"
+    with pytest.raises(UtilityError, match=where) as caught:
         answer(f"shop:{name}")
+    assert "shop.py:" in str(caught.value)
