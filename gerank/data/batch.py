@@ -61,6 +61,19 @@ class Slates(NamedTuple):
     relaxed: Tensor
 
 
+class ShownSlots(NamedTuple):
+    """What B logged pages showed, and what users did with it, padded.
+
+    Attributes:
+        slates, clicks, log_propensity, placement_propensity: As in `ExposureBatch`.
+    """
+
+    slates: Tensor
+    clicks: Tensor
+    log_propensity: Tensor
+    placement_propensity: Tensor
+
+
 class ExposureBatch(NamedTuple):
     """B logged pages, padded.
 

@@ -23,7 +23,7 @@ from gerank.data.log_columns import (
     USER_PREFIX,
 )
 from gerank.data.schema import Feature, FeatureKind
-from gerank.data.texts import is_text_column
+from gerank.data.texts import TextColumn, is_text_column
 
 if TYPE_CHECKING:
     from gerank.data.exposure_log import ExposureLog
@@ -62,7 +62,7 @@ def check_shapes(log: ExposureLog) -> None:
 _DTYPES = {"O": "a string", "i8": "int64", "f4": "float32"}
 
 
-def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, NDArray[Any], str, int]]:
+def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, TextColumn, str, int]]:
     """Name, values, kind and length of every column, offsets first: they tell the lengths."""
     pages = len(log.page_ids)
     yield "candidate_offsets", log.candidate_offsets, "i8", pages + 1
@@ -104,7 +104,7 @@ def check_exposures(log: ExposureLog, source: str) -> None:
         ExposureLogError: The first offending column, page and value.
     """
     report = _Report(source, log.page_ids)
-    _check_identities(log, report)
+    _check_lengths_of_lists(log, report)
     pages = np.arange(len(log) + 1, dtype=np.int64)
     for feature in log.schema.user:
         _check_feature(
@@ -121,7 +121,7 @@ def check_exposures(log: ExposureLog, source: str) -> None:
 class _Report:
     """Turns the first True of a mask into an error."""
 
-    def __init__(self, source: str, page_ids: NDArray[Any]) -> None:
+    def __init__(self, source: str, page_ids: TextColumn) -> None:
         self.source = source
         self.page_ids = page_ids
 
@@ -129,7 +129,7 @@ class _Report:
         self,
         wrong: NDArray[np.bool_],
         column: str,
-        values: NDArray[Any],
+        values: TextColumn,
         offsets: NDArray[np.int64],
         rule: str,
     ) -> None:
@@ -144,12 +144,32 @@ class _Report:
         )
 
 
-def _check_identities(log: ExposureLog, report: _Report) -> None:
+def check_page_ids(page_ids: TextColumn, source: str) -> None:
+    """Refuses a log in which two pages have one id; arguments as those of `check_exposures`.
+
+    Raises:
+        ExposureLogError: Names the id.
+    """
+    hashes = np.fromiter(map(hash, page_ids), np.int64, len(page_ids))
+    alike = np.flatnonzero(~_is_first(hashes))
+    # Two ids may have one hash, so that only those that share one are compared.
+    same = np.flatnonzero(np.isin(hashes, hashes[alike])) if len(alike) else alike
+    repeated = np.zeros(len(page_ids), dtype=np.bool_)
+    repeated[same] = ~_is_first(np.asarray(page_ids[same]))
+    pages = np.arange(len(page_ids) + 1, dtype=np.int64)
+    report = _Report(source, page_ids)
+    report.refuse(repeated, PAGE_ID, page_ids, pages, "names more than one page")
+
+
+def _is_first(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether a value comes for the first time."""
+    first = np.zeros(len(values), dtype=np.bool_)
+    first[np.unique(values, return_index=True)[1]] = True
+    return first
+
+
+def _check_lengths_of_lists(log: ExposureLog, report: _Report) -> None:
     pages = np.arange(len(log) + 1, dtype=np.int64)
-    first_of_each = np.unique(log.page_ids, return_index=True)[1]
-    repeated = np.ones(len(log), dtype=np.bool_)
-    repeated[first_of_each] = False
-    report.refuse(repeated, PAGE_ID, log.page_ids, pages, "names more than one page")
     for column, offsets in ((CANDIDATE_ID, log.candidate_offsets), (SLATE, log.slate_offsets)):
         lengths = np.diff(offsets)
         report.refuse(lengths == 0, column, lengths, pages, "entries: a page needs at least one")
@@ -201,7 +221,7 @@ def _check_feedback(log: ExposureLog, report: _Report) -> None:
 
 
 def check_lengths(
-    name: str, lengths: NDArray[np.int64], expected: NDArray[np.int64], pages: NDArray[Any]
+    name: str, lengths: NDArray[np.int64], expected: NDArray[np.int64], pages: TextColumn
 ) -> None:
     """Refuses a list column whose lists are not as long as those of its leading column.
 

@@ -6,7 +6,7 @@ that `candidate_offsets` and `slate_offsets` tell. On disk it is a folder with `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,35 +16,31 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, ShownSlots
+from gerank.data.column_store import DEFAULT_MEMORY_MB, ColumnStore
 from gerank.data.exposure_checks import (
     ExposureLogError,
     check_exposures,
-    check_lengths,
+    check_page_ids,
     check_shapes,
 )
-from gerank.data.exposure_parquet import Column, read_columns, write_columns
-from gerank.data.flat_lists import checked_rows, padded, ranges
-from gerank.data.log_columns import (
-    CANDIDATE_ID,
-    CANDIDATE_PREFIX,
-    CLICK,
-    FEEDBACK_PREFIX,
-    LOG_PROPENSITY,
-    PAGE_ID,
-    PERSON_ID,
-    PLACEMENT_PROPENSITY,
-    SLATE,
-    TIMESTAMP,
-    USER_PREFIX,
-)
+from gerank.data.exposure_columns import columns_of, fields_of
+from gerank.data.exposure_parquet import write_columns
+from gerank.data.exposure_reading import read_columns
+from gerank.data.flat_lists import checked_rows, padded
+from gerank.data.log_selection import Selection, window
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
-from gerank.data.texts import text_column
+from gerank.data.texts import TextColumn, text_column
 
 __all__ = ["FILE_NAME", "ExposureLog", "ExposureLogError"]
 
 FILE_NAME = "exposures.parquet"
-"""The one file in a log's folder that this module writes and reads has this name."""
+"""The one file in a log's folder that this module writes has this name."""
+
+PARTS = "exposures-*.parquet"
+"""A log that others write may be in several files, named like this, in the order of their names."""
+
+_PAGES_OF_A_WINDOW = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -67,22 +63,24 @@ class ExposureLog:
             NaN = unknown.
         placement_propensity: [sum N] float32. P(this candidate at this slot); NaN = unknown.
         feedback: Name of a kind of `schema.feedback` -> [sum N] float32; NaN = unknown.
+        store: Where the columns lie: in memory, or in files where the log is large.
     """
 
     schema: FeatureSchema
-    page_ids: NDArray[Any]
+    page_ids: TextColumn
     person_ids: NDArray[Any]
     timestamps: NDArray[np.int64]
     candidate_offsets: NDArray[np.int64]
     slate_offsets: NDArray[np.int64]
     user: Mapping[str, NDArray[Any]]
     candidate: Mapping[str, NDArray[Any]]
-    candidate_names: NDArray[Any]
+    candidate_names: TextColumn
     slates: NDArray[np.int64]
     clicks: NDArray[np.float32]
     log_propensity: NDArray[np.float32]
     placement_propensity: NDArray[np.float32]
     feedback: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    store: ColumnStore = field(default_factory=ColumnStore, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("page_ids", "person_ids", "candidate_names"):
@@ -102,23 +100,57 @@ class ExposureLog:
             IndexError: A row is outside the log.
         """
         rows = checked_rows(rows, len(self))
-        of_candidates, candidate_offsets = ranges(self.candidate_offsets, rows)
-        of_slots, slate_offsets = ranges(self.slate_offsets, rows)
+        chosen = Selection(self.store, rows, self._page_bytes)
+        items, slots = self.candidate_offsets, self.slate_offsets
         return ExposureLog(
             schema=self.schema,
-            page_ids=self.page_ids[rows],
-            person_ids=self.person_ids[rows],
-            timestamps=self.timestamps[rows],
-            candidate_offsets=candidate_offsets,
-            slate_offsets=slate_offsets,
-            user={name: values[rows] for name, values in self.user.items()},
-            candidate={name: values[of_candidates] for name, values in self.candidate.items()},
-            candidate_names=self.candidate_names[of_candidates],
-            slates=self.slates[of_slots],
-            clicks=self.clicks[of_slots],
-            log_propensity=self.log_propensity[of_slots],
-            placement_propensity=self.placement_propensity[of_slots],
-            feedback={name: values[of_slots] for name, values in self.feedback.items()},
+            page_ids=chosen.of_pages(self.page_ids),
+            person_ids=chosen.of_pages(self.person_ids),
+            timestamps=chosen.of_pages(self.timestamps),
+            candidate_offsets=chosen.offsets(items),
+            slate_offsets=chosen.offsets(slots),
+            user={name: chosen.of_pages(values) for name, values in self.user.items()},
+            candidate={name: chosen.of_lists(v, items) for name, v in self.candidate.items()},
+            candidate_names=chosen.of_lists(self.candidate_names, items),
+            slates=chosen.of_lists(self.slates, slots),
+            clicks=chosen.of_lists(self.clicks, slots),
+            log_propensity=chosen.of_lists(self.log_propensity, slots),
+            placement_propensity=chosen.of_lists(self.placement_propensity, slots),
+            feedback={name: chosen.of_lists(v, slots) for name, v in self.feedback.items()},
+            store=chosen.store,
+        )
+
+    def windows(self) -> Iterator[ExposureLog]:
+        """The pages in parts of neighbours, which share memory with the log; one where it fits.
+
+        What was read of a part is given back to the system when the next one is asked for.
+        """
+        if not self.store.is_mapped:
+            yield self
+            return
+        for first in range(0, len(self), _PAGES_OF_A_WINDOW):
+            yield self._window(first, min(first + _PAGES_OF_A_WINDOW, len(self)))
+            self.store.give_back()
+
+    def _window(self, first: int, after: int) -> ExposureLog:
+        pages = slice(first, after)
+        items = slice(*self.candidate_offsets[[first, after]].tolist())
+        slots = slice(*self.slate_offsets[[first, after]].tolist())
+        return replace(
+            self,
+            page_ids=window(self.page_ids, pages),
+            person_ids=window(self.person_ids, pages),
+            timestamps=self.timestamps[pages],
+            candidate_offsets=self.candidate_offsets[first : after + 1] - items.start,
+            slate_offsets=self.slate_offsets[first : after + 1] - slots.start,
+            user={name: values[pages] for name, values in self.user.items()},
+            candidate={name: values[items] for name, values in self.candidate.items()},
+            candidate_names=window(self.candidate_names, items),
+            slates=self.slates[slots],
+            clicks=self.clicks[slots],
+            log_propensity=self.log_propensity[slots],
+            placement_propensity=self.placement_propensity[slots],
+            feedback={name: values[slots] for name, values in self.feedback.items()},
         )
 
     def batch(self, rows: NDArray[Any], max_slots: int | None = None) -> ExposureBatch:
@@ -135,28 +167,38 @@ class ExposureLog:
             IndexError: A row is outside the log.
             ValueError: `max_slots` is below 1.
         """
-        if max_slots is not None and max_slots < 1:
-            raise ValueError(f"max_slots is {max_slots}, not >= 1")
         rows = checked_rows(rows, len(self))
         items, item_mask = padded(self.candidate_offsets, rows, None)
-        slots, slot_mask = padded(self.slate_offsets, rows, max_slots)
         user = {name: values[rows] for name, values in self.user.items()}
         candidate = {
             name: np.where(item_mask, values[items], values.dtype.type(0))
             for name, values in self.candidate.items()
         }
+        self.store.read(self.candidate_offsets[rows], len(self.candidate) + 4)
+        return ExposureBatch(
+            _stacked(user, self.schema.user_dense, np.float32, rows.shape),
+            _stacked(user, self.schema.user_ids, np.int64, rows.shape),
+            _stacked(candidate, self.schema.candidate_dense, np.float32, items.shape),
+            _stacked(candidate, self.schema.candidate_ids, np.int64, items.shape),
+            torch.from_numpy(item_mask),
+            *self.shown(rows, max_slots),
+        )
+
+    def shown(self, rows: NDArray[Any], max_slots: int | None = None) -> ShownSlots:
+        """What the pages `rows` showed, without their candidates; arguments as those of `batch`.
+
+        Raises:
+            IndexError: A row is outside the log.
+            ValueError: `max_slots` is below 1.
+        """
+        if max_slots is not None and max_slots < 1:
+            raise ValueError(f"max_slots is {max_slots}, not >= 1")
+        slots, mask = padded(self.slate_offsets, checked_rows(rows, len(self)), max_slots)
 
         def of_slots(values: NDArray[Any], padding: float) -> Tensor:
-            return torch.from_numpy(np.where(slot_mask, values[slots], values.dtype.type(padding)))
+            return torch.from_numpy(np.where(mask, values[slots], values.dtype.type(padding)))
 
-        return ExposureBatch(
-            user_dense=_stacked(user, self.schema.user_dense, np.float32, rows.shape),
-            user_ids=_stacked(user, self.schema.user_ids, np.int64, rows.shape),
-            candidate_dense=_stacked(
-                candidate, self.schema.candidate_dense, np.float32, items.shape
-            ),
-            candidate_ids=_stacked(candidate, self.schema.candidate_ids, np.int64, items.shape),
-            candidate_mask=torch.from_numpy(item_mask),
+        return ShownSlots(
             slates=of_slots(self.slates, -1),
             clicks=of_slots(self.clicks, 0),
             log_propensity=of_slots(self.log_propensity, 0),
@@ -192,86 +234,43 @@ class ExposureLog:
             OSError: The folder cannot be written.
         """
         path = Path(directory) / FILE_NAME
-        check_exposures(self, str(path))
-        write_columns(path, self.schema, self._columns())
+        self._check(str(path))
+        write_columns(path, self.schema, columns_of(self))
 
     @classmethod
-    def read(cls, directory: Path) -> ExposureLog:
-        """Reads and checks what `write` wrote.
+    def read(cls, directory: Path, memory_mb: int = DEFAULT_MEMORY_MB) -> ExposureLog:
+        """Reads and checks what `write` wrote, or parts of it: `exposures-*.parquet`, by name.
+
+        Args:
+            directory: The folder.
+            memory_mb: A log whose columns take more, in MiB, lies in temporary files.
 
         Raises:
             ExposureLogError: Names file, column, page and value of what is wrong.
+            ColumnStoreError: There is no room for temporary files.
         """
         path = Path(directory) / FILE_NAME
-        schema, columns = read_columns(path)
+        parts = sorted(Path(directory).glob(PARTS)) if not path.exists() else []
+        schema, columns, store = read_columns(parts or [path], memory_mb)
+        source = str(Path(directory) / PARTS if parts else path)
         try:
-            log = cls._from_columns(schema, columns)
+            log = cls(**fields_of(schema, columns), store=store)
         except ExposureLogError as error:
-            raise ExposureLogError(f"{path}: {error}") from error
-        check_exposures(log, str(path))
+            raise ExposureLogError(f"{source}: {error}") from error
+        log._check(source)
         return log
 
-    def _columns(self) -> dict[str, Column]:
-        items, slots = self.candidate_offsets, self.slate_offsets
-        columns = {
-            PAGE_ID: Column(self.page_ids),
-            PERSON_ID: Column(self.person_ids),
-            TIMESTAMP: Column(self.timestamps),
-            CANDIDATE_ID: Column(self.candidate_names, items),
-            SLATE: Column(self.slates, slots),
-            CLICK: Column(self.clicks, slots),
-            LOG_PROPENSITY: Column(self.log_propensity, slots),
-            PLACEMENT_PROPENSITY: Column(self.placement_propensity, slots),
-        }
-        columns |= {f"{FEEDBACK_PREFIX}{k}": Column(v, slots) for k, v in self.feedback.items()}
-        columns |= {f"{USER_PREFIX}{name}": Column(values) for name, values in self.user.items()}
-        return columns | {
-            f"{CANDIDATE_PREFIX}{name}": Column(values, items)
-            for name, values in self.candidate.items()
-        }
+    def _check(self, source: str) -> None:
+        check_page_ids(self.page_ids, source)
+        for part in self.windows():
+            check_exposures(part, source)
 
-    @classmethod
-    def _from_columns(cls, schema: FeatureSchema, columns: Mapping[str, Column]) -> ExposureLog:
-        pages = columns[PAGE_ID].values
-        items = _shared_offsets(columns, CANDIDATE_PREFIX, CANDIDATE_ID, pages)
-        slots = _shared_offsets(
-            columns, (FEEDBACK_PREFIX, LOG_PROPENSITY, PLACEMENT_PROPENSITY), SLATE, pages
-        )
-        return cls(
-            schema=schema,
-            page_ids=pages,
-            person_ids=columns[PERSON_ID].values,
-            timestamps=columns[TIMESTAMP].values,
-            candidate_offsets=items,
-            slate_offsets=slots,
-            user={f.name: columns[f"{USER_PREFIX}{f.name}"].values for f in schema.user},
-            candidate={
-                f.name: columns[f"{CANDIDATE_PREFIX}{f.name}"].values for f in schema.candidate
-            },
-            candidate_names=columns[CANDIDATE_ID].values,
-            slates=columns[SLATE].values,
-            clicks=columns[CLICK].values,
-            log_propensity=columns[LOG_PROPENSITY].values,
-            placement_propensity=columns[PLACEMENT_PROPENSITY].values,
-            feedback={
-                kind.name: columns[f"{FEEDBACK_PREFIX}{kind.name}"].values
-                for kind in schema.feedback
-            },
-        )
-
-
-def _shared_offsets(
-    columns: Mapping[str, Column],
-    prefix: str | tuple[str, ...],
-    leader: str,
-    pages: NDArray[Any],
-) -> NDArray[np.int64]:
-    """Offsets of the leading list column, which those of every column it leads must equal."""
-    lists = {name: column.offsets for name, column in columns.items() if column.offsets is not None}
-    for name, offsets in lists.items():
-        if name.startswith(prefix):
-            check_lengths(name, np.diff(offsets), np.diff(lists[leader]), pages)
-    return lists[leader]
+    @property
+    def _page_bytes(self) -> int:
+        """What a page takes on average, about."""
+        items, slots = int(self.candidate_offsets[-1]), int(self.slate_offsets[-1])
+        numbers = items * (len(self.candidate) * 8 + 16) + slots * (len(self.feedback) * 4 + 20)
+        return numbers // max(1, len(self)) + 8 * len(self.user) + 16
 
 
 def _stacked(

@@ -12,9 +12,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.mapped_texts import MappedTexts
 
-def text_column(values: NDArray[Any]) -> NDArray[Any]:
+TextColumn = NDArray[Any] | MappedTexts
+"""[E] object, each a str: in memory, or in a file."""
+
+
+def text_column(values: TextColumn) -> TextColumn:
     """`values` with numpy's own strings as Python's: [E] object. Others stay as they are."""
+    if isinstance(values, MappedTexts):
+        return values
     return values.astype(np.object_) if values.dtype.kind in "UT" else values
 
 
@@ -23,6 +30,10 @@ def text_column_of(texts: Iterable[str]) -> NDArray[Any]:
     return np.fromiter(texts, np.object_)
 
 
-def is_text_column(values: NDArray[Any]) -> bool:
+def is_text_column(values: TextColumn) -> bool:
     """Whether each of the values is a string."""
+    return isinstance(values, MappedTexts) or _all_texts(values)
+
+
+def _all_texts(values: NDArray[Any]) -> bool:
     return values.dtype.kind == "O" and all(isinstance(text, str) for text in values.flat)

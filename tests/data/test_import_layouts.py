@@ -12,7 +12,7 @@ import pytest
 
 import gerank.data
 from gerank.data.exposure_log import FILE_NAME, ExposureLog
-from gerank.data.exposure_parquet import read_facts
+from gerank.data.exposure_reading import read_facts
 from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.data.importing import ImportLogError, write_imported
 from gerank.data.schema import hash_id

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gerank.data.exposure_log import FILE_NAME, ExposureLog, ExposureLogError
-from gerank.data.exposure_parquet import read_facts
+from gerank.data.exposure_reading import read_facts
 from gerank.train.config import DataConfig, TrainConfig
 from gerank.train.first_config import likely_slots
 from gerank.train.inspection.exploration import ExplorationFigures, exploration_figures
