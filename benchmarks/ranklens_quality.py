@@ -38,7 +38,7 @@ from gerank.train.feedback import EvaluatorFeedback, Feedback
 from gerank.train.judges import PageJudge
 from gerank.train.logged_click_tables import clicks_table, ranking_table
 from gerank.train.logged_clicks import PageValues, page_values
-from gerank.train.pages import row_batches
+from gerank.train.page_batches import by_page
 from gerank.train.report import show_cell, show_interval
 from gerank.train.train import train
 
@@ -109,17 +109,18 @@ def judge_fold(train_log: Path, test_log: Path, config: TrainConfig, out: Path) 
 
 def page_heads(feedback: Feedback, log: ExposureLog, slates: Tensor) -> PageHeads:
     """Predicts slates [E, N] by the model's own heads, or as if slots were independent."""
-    any_click, two_or_more = [], []
-    for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE):
+
+    def told(rows: np.ndarray) -> tuple[Tensor, Tensor]:
         pages, some = log.batch(rows), slates[rows].unsqueeze(1)
         if isinstance(feedback, EvaluatorFeedback):
             page, more = feedback.page_heads(pages, some)
         else:
             slot, page = feedback(rows, pages, some)
             more = two_of_independent(slot)
-        any_click.append(page.squeeze(1))
-        two_or_more.append(more.squeeze(1))
-    return PageHeads(torch.cat(any_click).numpy(), torch.cat(two_or_more).numpy())
+        return page.squeeze(1), more.squeeze(1)
+
+    any_click, two_or_more = by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, told)
+    return PageHeads(any_click.numpy(), two_or_more.numpy())
 
 
 def two_of_independent(click: Tensor) -> Tensor:

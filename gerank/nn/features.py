@@ -1,5 +1,7 @@
 """Raw features to vectors: standardised, placed in their candidate set, embedded."""
 
+from collections.abc import Callable, Iterable
+
 import torch
 from torch import Tensor, nn
 
@@ -20,10 +22,19 @@ class DenseScale(nn.Module):
         self.register_buffer("deviation", torch.ones(width))
 
     @torch.jit.unused
-    def fit(self, rows: Tensor) -> None:
-        """Takes mean and deviation from `rows`: [E, F]. A constant column keeps deviation 1."""
-        mean = rows.double().mean(0)
-        deviation = (rows - mean).square().mean(0).sqrt()
+    def fit(self, parts: Callable[[], Iterable[Tensor]]) -> None:
+        """Takes mean and deviation of all rows. A constant column keeps deviation 1.
+
+        Args:
+            parts: Gives the rows in parts [E, F]; it is called twice.
+        """
+        count, total = 0, torch.zeros(self.mean.shape, dtype=torch.float64)
+        for rows in parts():
+            count, total = count + len(rows), total + rows.double().sum(0)
+        mean, squares = total / max(1, count), torch.zeros_like(total)
+        for rows in parts():
+            squares += (rows - mean).square().sum(0)
+        deviation = (squares / max(1, count)).sqrt()
         self.mean.copy_(mean)
         self.deviation.copy_(torch.where(deviation > 1e-6, deviation, torch.ones_like(deviation)))
 

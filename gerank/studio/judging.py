@@ -17,7 +17,7 @@ from gerank.data.contract import RequestContract
 from gerank.data.simulator import SimulatorTruth
 from gerank.studio.pages import Page
 from gerank.train.conclusions import check_finished
-from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.config import UtilityConfig
 from gerank.train.feedback import (
     EvaluatorFeedback,
     Feedback,
@@ -28,6 +28,7 @@ from gerank.train.feedback import (
 from gerank.train.feedback_checkpoint import load_heads
 from gerank.train.judged import JudgedSlates
 from gerank.train.run_folder import RunError, RunFolder
+from gerank.train.setting_rules import ConfigError
 from gerank.train.utilities import Utility, build_utilities
 
 

@@ -24,7 +24,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import FeatureSchema
 from gerank.rl.utilities import page_click
 from gerank.train.feedback import Feedback
-from gerank.train.pages import row_batches
+from gerank.train.page_batches import ordered_batches
 from gerank.train.slot_features import SlotFeatures
 
 _TREES, _PATIENCE, _LEARNING_RATE = 300, 30, 0.05
@@ -160,8 +160,11 @@ class _Trees:
         """See `Feedback`."""
         step = max(1, _SLOTS_AT_ONCE // max(1, slates[:1].numel()))
         parts = [
-            self._click(ExposureBatch(*(column[some] for column in pages)), slates[some])
-            for some in row_batches(np.arange(len(slates)), step)
+            self._click(
+                ExposureBatch(*(column[first : first + step] for column in pages)),
+                slates[first : first + step],
+            )
+            for first in range(0, len(slates), step)
         ]
         click = torch.cat(parts) if parts else torch.zeros(slates.shape)
         return click, page_click(click, slates >= 0)
@@ -226,7 +229,7 @@ def _examples(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """Table [X, F], clicks [X] and places in `rows` [X] of all shown slots of the pages `rows`."""
     tables, clicks, places = [], [], []
-    for some in row_batches(np.arange(len(rows)), _PAGES_AT_ONCE):
+    for some in ordered_batches(log, rows, _PAGES_AT_ONCE):
         pages = log.batch(rows[some], slots)
         filled = pages.slates >= 0
         tables.append(features(pages, pages.slates.unsqueeze(1)))

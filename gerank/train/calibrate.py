@@ -12,7 +12,8 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.metrics.calibration import expected_calibration_error
 from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.nn.calibration import KNOTS, ScoreCalibration
-from gerank.train.config import ConfigError
+from gerank.train.page_batches import at_most
+from gerank.train.setting_rules import ConfigError
 
 _FOLDS = 5
 
@@ -43,7 +44,7 @@ def fit_calibration(
     """
     if not names:
         return
-    curves = [fit_score(name, log.select(rows)).curve for name in names]
+    curves = [fit_score(name, log.select(at_most(rows))).curve for name in names]
     calibration.set_maps(*stacked(curves))
 
 

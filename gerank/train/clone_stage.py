@@ -12,11 +12,13 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
-from gerank.train.pages import as_requests, endless_batches, row_batches
+from gerank.train.page_batches import PageBatches, by_page
+from gerank.train.pages import as_requests
 from gerank.train.stage import Metrics
 
 _STEPS_BETWEEN_LOOKS = 50
 _BATCH_SIZE = 64
+_PAGES_AT_ONCE = 1024
 
 
 class CloneStage:
@@ -51,12 +53,14 @@ class CloneStage:
         )
         self._log, self._train, self._validation = log, train, validation
         self._weights, self._slots, self._seed = weights, slots, seed
+        self._batches = PageBatches(log, train, _BATCH_SIZE)
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = endless_batches(self._train, _BATCH_SIZE, self._seed * 1009 + epoch)
+        batches = self._batches.endless(self._seed * 1009 + epoch)
         for _ in range(self.steps_per_epoch):
-            loss = -self._log_prob(next(batches)).mean()
+            places = next(batches)
+            loss = -self._log_prob(self._train[places]).mean() * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -67,8 +71,11 @@ class CloneStage:
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
         """Mean log-probability of the logged slates of validation pages."""
-        parts = [self._log_prob(rows) for rows in row_batches(self._validation, 1024)]
-        score = torch.cat(parts).mean().item()
+        rows = self._validation
+        (log_prob,) = by_page(
+            self._log, rows, _PAGES_AT_ONCE, lambda places: (self._log_prob(rows[places]),)
+        )
+        score = log_prob.mean().item()
         return score, {"log_prob": score}
 
     def more_state(self) -> dict[str, Any]:

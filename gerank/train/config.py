@@ -3,47 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gerank.data.column_store import DEFAULT_MEMORY_MB
 from gerank.nn.control import Control
 from gerank.nn.own_encoder import check_encoder
 from gerank.nn.structured.readings import reading_form
 from gerank.train.choices import Baseline, Credit, Exploration, PolicyLoss, Validation
-
-
-class ConfigError(ValueError):
-    """A setting that is unknown, malformed or out of range."""
-
-
-def _require(rule: str, holds: Callable[[Any], bool], settings: object, *names: str) -> None:
-    """Raises ConfigError, key and value first, for the first of `names` that breaks the rule."""
-    for name in names:
-        value = getattr(settings, name)
-        if not holds(value):
-            raise ConfigError(f"{name}: {value!r} is not {rule}")
-
-
-def _seed(settings: object) -> None:
-    _require("in 0..2147483647", lambda seed: 0 <= seed < 2**31, settings, "seed")
-
-
-def _at_least_one(settings: object, *names: str) -> None:
-    _require(">= 1", lambda count: count >= 1, settings, *names)
-
-
-def _widths(settings: object, *names: str) -> None:
-    _require("in 1..512", lambda width: 1 <= width <= 512, settings, *names)
-
-
-def _positive(settings: object, *names: str) -> None:
-    _require("positive and finite", lambda value: 0 < value < math.inf, settings, *names)
-
-
-def _not_negative(settings: object, *names: str) -> None:
-    _require("finite and >= 0", lambda value: 0 <= value < math.inf, settings, *names)
+from gerank.train.setting_rules import (
+    ConfigError,
+    at_least_one,
+    not_negative,
+    positive,
+    require,
+    seed_in_range,
+    widths,
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +38,10 @@ class DataConfig:
         seed: Seeds the split of people.
         calibrated: Dense candidate features that are scores of an upstream model: each gets a
             monotone map to the log-odds of a click, which `gerank calibrate` can refit.
+        validation_pages: Pages that validate, at most, about; what a share has more teaches.
+        judge_pages: Pages of the held-out evaluator, at most, about.
+        memory_mb: A log whose columns take more, in MiB, lies in temporary files (TMPDIR); about a
+            quarter of that stays in memory of what was read.
     """
 
     log: Path
@@ -71,12 +52,16 @@ class DataConfig:
     seed: int = 0
     calibrated: tuple[str, ...] = ()
     validation: Validation = Validation.PERSON
+    validation_pages: int = 20_000
+    judge_pages: int = 100_000
+    memory_mb: int = DEFAULT_MEMORY_MB
 
     def __post_init__(self) -> None:
-        _require("in 1..128", lambda slots: 1 <= slots <= 128, self, "slots")
+        require("in 1..128", lambda slots: 1 <= slots <= 128, self, "slots")
         shares = ("validation_share", "judge_share")
-        _require("in 0..1", lambda share: 0 <= share <= 1, self, *shares)
-        _seed(self)
+        require("in 0..1", lambda share: 0 <= share <= 1, self, *shares)
+        at_least_one(self, "validation_pages", "judge_pages", "memory_mb")
+        seed_in_range(self)
 
 
 @dataclass(frozen=True)
@@ -120,24 +105,24 @@ class EvaluatorConfig:
     weight_decay: float = 1e-2
 
     def __post_init__(self) -> None:
-        _widths(self, "width", "embedding_width")
-        _require("in [0, 128]", lambda slots: 0 <= slots <= 128, self, "page_slots")
-        _at_least_one(self, "heads", "batch_size", "compare_steps", "steps", "residual_steps")
+        widths(self, "width", "embedding_width")
+        require("in [0, 128]", lambda slots: 0 <= slots <= 128, self, "page_slots")
+        at_least_one(self, "heads", "batch_size", "compare_steps", "steps", "residual_steps")
         divides = f"a divisor of width = {self.width}"
-        _require(divides, lambda heads: self.width % heads == 0, self, "heads")
-        _require("in [0, 1)", lambda share: 0 <= share < 1, self, "dropout")
-        _positive(self, "learning_rate")
-        _not_negative(self, "weight_decay")
-        _require("a list of one form or more", bool, self, "readings")
-        _require("a list of one number or more", bool, self, "prior_strengths")
-        _require(
+        require(divides, lambda heads: self.width % heads == 0, self, "heads")
+        require("in [0, 1)", lambda share: 0 <= share < 1, self, "dropout")
+        positive(self, "learning_rate")
+        not_negative(self, "weight_decay")
+        require("a list of one form or more", bool, self, "readings")
+        require("a list of one number or more", bool, self, "prior_strengths")
+        require(
             "a list of numbers > 0, all finite",
             lambda all_of: all(0 < strength < math.inf for strength in all_of),
             self,
             "prior_strengths",
         )
         distinct = "a list of distinct forms"
-        _require(distinct, lambda forms: len(set(forms)) == len(forms), self, "readings")
+        require(distinct, lambda forms: len(set(forms)) == len(forms), self, "readings")
         for name in self.readings:
             try:
                 reading_form(name)
@@ -161,8 +146,8 @@ class JudgeConfig:
     clone_steps: int = 200
 
     def __post_init__(self) -> None:
-        _require(">= 2", lambda count: count >= 2, self, "bootstraps")
-        _at_least_one(self, "clone_steps")
+        require(">= 2", lambda count: count >= 2, self, "bootstraps")
+        at_least_one(self, "clone_steps")
 
 
 @dataclass(frozen=True)
@@ -228,20 +213,20 @@ class GeneratorConfig:
     encoder: str = ""
 
     def __post_init__(self) -> None:
-        _widths(self, "width", "attention_width", "embedding_width")
-        _at_least_one(self, "context_window", "epochs", "slates_per_request", "ppo_epochs")
-        _require(">= 0", lambda count: count >= 0, self, "batch_size", "min_steps")
-        _positive(self, "learning_rate", "clip_norm", "ppo_clip")
-        _not_negative(self, "support_price", "entropy_bonus", "novelty_weight")
-        _require("in 0..1", lambda share: 0 <= share <= 1, self, "discount", "default_share")
-        _require("in 0.001..1000", lambda t: 1e-3 <= t <= 1e3, self, "temperature")
+        widths(self, "width", "attention_width", "embedding_width")
+        at_least_one(self, "context_window", "epochs", "slates_per_request", "ppo_epochs")
+        require(">= 0", lambda count: count >= 0, self, "batch_size", "min_steps")
+        positive(self, "learning_rate", "clip_norm", "ppo_clip")
+        not_negative(self, "support_price", "entropy_bonus", "novelty_weight")
+        require("in 0..1", lambda share: 0 <= share <= 1, self, "discount", "default_share")
+        require("in 0.001..1000", lambda t: 1e-3 <= t <= 1e3, self, "temperature")
         try:
             check_encoder(self.encoder)
         except ValueError as error:
             raise ConfigError(f"encoder: {error}") from None
         if self.baseline is Baseline.LEAVE_ONE_OUT:
             rule = f">= 2, which {self.baseline} needs"
-            _require(rule, lambda slates: slates >= 2, self, "slates_per_request")
+            require(rule, lambda slates: slates >= 2, self, "slates_per_request")
 
 
 @dataclass(frozen=True)
@@ -264,9 +249,9 @@ class UtilityConfig:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _require("finite", math.isfinite, self, "min", "max", "default")
+        require("finite", math.isfinite, self, "min", "max", "default")
         within = f"in [min, max] = [{self.min}, {self.max}]"
-        _require(within, lambda weight: self.min <= weight <= self.max, self, "default")
+        require(within, lambda weight: self.min <= weight <= self.max, self, "default")
 
 
 @dataclass(frozen=True)
@@ -295,6 +280,6 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        _require("a table with a utility or more", bool, self, "reward")
-        _seed(self)
-        _require(">= 0", lambda threads: threads >= 0, self, "threads")
+        require("a table with a utility or more", bool, self, "reward")
+        seed_in_range(self)
+        require(">= 0", lambda threads: threads >= 0, self, "threads")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gerank.data.settings import SettingsReader
-from gerank.train.config import ConfigError, TrainConfig
+from gerank.train.config import TrainConfig
+from gerank.train.setting_rules import ConfigError
 
 _READER = SettingsReader(ConfigError)
 

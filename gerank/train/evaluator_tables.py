@@ -15,7 +15,7 @@ from gerank.metrics.auc import auc, group_aucs, grouped_auc
 from gerank.metrics.calibration import expected_calibration_error
 from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.judges import PageJudge
-from gerank.train.pages import row_batches
+from gerank.train.page_batches import by_page
 from gerank.train.report import Cell, Table, mean_cell
 
 _PAGES_AT_ONCE = 512
@@ -38,7 +38,7 @@ class LoggedPages:
     @classmethod
     def of(cls, log: ExposureLog, slots: int) -> LoggedPages:
         """Cuts the pages of `log`."""
-        pages = log.batch(np.arange(len(log)), slots)
+        pages = log.shown(np.arange(len(log)), slots)
         short = (0, slots - pages.slates.size(1))
         filled = torch.nn.functional.pad(pages.slates >= 0, short)
         clicks = torch.nn.functional.pad(pages.clicks, short)
@@ -116,12 +116,13 @@ def page_heads(
     evaluator: EvaluatorFeedback, log: ExposureLog, slates: Tensor
 ) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """P(any click) and P(two clicks or more), each [E], of slates [E, N]."""
-    any_click, two_or_more = [], []
-    for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE):
+
+    def told(rows: np.ndarray) -> tuple[Tensor, ...]:
         heads = evaluator.page_heads(log.batch(rows), slates[rows].unsqueeze(1))
-        any_click.append(heads[0].squeeze(1))
-        two_or_more.append(heads[1].squeeze(1))
-    return torch.cat(any_click).numpy(), torch.cat(two_or_more).numpy()
+        return tuple(head.squeeze(1) for head in heads)
+
+    any_click, two_or_more = by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, told)
+    return any_click.numpy(), two_or_more.numpy()
 
 
 def auc_within_pages(logged: LoggedPages, slot: NDArray[np.floating]) -> NDArray[np.floating]:

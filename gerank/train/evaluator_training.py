@@ -19,7 +19,8 @@ from gerank.nn.structured import StructuredEvaluator, StructuredShape
 from gerank.nn.structured.readings import AGAINST
 from gerank.nn.support import Support
 from gerank.train.fit_features import fit_features
-from gerank.train.pages import PageSplit, row_batches
+from gerank.train.page_batches import at_most, by_page
+from gerank.train.pages import PageSplit
 from gerank.train.reading_choice import (
     SURE_ERRORS,
     ReadingChoice,
@@ -157,23 +158,22 @@ def item_association(
 ) -> np.ndarray:
     """[len(rows)] what the items of pages tell of their clicks; of the first member."""
     slots = structured.shape.slots
-    columns: list[list[Tensor]] = [[], [], []]
-    for some in row_batches(rows, _PAGES_AT_ONCE):
-        pages = log.batch(some, slots)
+
+    def told(places: np.ndarray) -> tuple[Tensor, ...]:
+        pages = log.batch(rows[places], slots)
         placed = structured.place_exposed(pages)
         short = (0, slots - placed.mask.size(1))
-        for column, values in zip(
-            columns, (pages.clicks, placed.logits[0], placed.mask.float()), strict=True
-        ):
-            column.append(torch.nn.functional.pad(values, short))
-    clicks, scores, mask = (torch.cat(column).numpy() for column in columns)
+        columns = (pages.clicks, placed.logits[0], placed.mask.float())
+        return tuple(torch.nn.functional.pad(column, short) for column in columns)
+
+    clicks, scores, mask = (column.numpy() for column in by_page(log, rows, _PAGES_AT_ONCE, told))
     return within_page_association(clicks, scores, mask)
 
 
 def _with_support(training: Training, structured: StructuredEvaluator) -> Evaluator:
     evaluator = Evaluator(training.log.schema, EvaluatorShape(structured.shape))
     evaluator.structured.load_state_dict(structured.state_dict())
-    evaluator.set_support(logged_support(structured, training.log, training.split.train))
+    evaluator.set_support(logged_support(structured, training.log, at_most(training.split.train)))
     return evaluator.eval()
 
 
@@ -181,13 +181,14 @@ def _with_support(training: Training, structured: StructuredEvaluator) -> Evalua
 def logged_support(structured: StructuredEvaluator, log: ExposureLog, rows: np.ndarray) -> Support:
     """Which strengths stood at which slot of the pages `rows`; of the first member."""
     slots = structured.shape.slots
-    strengths, masks = [], []
-    for some in row_batches(rows, _PAGES_AT_ONCE):
-        placed = structured.place_exposed(log.batch(some, slots))
+
+    def shown(places: np.ndarray) -> tuple[Tensor, ...]:
+        placed = structured.place_exposed(log.batch(rows[places], slots))
         short = (0, slots - placed.mask.size(1))
-        strengths.append(torch.nn.functional.pad(placed.strength[0], short))
-        masks.append(torch.nn.functional.pad(placed.mask, short))
-    return Support.of(torch.cat(strengths), torch.cat(masks))
+        columns = (placed.strength[0], placed.mask)
+        return tuple(torch.nn.functional.pad(column, short) for column in columns)
+
+    return Support.of(*by_page(log, rows, _PAGES_AT_ONCE, shown))
 
 
 def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) -> Evaluator:
@@ -240,14 +241,14 @@ def _copy_scales(fitted: FeatureEncoder, fresh: FeatureEncoder) -> None:
 def _calibrate_page_heads(training: Training, evaluator: Evaluator) -> None:
     """Fits the lines of both page heads on validation pages of data.slots."""
     slots = training.folder.config.data.slots
-    derived: list[Tensor] = []
-    counts = []
-    for some in row_batches(training.split.validation, _PAGES_AT_ONCE):
-        pages = training.log.batch(some, slots)
-        derived.append(torch.stack(evaluator.page_clicks(evaluator.exposed(pages))))
-        counts.append(pages.clicks.sum(1))
-    any_click, two_or_more = torch.cat(derived, dim=1).numpy()
-    clicked = torch.cat(counts).numpy()
+    rows = training.split.validation
+
+    def told(places: np.ndarray) -> tuple[Tensor, ...]:
+        pages = training.log.batch(rows[places], slots)
+        return (*evaluator.page_clicks(evaluator.exposed(pages)), pages.clicks.sum(1))
+
+    columns = by_page(training.log, rows, _PAGES_AT_ONCE, told)
+    any_click, two_or_more, clicked = (column.numpy() for column in columns)
     lines = (
         fit_platt_line((clicked >= 1).astype(np.int64), any_click),
         fit_platt_line((clicked >= 2).astype(np.int64), two_or_more),

@@ -13,7 +13,7 @@ from torch import Tensor
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.feedback_heads import FeedbackHeads
 from gerank.train.best_members import BestMembers
-from gerank.train.pages import endless_batches, row_batches
+from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics
 from gerank.train.structured_stage import parameter_groups
 
@@ -56,7 +56,7 @@ class FeedbackStage:
         self.steps_per_epoch = math.ceil(steps / self.epochs)
         self._log, self._train, self._validation = log, train, validation
         self._strengths, self._seed = prior_strengths, seed
-        self._batch_size = int(min(128, max(32, len(train) // 25)))
+        self._batches = PageBatches(log, train, int(min(128, max(32, len(train) // 25))))
         kinds = [kind.name for kind in log.schema.feedback]
         self._columns = torch.tensor([kinds.index(name) for name in heads.names])
         self._after_click = torch.tensor([head.after_click for head in heads.shape.heads])
@@ -68,10 +68,12 @@ class FeedbackStage:
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = endless_batches(self._train, self._batch_size, self._seed * 1009 + epoch)
+        batches = self._batches.endless(self._seed * 1009 + epoch)
         for _ in range(self.steps_per_epoch):
-            loss = self._losses(next(batches)).mean(1)
+            places = next(batches)
+            loss = self._losses(self._train[places]).mean(1)
             loss = loss + self.model.prior(self._strengths) / len(self._train)
+            loss = loss * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -88,8 +90,14 @@ class FeedbackStage:
     @torch.no_grad()
     def held_out(self, rows: np.ndarray) -> Tensor:
         """[H] mean loss per page of the pages `rows`."""
-        parts = [self._losses(some) for some in row_batches(rows, _PAGES_AT_ONCE)]
-        return torch.cat(parts, dim=1).mean(1)
+        (losses,) = by_page(
+            self._log,
+            rows,
+            _PAGES_AT_ONCE,
+            lambda places: (self._losses(rows[places]),),
+            dim=1,
+        )
+        return losses.mean(1)
 
     def restore_best(self) -> None:
         """Gives every head the parameters with which it did best on validation pages."""

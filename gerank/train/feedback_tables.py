@@ -28,7 +28,7 @@ def prediction_table(judges: Mapping[str, PageJudge], log: ExposureLog, shown: T
         shown: [E, N] int64. The logged slates.
     """
     values = log.feedback_batch(np.arange(len(log)), shown.size(1)).numpy()
-    clicked = log.batch(np.arange(len(log)), shown.size(1)).clicks.numpy() > 0
+    clicked = log.shown(np.arange(len(log)), shown.size(1)).clicks.numpy() > 0
     filled = (shown >= 0).numpy()[:, : clicked.shape[1]]
     rows: list[tuple[Cell, ...]] = []
     for title, judge in judges.items():

@@ -13,6 +13,7 @@ from gerank.nn.feedback_heads import FeedbackHeads, HeadShape, HeadsShape, Link
 from gerank.train.evaluator_training import Training
 from gerank.train.feedback_stage import FeedbackStage
 from gerank.train.fit_features import fit_features
+from gerank.train.page_batches import at_most
 from gerank.train.stage import run_stage
 
 
@@ -67,7 +68,7 @@ def train_feedback_heads(
 
 def head_shape(log: ExposureLog, kind: FurtherFeedback, rows: np.ndarray) -> HeadShape:
     """What the pages `rows` tell of a kind before anything is learnt."""
-    pages = log.select(rows)
+    pages = log.select(at_most(rows))
     values, clicked = pages.feedback[kind.name], pages.clicks > 0
     after_click = not (np.nan_to_num(values[~clicked]) != 0).any()
     told = values[~np.isnan(values) & (clicked if after_click else True)]

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from gerank.data.feedback_kind import FeedbackKind
 from gerank.data.schema import FeatureSchema
-from gerank.train.config import ConfigError
 from gerank.train.judged import JudgedSlates
+from gerank.train.setting_rules import ConfigError
 from gerank.train.utility_options import FeedbackOptions
 
 CLICK = "click"

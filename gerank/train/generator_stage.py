@@ -19,12 +19,14 @@ from gerank.train.choices import Baseline, Exploration
 from gerank.train.config import GeneratorConfig, UtilityConfig
 from gerank.train.credit import SlateCredit, SupportPrice
 from gerank.train.exploration import Explorer, PlainSampling, RandomNetworkDistillation
-from gerank.train.pages import as_requests, row_batches
+from gerank.train.page_batches import PageBatches, by_page
+from gerank.train.pages import as_requests
 from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
 from gerank.train.reward import Reward
 from gerank.train.stage import Metrics
 
 _SEEDS_PER_EPOCH = 2**32
+_PAGES_AT_ONCE = 1024
 
 
 class GeneratorStage:
@@ -66,8 +68,9 @@ class GeneratorStage:
             support: Taken from the credit of slates, and from the score; None = no price.
         """
         self.model = generator
-        self._batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
-        self.steps_per_epoch = math.ceil(len(train) / self._batch_size)
+        batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
+        self._batches = PageBatches(log, train, batch_size)
+        self.steps_per_epoch = len(self._batches)
         self.optimizer = torch.optim.Adam(
             generator.parameters(), lr=config.learning_rate, fused=True
         )
@@ -90,13 +93,20 @@ class GeneratorStage:
         order = self._seed * 1009 + epoch
         draw = torch.Generator().manual_seed(order)
         first_seed = epoch * _SEEDS_PER_EPOCH
-        for rows in row_batches(self._train, self._batch_size, seed=order):
+        for places in self._batches.epoch(order):
+            rows = self._train[places]
             exposures = self._log.batch(rows, self._slots)
-            yield self._step(rows, exposures, self._draw_weights(len(rows), draw), first_seed)
+            weights, share = self._draw_weights(len(rows), draw), self._batches.share(places)
+            yield self._step(rows, exposures, weights, first_seed, share)
             first_seed += len(rows)
 
     def _step(
-        self, rows: np.ndarray, exposures: ExposureBatch, weights: Tensor, first_seed: int
+        self,
+        rows: np.ndarray,
+        exposures: ExposureBatch,
+        weights: Tensor,
+        first_seed: int,
+        share: float,
     ) -> Metrics:
         config = self._config
         batch = as_requests(
@@ -112,7 +122,7 @@ class GeneratorStage:
         slates = self.model.rollout(encoded, batch, config.slates_per_request)
         compared = self._compared(exposures, encoded, batch)
         advantage, figures = self._judge(rows, exposures, weights, slates, compared)
-        figures |= self._policy_step(Rollout(batch, encoded, slates, advantage))
+        figures |= self._policy_step(Rollout(batch, encoded, slates, advantage, share))
         self.schedule.step()
         return figures
 
@@ -163,20 +173,22 @@ class GeneratorStage:
         training, alike at every call.
         """
         draw = torch.Generator().manual_seed(self._seed)
-        generated, exposed, prices = [], [], []
-        for rows in row_batches(self._validation, 1024):
+        drawn = self._draw_weights(len(self._validation), draw)
+
+        def judged(places: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+            rows, weights = self._validation[places], drawn[torch.from_numpy(places)]
             pages = self._log.batch(rows, self._slots)
-            weights = self._draw_weights(len(rows), draw)
             slates = self.model(
                 *as_requests(pages, weights, self._log.schema, slots=self._slots)
             ).slates
             both = torch.stack([slates, _wide(pages.slates, self._slots)], dim=1)
             reward = self._credit.reward(rows, pages, both, weights)
-            generated.append(reward[:, 0])
-            exposed.append(reward[:, 1])
-            prices.append(self._credit.price(rows, pages, both[:, :1]).sum((1, 2)))
-        gain = torch.cat(generated) - torch.cat(exposed)
-        score = (torch.cat(generated) - torch.cat(prices)).mean().item()
+            price = self._credit.price(rows, pages, both[:, :1]).sum((1, 2))
+            return reward[:, 0], reward[:, 1], price
+
+        generated, exposed, price = by_page(self._log, self._validation, _PAGES_AT_ONCE, judged)
+        gain = generated - exposed
+        score = (generated - price).mean().item()
         better = (gain > 0).float().mean().item()
         return score, {"better": better, "gain": gain.mean().item()}
 

@@ -10,9 +10,9 @@ from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.orders import name_ranks
-from gerank.train.pages import row_batches
+from gerank.train.page_batches import by_page
 
-_SLATES_AT_ONCE = 1 << 14  # bounds the memory that a slot takes
+_PAGES_AT_ONCE, _SLATES_AT_ONCE = 1024, 1 << 14  # bound the memory that a slot takes
 _LAST = torch.iinfo(torch.int64).max
 _ROUNDING = 1e-5  # two sums of the same numbers in another order differ by less
 
@@ -29,22 +29,20 @@ def greedy_slates(feedback: EvaluatorFeedback, log: ExposureLog, slots: int) -> 
         log: The E pages.
         slots: N.
     """
-    ranks = name_ranks(log)
-    at_once = max(1, _SLATES_AT_ONCE // ranks.size(1))
-    parts = [
-        _greedy(feedback, rows, log.batch(rows), ranks[rows], slots)
-        for rows in row_batches(np.arange(len(log)), at_once)
-    ]
-    return torch.cat(parts)
+
+    def walked(rows: np.ndarray) -> tuple[Tensor]:
+        return (_greedy(feedback, rows, log.batch(rows), name_ranks(log, rows), slots),)
+
+    rows = np.arange(len(log))
+    return by_page(log, rows, _PAGES_AT_ONCE, walked, candidates=_SLATES_AT_ONCE)[0]
 
 
 def _greedy(
     feedback: EvaluatorFeedback, rows: np.ndarray, pages: ExposureBatch, ranks: Tensor, slots: int
 ) -> Tensor:
-    """[B, N] of B pages; `ranks` [B, M'] break ties."""
+    """[B, N] of B pages; `ranks` [B, M] break ties."""
     free = pages.candidate_mask.clone()  # [B, M]
     requests, candidates = free.shape
-    ranks = ranks[:, :candidates]
     slates = torch.full((requests, slots), -1)
     tried = torch.arange(candidates).expand(requests, candidates).unsqueeze(-1)  # [B, M, 1]
     for slot in range(min(slots, candidates)):

@@ -13,7 +13,7 @@ from gerank.train.feedback import EvaluatorFeedback, Feedback, WithHeads
 from gerank.train.feedback_checkpoint import JUDGE, load_heads
 from gerank.train.judge import opinion, panel_feedback
 from gerank.train.orders import exposed_slates, generated_slates, shown_length
-from gerank.train.pages import row_batches
+from gerank.train.page_batches import by_page
 from gerank.train.reading_choice import ReadingChoice
 from gerank.train.run_folder import RunFolder
 from gerank.train.verdict import BOOSTED, Judgement, judge_slates
@@ -65,11 +65,12 @@ def judges_of(folder: RunFolder) -> dict[str, list[Feedback]]:
 
 def share_outside(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tensor) -> float:
     """Share of the filled slots of `slates` [E, N] that hold strengths the log never showed."""
-    strengths = [
-        feedback.strength(log.batch(rows), slates[rows].unsqueeze(1))[:, 0]
-        for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE)
-    ]
-    return feedback.evaluator.support.outside(torch.cat(strengths), slates >= 0)
+
+    def told(rows: np.ndarray) -> tuple[Tensor]:
+        return (feedback.strength(log.batch(rows), slates[rows].unsqueeze(1))[:, 0],)
+
+    (strengths,) = by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, told)
+    return feedback.evaluator.support.outside(strengths, slates >= 0)
 
 
 def train_boosted_judge(training: Training) -> None:

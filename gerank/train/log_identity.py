@@ -10,6 +10,8 @@ import numpy as np
 
 from gerank.data.exposure_log import ExposureLog
 
+_NUMBERS_AT_ONCE = 1 << 22
+
 
 @dataclass(frozen=True)
 class LogIdentity:
@@ -38,7 +40,10 @@ class LogIdentity:
             *(log.slates, log.clicks, log.log_propensity, log.placement_propensity),
         ]
         for column in columns:
-            digest.update(np.ascontiguousarray(column).data)
+            for first in range(0, len(column), _NUMBERS_AT_ONCE):
+                some = column[first : first + _NUMBERS_AT_ONCE]
+                digest.update(np.ascontiguousarray(some).data)
+                log.store.give_back()
         return cls(len(log), len(people), digest.hexdigest())
 
     @property

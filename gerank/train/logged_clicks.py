@@ -7,6 +7,7 @@ pages of several runs (cross-fitting) can be put together in between.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,8 +19,11 @@ from gerank.metrics import counterfactual
 from gerank.metrics.importance_weights import placement_weights
 from gerank.metrics.ndcg import ndcg_at_k
 from gerank.metrics.recall import recall_at_k
+from gerank.train.page_batches import by_page
 
 Floats = NDArray[np.floating]
+
+_PAGES_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,9 @@ def page_values(
         log: The E pages. Where one of their slots has no placement propensity, nothing is weighted.
     """
     width = next(iter(slates.values())).size(1)
-    pages = log.batch(np.arange(len(log)), width)
+    pages = log.shown(np.arange(len(log)), width)
     filled = (_padded(pages.slates, width, -1) >= 0).numpy()
-    relevance = _relevance(log)
+    rows = np.arange(len(log))
     known = not np.isnan(log.placement_propensity).any()
     values = {}
     for name, order in slates.items():
@@ -111,9 +115,8 @@ def page_values(
         if known:
             expected = None if predictions is None else predictions[name].numpy() * filled
             weighted = _weighted(log, shown, expected, own=name == "logged")
-        values[name] = PageValues(
-            ndcg_at_k(relevance, shown), recall_at_k(relevance, shown), weighted
-        )
+        ndcg, recall = by_page(log, rows, _PAGES_AT_ONCE, partial(_ranking, log, shown))
+        values[name] = PageValues(ndcg.numpy(), recall.numpy(), weighted)
     return values
 
 
@@ -126,7 +129,7 @@ def _weighted(
     that the behavior policy drew the slates.
     """
     width = order.shape[1]
-    pages = log.batch(np.arange(len(log)), width)
+    pages = log.shown(np.arange(len(log)), width)
     shown = _padded(pages.slates, width, -1).numpy()
     clicks, propensity = (
         _padded(values, width, 0.0).numpy() for values in (pages.clicks, pages.placement_propensity)
@@ -145,12 +148,17 @@ def _weighted(
     )
 
 
-def _relevance(log: ExposureLog) -> Floats:
-    """[E, M] logged clicks per candidate."""
-    pages = log.batch(np.arange(len(log)))
-    relevance = torch.zeros(pages.candidate_mask.shape)
+def _ranking(
+    log: ExposureLog, slates: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """NDCG and recall, each [B], of some of the slates [E, N]; logged clicks are the relevance."""
+    pages = log.shown(rows)
+    widest = int(np.diff(log.candidate_offsets)[rows].max())
+    relevance = torch.zeros(len(rows), widest)
     relevance.scatter_add_(1, pages.slates.clamp(min=0), pages.clicks * (pages.slates >= 0))
-    return relevance.numpy()
+    values = (measure(relevance.numpy(), slates[rows]) for measure in (ndcg_at_k, recall_at_k))
+    ndcg, recall = map(torch.from_numpy, values)
+    return ndcg, recall
 
 
 def _padded(values: Tensor, width: int, padding: float) -> Tensor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import zlib
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -13,7 +11,8 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
-from gerank.train.pages import as_requests, row_batches
+from gerank.train.page_batches import by_page
+from gerank.train.pages import as_requests
 from gerank.train.run_folder import RunError
 
 _PAGES_AT_ONCE = 1024
@@ -21,13 +20,14 @@ _PAGES_AT_ONCE = 1024
 
 def generated_slates(generator: Generator, log: ExposureLog, slots: int, weights: Tensor) -> Tensor:
     """Greedy slates of all pages: [E, N] int64, -1 behind the end; weights [U] for every page."""
-    parts = []
+
+    def decoded(rows: NDArray[np.int64]) -> tuple[Tensor]:
+        pages = log.batch(rows, slots)
+        batch = as_requests(pages, weights.expand(len(rows), -1), log.schema, slots=slots)
+        return (generator(*batch).slates,)
+
     with torch.inference_mode():
-        for rows in row_batches(np.arange(len(log)), _PAGES_AT_ONCE):
-            pages = log.batch(rows, slots)
-            batch = as_requests(pages, weights.expand(len(rows), -1), log.schema, slots=slots)
-            parts.append(generator(*batch).slates)
-    return torch.cat(parts)
+        return by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, decoded)[0]
 
 
 def score_slates(log: ExposureLog, score: str, slots: int) -> Tensor:
@@ -57,33 +57,35 @@ def shuffled_slates(log: ExposureLog, slots: int) -> Tensor:
     and is the same each time.
     """
     slates = np.full((len(log), slots), -1, np.int64)
-    for page, ranks in enumerate(_name_ranks_by_page(log)):
+    for page in range(len(log)):
+        ranks = _name_ranks(log, page)
         rng = np.random.default_rng(zlib.crc32(str(log.page_ids[page]).encode()))
         order = np.argsort(ranks)[rng.permutation(len(ranks))][:slots]
         slates[page, : len(order)] = order
     return torch.from_numpy(slates)
 
 
-def name_ranks(log: ExposureLog) -> Tensor:
-    """[E, M] int64 place of each candidate when those of its page are sorted by name.
+def name_ranks(log: ExposureLog, rows: NDArray[np.int64]) -> Tensor:
+    """[B, M] int64 place of each candidate when those of its page are sorted by name.
 
     Ties are broken by it, as the place in the log may be the logged order. Padding comes last.
     """
-    widest = int(np.diff(log.candidate_offsets).max(initial=1))
-    ranks = np.full((len(log), widest), widest, np.int64)
-    for page, of_page in enumerate(_name_ranks_by_page(log)):
-        ranks[page, : len(of_page)] = of_page
+    widest = int(np.diff(log.candidate_offsets)[rows].max(initial=1))
+    ranks = np.full((len(rows), widest), widest, np.int64)
+    for place, page in enumerate(rows.tolist()):
+        of_page = _name_ranks(log, page)
+        ranks[place, : len(of_page)] = of_page
     return torch.from_numpy(ranks)
 
 
-def _name_ranks_by_page(log: ExposureLog) -> Iterator[NDArray[np.int64]]:
-    for first, last in itertools.pairwise(log.candidate_offsets):
-        yield np.argsort(np.argsort(log.candidate_names[first:last], kind="stable"))
+def _name_ranks(log: ExposureLog, page: int) -> NDArray[np.int64]:
+    first, last = log.candidate_offsets[page : page + 2]
+    return np.argsort(np.argsort(log.candidate_names[first:last], kind="stable"))
 
 
 def exposed_slates(log: ExposureLog, slots: int) -> Tensor:
     """What was shown, cut to N slots: [E, N] int64, -1 behind the end."""
-    shown = log.batch(np.arange(len(log)), slots).slates
+    shown = log.shown(np.arange(len(log)), slots).slates
     return torch.nn.functional.pad(shown, (0, slots - shown.size(1)), value=-1)
 
 

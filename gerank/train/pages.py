@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.batch import ExposureBatch, RerankBatch
@@ -34,11 +35,16 @@ class PageSplit:
 
 def split_by_person(log: ExposureLog, config: DataConfig) -> PageSplit:
     """Splits the people of `log` by the shares of `config`, the same way for the same seed."""
-    people, person_of_row = np.unique(log.person_ids, return_inverse=True)
+    return _split_by_person(log.person_ids, config)
+
+
+def _split_by_person(person_ids: NDArray[Any], config: DataConfig) -> PageSplit:
+    people, person_of_row = np.unique(person_ids, return_inverse=True)
     drawn = np.random.default_rng(config.seed).permutation(len(people)) / max(1, len(people))
     place = drawn[person_of_row]
-    judge_from = 1.0 - config.judge_share
-    validation_from = judge_from - config.validation_share
+    judge_from = 1.0 - min(config.judge_share, config.judge_pages / max(1, len(person_ids)))
+    most = config.validation_pages / max(1, len(person_ids))
+    validation_from = judge_from - min(config.validation_share, most)
     return PageSplit(
         train=np.flatnonzero(place < validation_from),
         validation=np.flatnonzero((place >= validation_from) & (place < judge_from)),
@@ -55,34 +61,15 @@ def split_pages(log: ExposureLog, config: DataConfig) -> PageSplit:
     """
     if config.validation is Validation.PERSON:
         return split_by_person(log, config)
-    latest = max(1, round(len(log) * config.validation_share))
+    latest = max(1, min(round(len(log) * config.validation_share), config.validation_pages))
     begins = np.sort(log.timestamps)[-latest] if config.validation_share else None
     is_late = np.zeros(len(log), bool) if begins is None else log.timestamps >= begins
     earlier = np.flatnonzero(~is_late)
     kept = max(1e-9, 1.0 - config.validation_share)
     share = min(1.0, config.judge_share / kept)
     of_people = replace(config, validation_share=0.0, judge_share=share)
-    split = split_by_person(log.select(earlier), of_people)
+    split = _split_by_person(log.person_ids[earlier], of_people)
     return PageSplit(earlier[split.train], earlier[split.judge], np.flatnonzero(is_late))
-
-
-def row_batches(rows: np.ndarray, size: int, seed: int | None = None) -> Iterator[np.ndarray]:
-    """`rows` in batches of `size`, the last one smaller; shuffled where a seed is given."""
-    if seed is not None:
-        rows = np.random.default_rng(seed).permutation(rows)
-    for first in range(0, len(rows), size):
-        yield rows[first : first + size]
-
-
-def endless_batches(rows: np.ndarray, size: int, seed: int) -> Iterator[np.ndarray]:
-    """Batches of exactly `size` rows (or of all, if there are fewer), reshuffled without end."""
-    size = min(size, len(rows))
-    draw = 0
-    while True:
-        for some in row_batches(rows, size, seed=seed * 1009 + draw):
-            if len(some) == size:
-                yield some
-        draw += 1
 
 
 def as_requests(

@@ -24,12 +24,14 @@ class Rollout(NamedTuple):
         encoded: The same, encoded with gradient.
         slates: [B, G, N] int64.
         advantage: [B, G] of the slates, or [B, G, N] of their slots.
+        share: How much the batch counts; less than 1 where it has fewer pages than others.
     """
 
     batch: RerankBatch
     encoded: Encoded
     slates: Tensor
     advantage: Tensor
+    share: float = 1.0
 
 
 class Loss(Protocol):
@@ -87,7 +89,7 @@ class PolicyStep:
                 slot_mask=rollout.slates >= 0,
             )
             mean_entropy = entropy.mean()
-            norm = self._descend(loss - self._config.entropy_bonus * mean_entropy)
+            norm = self._descend(rollout.share * (loss - self._config.entropy_bonus * mean_entropy))
             if not step:
                 figures = {"entropy": mean_entropy.item(), "gradient_norm": norm}
         return figures

@@ -14,7 +14,7 @@ from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.evaluator import Evaluator
 from gerank.train.config import EvaluatorConfig
-from gerank.train.pages import endless_batches, row_batches
+from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics
 
 _STEPS_BETWEEN_LOOKS = 50
@@ -50,18 +50,20 @@ class ResidualStage:
             self.optimizer, self.epochs * self.steps_per_epoch
         )
         self._log, self._train, self._validation = log, train, validation
-        self._batch_size, self._seed = config.batch_size, seed
+        self._batches, self._seed = PageBatches(log, train, config.batch_size), seed
         self._prior = prior_strength / len(train)
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = endless_batches(self._train, self._batch_size, self._seed * 1009 + epoch)
+        batches = self._batches.endless(self._seed * 1009 + epoch)
         for _ in range(self.steps_per_epoch):
-            pages = self._log.batch(next(batches), self.model.shape.structured.slots)
+            places = next(batches)
+            pages = self._log.batch(self._train[places], self.model.shape.structured.slots)
             plain, placed = self._placed(pages)
             added = (placed.logits - plain)[0] * placed.mask  # [B, N]
             likelihood = self.model.structured.log_likelihood(placed, pages.clicks)[0]
             loss = (self._prior * added.square().sum(1) / 2 - likelihood).mean()
+            loss = loss * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
@@ -94,9 +96,10 @@ class ResidualStage:
 @torch.no_grad()
 def held_out_likelihood(evaluator: Evaluator, log: ExposureLog, rows: np.ndarray) -> Tensor:
     """[len(rows)] log-likelihood of the clicks of pages, each given those above."""
-    parts = []
-    for some in row_batches(rows, _PAGES_AT_ONCE):
-        pages = log.batch(some, evaluator.shape.structured.slots)
+
+    def likelihood(places: np.ndarray) -> tuple[Tensor]:
+        pages = log.batch(rows[places], evaluator.shape.structured.slots)
         placed = evaluator.exposed(pages)
-        parts.append(evaluator.structured.log_likelihood(placed, pages.clicks)[0])
-    return torch.cat(parts)
+        return (evaluator.structured.log_likelihood(placed, pages.clicks)[0],)
+
+    return by_page(log, rows, _PAGES_AT_ONCE, likelihood)[0]

@@ -17,6 +17,7 @@ from gerank.rl.rewards import utility_scales
 from gerank.train.config import UtilityConfig
 from gerank.train.feedback import Feedback, FullFeedback
 from gerank.train.judged import JudgedSlates
+from gerank.train.page_batches import by_page
 from gerank.train.utilities import OF_FEEDBACK, build_utilities, utility_kind
 
 _STATISTICS_PAGES, _STATISTICS_SLATES = 1024, 4
@@ -116,17 +117,19 @@ def reward_statistics(
     """
     rng = np.random.default_rng(seed)
     some = rng.permutation(rows)[:_STATISTICS_PAGES]
-    pages = log.batch(some, slots)
-    real = pages.candidate_mask
-    # A permutation of the real candidates: noise sorted, padding behind.
-    noise = torch.from_numpy(rng.random((len(some), _STATISTICS_SLATES, real.size(1))))
-    order = noise.masked_fill(~real.unsqueeze(1), 2.0).argsort(dim=-1)
-    order = order.masked_fill(torch.arange(real.size(1)) >= real.sum(1).view(-1, 1, 1), -1)[
-        ..., :slots
-    ]
-    width = max(order.size(-1), pages.slates.size(1))
-    shown = _wide(pages.slates, width).unsqueeze(1)
-    utilities = reward.ungated(some, pages, torch.cat([shown, _wide(order, width)], dim=1))
+
+    def told(places: np.ndarray) -> tuple[Tensor]:
+        pages = log.batch(some[places], slots)
+        real = pages.candidate_mask
+        # A permutation of the real candidates: noise sorted, padding behind.
+        noise = torch.from_numpy(rng.random((len(places), _STATISTICS_SLATES, real.size(1))))
+        order = noise.masked_fill(~real.unsqueeze(1), 2.0).argsort(dim=-1)
+        order = order.masked_fill(torch.arange(real.size(1)) >= real.sum(1).view(-1, 1, 1), -1)
+        both = (pages.slates.unsqueeze(1), order[..., :slots])
+        slates = torch.cat([_wide(each, slots) for each in both], dim=1)
+        return (reward.ungated(some[places], pages, slates),)
+
+    (utilities,) = by_page(log, some, _STATISTICS_PAGES, told)
     return RewardStatistics(utilities[:, 0].mean(0), utility_scales(utilities))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import StructuredEvaluator
 from gerank.train.best_members import BestMembers
-from gerank.train.pages import endless_batches, row_batches
+from gerank.train.page_batches import PageBatches, at_most, by_page
 from gerank.train.stage import Metrics
 
 _STEPS_BETWEEN_LOOKS = 50
@@ -67,7 +67,7 @@ class StructuredStage:
         members = evaluator.shape.members
         weights = torch.ones(members, len(train)) if page_weights is None else page_weights
         self._weights = weights / weights.mean(1, keepdim=True).clamp(min=1e-6)
-        self._batch_size = int(min(128, max(32, len(train) // 25)))
+        self._batches = PageBatches(log, train, int(min(128, max(32, len(train) // 25))))
         self._rates = _slot_rates(log, train, evaluator.shape.slots)
         self._start(evaluator)
         if warm is not None:
@@ -81,8 +81,7 @@ class StructuredStage:
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
-        places_of = np.arange(len(self._train))
-        batches = endless_batches(places_of, self._batch_size, self._seed * 1009 + epoch)
+        batches = self._batches.endless(self._seed * 1009 + epoch)
         for _ in range(self.steps_per_epoch):
             places = next(batches)
             pages = self._log.batch(self._train[places], self.model.shape.slots)
@@ -90,6 +89,7 @@ class StructuredStage:
             likelihood = self.model.log_likelihood(placed, pages.clicks)  # [K, B]
             fit = -(likelihood * self._weights[:, torch.from_numpy(places)]).mean(1)
             loss = fit + self.model.prior(self._strengths) / len(self._train)
+            loss = loss * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -107,11 +107,12 @@ class StructuredStage:
     @torch.no_grad()
     def held_out(self, rows: np.ndarray) -> Tensor:
         """[K, len(rows)] log-likelihood of the pages `rows`."""
-        parts = []
-        for some in row_batches(rows, _PAGES_AT_ONCE):
-            pages = self._log.batch(some, self.model.shape.slots)
-            parts.append(self.model.log_likelihood(self.model.place_exposed(pages), pages.clicks))
-        return torch.cat(parts, dim=1)
+
+        def likelihood(places: np.ndarray) -> tuple[Tensor]:
+            pages = self._log.batch(rows[places], self.model.shape.slots)
+            return (self.model.log_likelihood(self.model.place_exposed(pages), pages.clicks),)
+
+        return by_page(self._log, rows, _PAGES_AT_ONCE, likelihood, dim=1)[0]
 
     def restore_best(self) -> None:
         """Gives every member the parameters with which it did best on validation pages."""
@@ -133,7 +134,7 @@ class StructuredStage:
 
 def _slot_rates(log: ExposureLog, rows: np.ndarray, slots: int) -> Tensor:
     """[N] click rate of every slot, drawn to the overall one where few pages show the slot."""
-    pages = log.batch(rows, slots)
+    pages = log.shown(at_most(rows), slots)
     shown = torch.nn.functional.pad(pages.slates >= 0, (0, slots - pages.slates.size(1)))
     clicks = torch.nn.functional.pad(pages.clicks, (0, slots - pages.clicks.size(1)))
     overall = (clicks.sum() + 0.5) / (shown.sum() + 1)

@@ -13,7 +13,7 @@ from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.train.choices import Validation
 from gerank.train.clone_stage import CloneStage
-from gerank.train.config import ConfigError, TrainConfig
+from gerank.train.config import TrainConfig
 from gerank.train.credit import SupportPrice
 from gerank.train.evaluator_training import Training, train_evaluator
 from gerank.train.feedback import EvaluatorFeedback, WithHeads
@@ -24,9 +24,11 @@ from gerank.train.generator_stage import GeneratorStage
 from gerank.train.judge import train_judge
 from gerank.train.judge_run import judge_run, train_boosted_judge
 from gerank.train.log_identity import LogIdentity
+from gerank.train.page_batches import at_most
 from gerank.train.pages import PageSplit, split_pages
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunError, RunFolder
+from gerank.train.setting_rules import ConfigError
 from gerank.train.stage import MetricsLog, run_stage
 from gerank.train.trial import try_reward, try_utilities
 from gerank.train.utilities import PREDICTED_KINDS, utility_kind
@@ -74,7 +76,7 @@ def train(
         )
     if config.threads:
         torch.set_num_threads(config.threads)
-    log = ExposureLog.read(config.data.log) if log is None else log
+    log = ExposureLog.read(config.data.log, config.data.memory_mb) if log is None else log
     folder = RunFolder(out, config, log.schema, _LARGEST_SET)
     identity = LogIdentity.of(log)
     folder.check(resume, identity)
@@ -168,7 +170,7 @@ def _support_price(
         for (name, utility), scale in zip(config.reward.items(), scales.tolist(), strict=True)
         if utility_kind(name, utility, training.log.schema)[0] in PREDICTED_KINDS
     ]
-    top = training.log.batch(training.split.train, 1).clicks.mean().item()
+    top = training.log.shown(at_most(training.split.train), 1).clicks.mean().item()
     price = config.generator.support_price * top * max(0.0, sum(predicted))
     support = feedback.evaluator.support
 

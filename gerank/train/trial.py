@@ -8,13 +8,16 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
-from gerank.train.config import ConfigError, TrainConfig
+from gerank.train.config import TrainConfig
 from gerank.train.judged import JudgedSlates
+from gerank.train.page_batches import ordered_batches
 from gerank.train.reward import Reward
+from gerank.train.setting_rules import ConfigError
 from gerank.train.user_function import UtilityError
 from gerank.train.utilities import OF_FEEDBACK, build_utilities, utility_kind
 
 _PAGES = 8
+_PAGES_AT_ONCE = 4096
 _HIGHEST_CLICK_RATE = 0.2
 
 
@@ -66,11 +69,14 @@ def try_reward(config: TrainConfig, log: ExposureLog, rows: np.ndarray, reward: 
 
 
 def _refuse_unknown_feedback(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> None:
-    told = log.select(rows).feedback
+    kinds = [kind.name for kind in log.schema.feedback]
+    known = np.zeros(len(kinds), np.bool_)
+    for places in ordered_batches(log, rows, _PAGES_AT_ONCE):
+        known |= ~log.feedback_batch(rows[places]).isnan().all(0).all(0).numpy()
     for name, utility in config.reward.items():
         kind, options = utility_kind(name, utility, log.schema)
-        values = told.get(options.get("feedback", "")) if kind in OF_FEEDBACK else None
-        if values is not None and np.isnan(values).all():
+        spoken_of = options.get("feedback") if kind in OF_FEEDBACK else None
+        if spoken_of in kinds and not known[kinds.index(spoken_of)]:
             raise ConfigError(
                 f"reward.{name}: feedback {options['feedback']!r} is unknown in every slot of the "
                 "training pages: nothing can be learnt of it"

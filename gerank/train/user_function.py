@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from gerank.own_code import look_up, place, told
-from gerank.train.config import ConfigError
 from gerank.train.judged import JudgedSlates
+from gerank.train.setting_rules import ConfigError
 
 
 class UtilityError(ValueError):

@@ -13,10 +13,11 @@ from torch import Tensor
 from gerank import rl
 from gerank.data.schema import Feature, FeatureSchema, SchemaError
 from gerank.nn.features import set_zscores
-from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.config import UtilityConfig
 from gerank.train.config_toml import build_settings
 from gerank.train.feedback_utilities import any_feedback, expected_feedback
 from gerank.train.judged import JudgedSlates
+from gerank.train.setting_rules import ConfigError
 from gerank.train.user_function import user_utility
 from gerank.train.utility_options import (
     DiversityOptions,

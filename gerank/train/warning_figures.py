@@ -17,6 +17,7 @@ from gerank.train.evaluator_training import Training
 from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.judges import PageJudge
 from gerank.train.orders import exposed_slates
+from gerank.train.page_batches import at_most
 from gerank.train.verdict import Judgement
 from gerank.train.warnings import RunWarning
 
@@ -26,13 +27,13 @@ def run_warnings(training: Training, judgement: Judgement) -> list[RunWarning]:
     folder, log, split = training.folder, training.log, training.split
     slots = folder.config.data.slots
     evaluator = EvaluatorFeedback(folder.load_evaluator())
-    taught = log.select(split.train)
+    taught = log.select(at_most(split.train))
     logged = LoggedPages.of(taught, slots)
     numbers = numbers_outside_of_tables(folder.new_generator())
     unseen = log.select(split.judge if len(split.judge) else split.validation)
     found = [
         warnings.one_class_feedback(int((logged.clicks > 0).sum()), int(logged.filled.sum())),
-        warnings.too_few_pages(len(taught), numbers),
+        warnings.too_few_pages(len(split.train), numbers),
         warnings.unlogged_slots(logged.filled.mean(0).tolist()),
         warnings.no_exploration(sortedness(taught)),
         warnings.auc_of_a_coin(within_page_auc(evaluator, log.select(training.held_out), slots)),

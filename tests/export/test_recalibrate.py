@@ -16,9 +16,9 @@ from gerank.data.simulator import SimulatorConfig, simulate
 from gerank.export.artifact import Artifact, ArtifactError, load_artifact, write_artifact
 from gerank.export.recalibrate import recalibrate
 from gerank.nn.generator import Generator, GeneratorShape
-from gerank.train.config import ConfigError
 from gerank.train.fit_features import fit_features
 from gerank.train.pages import as_requests
+from gerank.train.setting_rules import ConfigError
 
 SCORE = "ctr_score"
 LOG, _ = simulate(SimulatorConfig(3000, 6, 3, seed=5, sellers=6))

@@ -94,8 +94,8 @@ def _draw_last_layers(residual: ChannelResidual) -> None:
 
 def _fit(features: FeatureEncoder) -> None:
     batch = draw_batch(CONTRACT, 200, MAX_CANDIDATES, seed=1)
-    features.user_scale.fit(batch.user_dense)
-    features.candidate_scale.fit(batch.candidate_dense[batch.candidate_mask])
+    features.user_scale.fit(lambda: [batch.user_dense])
+    features.candidate_scale.fit(lambda: [batch.candidate_dense[batch.candidate_mask]])
 
 
 def random_slates(batch: RerankBatch, seed: int, group: int = 1) -> Tensor:

@@ -29,20 +29,20 @@ def encoder(seed: int) -> FeatureEncoder:
 def test_fitted_columns_have_mean_0_and_deviation_1(seed: int) -> None:
     rows = np.random.default_rng(seed).normal(5.0, 3.0, (500, 4)).clip(-3, 13)
     scale = DenseScale(4)
-    scale.fit(torch.from_numpy(rows).float())
+    scale.fit(lambda: [torch.from_numpy(rows).float()])
     expected = (rows - rows.mean(0)) / rows.std(0)
     np.testing.assert_allclose(scale(torch.from_numpy(rows).float()), expected, atol=1e-5)
 
 
 def test_a_constant_column_is_only_centred() -> None:
     scale = DenseScale(1)
-    scale.fit(torch.full((10, 1), 7.0))
+    scale.fit(lambda: [torch.full((10, 1), 7.0)])
     assert scale(torch.tensor([[7.0], [9.0]])).tolist() == [[0.0], [2.0]]
 
 
 def test_a_value_far_outside_training_counts_as_six_deviations() -> None:
     scale = DenseScale(1)
-    scale.fit(torch.tensor([[-1.0], [1.0]]))
+    scale.fit(lambda: [torch.tensor([[-1.0], [1.0]])])
     values = torch.tensor([[5.9], [60.0], [3e38], [-3e38]])
     assert scale(values).flatten().tolist() == [pytest.approx(5.9), 6.0, 6.0, -6.0]
 

@@ -14,8 +14,9 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.log_requests import request_document
 from gerank.export.from_run import export_run
 from gerank.nn.own_encoder import check_encoder
-from gerank.train.config import ConfigError, GeneratorConfig
+from gerank.train.config import GeneratorConfig
 from gerank.train.run_folder import RunError, RunFolder
+from gerank.train.setting_rules import ConfigError
 from gerank.train.train import train
 from tests.cli.command import environment
 from tests.train.tiny import tiny_config, write_tiny_log

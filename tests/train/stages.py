@@ -31,7 +31,7 @@ def stage_of(
     config = tiny_config(Path("unused"), reward=UTILITIES, **{"batch_size": 90} | changes)
     torch.manual_seed(0)
     generator = RunFolder(Path("unused"), config, LOG.schema, 512).new_generator()
-    train, rows, scales = np.arange(pages), np.arange(90), torch.tensor([2.0, 4.0])
+    train, rows, scales = np.arange(pages) % 90, np.arange(90), torch.tensor([2.0, 4.0])
     settings = config.generator
     return GeneratorStage(
         generator, reward, LOG, train, rows, settings, UTILITIES, SLOTS, 0, scales, support=support

@@ -10,7 +10,6 @@ import pytest
 from gerank.data.simulator.observation import simulator_schema
 from gerank.train.choices import Baseline, Credit
 from gerank.train.config import (
-    ConfigError,
     DataConfig,
     EvaluatorConfig,
     GeneratorConfig,
@@ -19,6 +18,7 @@ from gerank.train.config import (
     UtilityConfig,
 )
 from gerank.train.config_toml import read_config, to_toml
+from gerank.train.setting_rules import ConfigError
 from gerank.train.utilities import build_utilities
 
 LEAST = '[data]\nlog = "pages"\n'

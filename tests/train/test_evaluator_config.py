@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gerank.train.config import ConfigError, TrainConfig
+from gerank.train.config import TrainConfig
 from gerank.train.config_toml import read_config
+from gerank.train.setting_rules import ConfigError
 
 
 def read(folder: Path, text: str) -> TrainConfig:

@@ -12,13 +12,14 @@ import torch
 from gerank.data.exposure_log import ExposureLog, ExposureLogError
 from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.nn.feedback_heads import FeedbackHeads, HeadsShape, Link
-from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.config import UtilityConfig
 from gerank.train.evaluate import evaluate
 from gerank.train.feedback import EvaluatorFeedback, WithHeads
 from gerank.train.feedback_checkpoint import JUDGE, load_heads
 from gerank.train.feedback_training import head_shape
 from gerank.train.judges import PageJudge
 from gerank.train.run_folder import RunFolder
+from gerank.train.setting_rules import ConfigError
 from gerank.train.train import train
 from tests.train.tiny import tiny_config, tiny_log
 

@@ -128,7 +128,8 @@ def test_the_batch_is_a_share_of_the_pages_within_bounds(
     pages: int, batch_size: int, batch: int
 ) -> None:
     stage = stage_of(no_reward, pages=pages, batch_size=batch_size)
-    assert stage.steps_per_epoch == -(-pages // batch)
+    least = -(-pages // batch)
+    assert stage.steps_per_epoch == least
     assert stage.epochs == 2
     if pages == 90:
         assert len(list(stage.train_epoch(0))) == stage.steps_per_epoch

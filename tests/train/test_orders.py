@@ -97,7 +97,7 @@ def test_shuffling_does_not_see_the_logged_order(seed: int) -> None:
 
 def test_names_are_ranked_within_their_page(seed: int) -> None:
     log = uniform_log(seed, pages=20, candidates=(1, 6))
-    ranks = name_ranks(log)
+    ranks = name_ranks(log, np.arange(len(log)))
     for page, of_page in enumerate(ranks):
         first, last = log.candidate_offsets[page : page + 2]
         names = log.candidate_names[first:last]

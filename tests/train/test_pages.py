@@ -9,7 +9,7 @@ import torch
 
 from gerank.train.choices import Validation
 from gerank.train.config import DataConfig
-from gerank.train.pages import as_requests, row_batches, split_by_person, split_pages
+from gerank.train.pages import as_requests, split_by_person, split_pages
 from tests.train.uniform_log import uniform_log
 
 CONFIG = DataConfig(Path("pages"), validation_share=0.2, judge_share=0.3)
@@ -72,21 +72,22 @@ def test_by_time_the_latest_pages_of_everybody_validate(seed: int) -> None:
     )
 
 
+def test_no_more_pages_validate_or_judge_than_are_asked_for(seed: int) -> None:
+    log = uniform_log(seed, pages=400, people=400)
+    few = dataclasses.replace(CONFIG, validation_pages=7, judge_pages=11)
+    for validation in Validation:
+        split = split_pages(log, dataclasses.replace(few, validation=validation))
+        assert 1 <= len(split.judge) <= 16
+        assert 1 <= len(split.validation) <= 20
+        everyone = np.concatenate([split.train, split.judge, split.validation])
+        assert sorted(everyone.tolist()) == list(range(400))
+
+
 def test_pages_of_one_time_cannot_be_split_by_it(seed: int) -> None:
     log = uniform_log(seed, pages=100, people=20)
     log = dataclasses.replace(log, timestamps=np.full(100, 7))
     split = split_pages(log, dataclasses.replace(CONFIG, validation=Validation.TIME))
     assert (len(split.train), len(split.validation)) == (0, 100)
-
-
-@pytest.mark.parametrize("shuffle_seed", [None, 3])
-def test_batches_hold_every_row_once_the_last_is_smaller(shuffle_seed: int | None) -> None:
-    rows = np.arange(100, 123)
-    batches = list(row_batches(rows, 10, shuffle_seed))
-    assert [len(batch) for batch in batches] == [10, 10, 3]
-    joined = np.concatenate(batches)
-    assert sorted(joined.tolist()) == rows.tolist()
-    assert (joined.tolist() == rows.tolist()) is (shuffle_seed is None)
 
 
 def test_requests_have_no_rules_and_consecutive_seeds(seed: int) -> None:

@@ -16,9 +16,10 @@ import torch
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.export.from_run import export_run
-from gerank.train.config import ConfigError, TrainConfig, UtilityConfig
+from gerank.train.config import TrainConfig, UtilityConfig
 from gerank.train.evaluate import evaluate
 from gerank.train.run_folder import RunError, RunFolder
+from gerank.train.setting_rules import ConfigError
 from gerank.train.stage import MetricsLog
 from gerank.train.train import train
 from gerank.train.user_function import UtilityError

@@ -7,10 +7,11 @@ import torch
 from gerank.data.batch import ExposureBatch
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.structured import StructuredShape
-from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.config import UtilityConfig
 from gerank.train.feedback import EvaluatorFeedback, TrueFeedback
 from gerank.train.judged import on_slates
 from gerank.train.reward import SlotReward, UtilityReward, reward_statistics
+from gerank.train.setting_rules import ConfigError
 from tests.train.tiny import SLOTS, tiny_log
 from tests.train.uniform_log import uniform_log
 
@@ -120,17 +121,19 @@ def test_statistics_are_of_exposed_and_random_slates_of_real_candidates(seed: in
     feedback = Watched()
     reward = UtilityReward(feedback, log.schema, {"clicks": UtilityConfig()})
     found = reward_statistics(reward, log, np.arange(200), 3, seed)
-    ((rows, slates),) = feedback.asked
-    sizes = np.diff(log.candidate_offsets)[rows]
-    assert sorted(rows) == list(range(200))
-    for page, size in enumerate(sizes.tolist()):
-        shown = log.batch(rows[page : page + 1], 3).slates[0].tolist()
-        assert [c for c in slates[page, 0].tolist() if c >= 0] == [c for c in shown if c >= 0]
-        for slate in slates[page, 1:].tolist():
-            chosen = [candidate for candidate in slate if candidate >= 0]
-            assert len(set(chosen)) == len(chosen) == min(3, size)
-            assert max(chosen) < size
-    clicks = ((slates.float() + 1) / 10).sum(-1).numpy()
+    assert sorted(np.concatenate([rows for rows, _ in feedback.asked])) == list(range(200))
+    parts = []
+    for rows, slates in feedback.asked:
+        sizes = np.diff(log.candidate_offsets)[rows]
+        for page, size in enumerate(sizes.tolist()):
+            shown = log.batch(rows[page : page + 1], 3).slates[0].tolist()
+            assert [c for c in slates[page, 0].tolist() if c >= 0] == [c for c in shown if c >= 0]
+            for slate in slates[page, 1:].tolist():
+                chosen = [candidate for candidate in slate if candidate >= 0]
+                assert len(set(chosen)) == len(chosen) == min(3, size)
+                assert max(chosen) < size
+        parts.append(((slates.float() + 1) / 10).sum(-1).numpy())
+    clicks = np.concatenate(parts)
     assert found.exposed.item() == pytest.approx(clicks[:, 0].mean(), rel=1e-4)
     expected = np.sqrt(clicks.var(axis=1, ddof=1).mean())
     assert found.scale.item() == pytest.approx(expected, rel=1e-4)

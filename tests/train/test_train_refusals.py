@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from gerank.train.clone_stage import CloneStage
-from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.config import UtilityConfig
 from gerank.train.run_folder import RunError, RunFolder
+from gerank.train.setting_rules import ConfigError
 from gerank.train.train import train
 from tests.train.tiny import tiny_config
 from tests.train.uniform_log import bare_config, uniform_log, written

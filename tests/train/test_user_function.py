@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.config import UtilityConfig
+from gerank.train.setting_rules import ConfigError
 from gerank.train.user_function import UtilityError
 from gerank.train.utilities import build_utilities
 from tests.train.judged_pages import SCHEMA, by_hand

@@ -10,8 +10,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gerank.train.config import ConfigError, UtilityConfig
+from gerank.train.config import UtilityConfig
 from gerank.train.judged import JudgedSlates
+from gerank.train.setting_rules import ConfigError
 from gerank.train.utilities import KINDS, build_utilities
 from tests.train.judged_pages import SCHEMA, by_hand
 

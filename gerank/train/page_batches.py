@@ -1,0 +1,153 @@
+"""Pages in batches of like length: nothing is padded to the longest page of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+
+_BATCHES_OF_A_WINDOW = 16
+_PAGES_OF_A_BLOCK, _BLOCKS_OF_A_WINDOW = 256, 64
+
+Places = NDArray[np.int64]
+
+
+def length_classes(lengths: NDArray[np.int64]) -> list[Places]:
+    """Places of pages by length, each class with the order of `lengths`: at most half is padding.
+
+    The first class has the lengths above half of the longest, the next those above a quarter, and
+    so on; a class without pages is left out.
+    """
+    if not len(lengths):
+        return []
+    halvings = np.floor(np.log2(lengths.max() / lengths)).astype(np.int64)
+    return [np.flatnonzero(halvings == number) for number in np.unique(halvings)]
+
+
+def at_most(rows: NDArray[np.int64], most: int = 100_000) -> NDArray[np.int64]:
+    """`rows`, or `most` of them at even distances where there are more: enough for a statistic."""
+    if len(rows) <= most:
+        return rows
+    chosen: NDArray[np.int64] = rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+    return chosen
+
+
+class PageBatches:
+    """The pages `rows` of a log in shuffled batches, each of pages of like length.
+
+    A batch is told by places in `rows`. Every page comes once in an epoch. Of a log that lies in
+    files, pages that are near each other in the log come near each other in an epoch, too: blocks
+    of neighbours are shuffled, and the pages of some blocks among each other.
+    """
+
+    def __init__(self, log: ExposureLog, rows: NDArray[np.int64], size: int) -> None:
+        """Batches of `size` pages; the last one of each class of lengths may be smaller."""
+        self._classes = length_classes(np.diff(log.candidate_offsets)[rows])
+        self._size, self._is_mapped = size, log.store.is_mapped
+
+    def __len__(self) -> int:
+        """Batches of an epoch."""
+        return sum(-(-len(members) // self._size) for members in self._classes)
+
+    def epoch(self, seed: int) -> Iterator[Places]:
+        """Every page once."""
+        yield from self._mixed(seed, keep_rest=True)
+
+    def endless(self, seed: int) -> Iterator[Places]:
+        """Epochs without end; of a class with more than a batch the rest waits for the next one."""
+        draw = 0
+        while True:
+            yield from self._mixed(seed * 1009 + draw, keep_rest=False)
+            draw += 1
+
+    def share(self, batch: Places) -> float:
+        """How much a batch counts: a full one 1, a smaller one as much less as it has fewer pages.
+
+        With it every page has the same weight in training, in whatever batch it is. Where a log has
+        fewer pages than a batch could have, they are the full batch.
+        """
+        pages = sum(map(len, self._classes))
+        return len(batch) / min(self._size, pages)
+
+    def _mixed(self, seed: int, *, keep_rest: bool) -> Iterator[Places]:
+        rng = np.random.default_rng(seed)
+        queues = [
+            _cut(self._shuffled(members, rng), self._size, keep_rest) for members in self._classes
+        ]
+        turns = np.repeat(np.arange(len(queues)), [len(queue) for queue in queues])
+        if len(queues) > 1:
+            turns = rng.permutation(turns)
+        waiting = [iter(queue) for queue in queues]
+        for turn in turns.tolist():
+            yield next(waiting[turn])
+
+    def _shuffled(self, members: Places, rng: np.random.Generator) -> Places:
+        if not self._is_mapped:
+            return rng.permutation(members)
+        blocks = [
+            members[first : first + _PAGES_OF_A_BLOCK]
+            for first in range(0, len(members), _PAGES_OF_A_BLOCK)
+        ]
+        order = rng.permutation(len(blocks))
+        windows = [
+            np.concatenate([blocks[block] for block in order[first : first + _BLOCKS_OF_A_WINDOW]])
+            for first in range(0, len(order), _BLOCKS_OF_A_WINDOW)
+        ]
+        return np.concatenate([rng.permutation(window) for window in windows])
+
+
+def by_page(
+    log: ExposureLog,
+    rows: NDArray[np.int64],
+    size: int,
+    answer: Callable[[Places], tuple[Tensor, ...]],
+    dim: int = 0,
+    *,
+    candidates: int | None = None,
+) -> tuple[Tensor, ...]:
+    """What `answer` says of pages, asked by batches of like length, in the order of `rows`.
+
+    Args:
+        log: The pages.
+        rows: Which of them; at least one.
+        size: Pages of a batch, at most.
+        answer: Is given places in `rows`, and answers tensors with an axis of pages.
+        dim: That axis.
+        candidates: Candidates of a batch with its padding, at most; None = as they come.
+    """
+    places, answers = [], []
+    for some in ordered_batches(log, rows, size, candidates):
+        places.append(some)
+        answers.append(answer(some))
+    order = np.concatenate(places)
+    back = None if (np.diff(order) > 0).all() else torch.from_numpy(np.argsort(order))
+    joined = (torch.cat(parts, dim) for parts in zip(*answers, strict=True))
+    return tuple(each if back is None else each.index_select(dim, back) for each in joined)
+
+
+def ordered_batches(
+    log: ExposureLog, rows: NDArray[np.int64], size: int, candidates: int | None = None
+) -> Iterator[Places]:
+    """Batches of like length out of neighbouring pages, so that a log in files is read in order.
+
+    It yields places in `rows`; arguments as those of `by_page`.
+    """
+    lengths, step = np.diff(log.candidate_offsets)[rows], _BATCHES_OF_A_WINDOW * size
+    for first in range(0, len(rows), step):
+        for members in length_classes(lengths[first : first + step]):
+            longest = int(lengths[first + members].max())
+            most = size if candidates is None else max(1, min(size, candidates // longest))
+            yield from _cut(first + members, most, keep_rest=True)
+
+
+def _cut(places: Places, size: int, keep_rest: bool) -> list[Places]:
+    """Batches of `size`; a rest is one as well where it is kept, or where there is no other."""
+    batches = [places[first : first + size] for first in range(0, len(places), size)]
+    if not keep_rest and len(batches) > 1 and len(batches[-1]) < size:
+        batches.pop()
+    return batches
