@@ -15,6 +15,7 @@ from gerank.nn.generator import Generator
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
 from gerank.train.stage import Metrics
+from gerank.train.table_adam import adam, clip_gradients
 
 _STEPS_BETWEEN_LOOKS = 50
 _BATCH_SIZE = 64
@@ -47,7 +48,7 @@ class CloneStage:
         self.model = generator
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
         self.steps_per_epoch = math.ceil(steps / self.epochs)
-        self.optimizer = torch.optim.Adam(generator.parameters(), lr=learning_rate, fused=True)
+        self.optimizer = adam(generator, learning_rate)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch, learning_rate / 20
         )
@@ -63,7 +64,7 @@ class CloneStage:
             loss = -self._log_prob(self._train[places]).mean() * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            clip_gradients(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
             yield {"loss": loss.item()}

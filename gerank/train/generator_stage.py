@@ -24,6 +24,7 @@ from gerank.train.pages import as_requests
 from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
 from gerank.train.reward import Reward
 from gerank.train.stage import Metrics
+from gerank.train.table_adam import adam
 
 _SEEDS_PER_EPOCH = 2**32
 _PAGES_AT_ONCE = 1024
@@ -71,9 +72,7 @@ class GeneratorStage:
         batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
         self._batches = PageBatches(log, train, batch_size)
         self.steps_per_epoch = len(self._batches)
-        self.optimizer = torch.optim.Adam(
-            generator.parameters(), lr=config.learning_rate, fused=True
-        )
+        self.optimizer = adam(generator, config.learning_rate)
         self._policy_step = PolicyStep(generator, self.optimizer, config)
         steps = self.steps_per_epoch * self._policy_step.steps
         self.epochs = max(config.epochs, math.ceil(config.min_steps / steps))

@@ -14,6 +14,7 @@ from gerank.nn.generator import Encoded, Generator
 from gerank.train.choices import Baseline, PolicyLoss
 from gerank.train.config import GeneratorConfig
 from gerank.train.stage import Metrics
+from gerank.train.table_adam import clip_gradients
 
 
 class Rollout(NamedTuple):
@@ -97,6 +98,6 @@ class PolicyStep:
     def _descend(self, loss: Tensor) -> float:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm)
+        norm = clip_gradients(self._model.parameters(), self._config.clip_norm)
         self._optimizer.step()
         return norm.item()
