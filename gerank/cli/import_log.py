@@ -95,6 +95,10 @@ def _tell(done: Imported, out_dir: Path) -> None:
 
     for feature, count in done.missing.items():
         say(f"{feature}: {count} missing values have the default")
+    for feature, count in done.unknown.items():
+        say(f"{feature}: {count} values are none of its names and stand for <unknown>")
+    for feature, count in done.cut.items():
+        say(f"{feature}: {count} lists are cut to their first entries")
     if done.repeated:
         say(f"{done.repeated} rows dropped: their page shows the item further up")
     for reason, count in done.left_out.items():

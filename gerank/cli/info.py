@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,11 +42,7 @@ def info(
 def _tables(manifest: dict[str, Any]) -> list[Any]:
     from gerank.train.report import Table
 
-    features = tuple(
-        (side, entry["name"], entry["kind"], _domain(entry))
-        for side in ("user", "candidate")
-        for entry in manifest["features"][side]
-    )
+    features = tuple(row for side in ("user", "candidate") for row in _features(manifest, side))
     weights = tuple(
         (name, entry["min"], entry["max"], entry["default"])
         for name, entry in manifest["weights"].items()
@@ -54,6 +51,23 @@ def _tables(manifest: dict[str, Any]) -> list[Any]:
         Table("Features", ("of", "name", "kind", "values"), features),
         Table("Weights", ("utility", "min", "max", "default"), weights),
     ]
+
+
+def _features(manifest: dict[str, Any], side: str) -> Iterator[tuple[str, str, str, str]]:
+    """A row for each feature; a vector or a list is one."""
+    features = manifest["features"]
+    blocks = [block for block in features.get("blocks", ()) if block["side"] == side]
+    first = {block["columns"][0]: block for block in blocks}
+    parts = {name for block in blocks for name in block["columns"]}
+    for entry in features[side]:
+        block = first.get(entry["name"])
+        if block is not None:
+            width = len(block["columns"])
+            kind = f"{block['kind']}, {block['pool']}" if "pool" in block else block["kind"]
+            how = f"up to {width} of {_domain(entry)}" if "pool" in block else f"{width} numbers"
+            yield side, block["name"], kind, how
+        elif entry["name"] not in parts:
+            yield side, entry["name"], entry["kind"], _domain(entry)
 
 
 def _domain(entry: dict[str, Any]) -> str:

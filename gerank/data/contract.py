@@ -50,8 +50,10 @@ class RequestContract:
 
     def to_json(self) -> dict[str, Any]:
         """As `gerank.json` holds it."""
+        schema = self.schema.to_json()
+        parts = ("user", "candidate", "blocks")
         return {
-            "features": {side: self.schema.to_json()[side] for side in ("user", "candidate")},
+            "features": {part: schema[part] for part in parts if part in schema},
             "groups": list(self.schema.groups),
             "flags": list(self.schema.flags),
             "limits": {"candidates": self.max_candidates, "slots": self.max_slots},
@@ -75,6 +77,7 @@ class RequestContract:
                 "candidate": features["candidate"],
                 "groups": document["groups"],
                 "flags": document["flags"],
+                "blocks": features.get("blocks", ()),
             }
         )
         weights = {

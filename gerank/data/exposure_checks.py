@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.feature_block import EMPTY_HASHED, id_units
 from gerank.data.feedback_kind import RULES, contradicts
 from gerank.data.log_columns import (
     CANDIDATE_ID,
@@ -114,6 +115,7 @@ def check_exposures(log: ExposureLog, source: str) -> None:
         values = log.candidate[feature.name]
         column = f"{CANDIDATE_PREFIX}{feature.name}"
         _check_feature(feature, column, values, log.candidate_offsets, report)
+    _check_lists(log, report)
     _check_slates(log, report)
     _check_feedback(log, report)
 
@@ -188,6 +190,29 @@ def _check_feature(
         outside = (values < 0) | (values >= feature.vocabulary)
         rule = f"is outside [0, {feature.vocabulary - 1}]"
         report.refuse(outside, column, values, offsets, rule)
+
+
+def _check_lists(log: ExposureLog, report: _Report) -> None:
+    """Refuses negative ids in lists of hashed ids: there -1 says that there is no entry."""
+    pages = np.arange(len(log) + 1, dtype=np.int64)
+    for side, prefix, ids, columns, offsets in (
+        ("user", USER_PREFIX, log.schema.user_ids, log.user, pages),
+        (
+            "candidate",
+            CANDIDATE_PREFIX,
+            log.schema.candidate_ids,
+            log.candidate,
+            log.candidate_offsets,
+        ),
+    ):
+        for unit in id_units(ids, log.schema.blocks_of(side)):
+            if unit.pool is None or not unit.feature.hashed:
+                continue
+            for column in unit.columns:
+                values = columns[ids[column].name]
+                rule = f"is neither >= 0 nor {EMPTY_HASHED} (no entry)"
+                name = f"{prefix}{ids[column].name}"
+                report.refuse(values < EMPTY_HASHED, name, values, offsets, rule)
 
 
 def _check_slates(log: ExposureLog, report: _Report) -> None:

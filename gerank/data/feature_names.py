@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Mapping, Sequence
 
+from gerank.data.feature_block import Block
 from gerank.data.request import RequestError
 from gerank.data.schema import Feature, FeatureKind
 from gerank.unknown_features import UnknownFeatures
@@ -17,8 +18,11 @@ def check_names(
     given: Mapping[str, object],
     features: Sequence[Feature],
     unknown: UnknownFeatures = UnknownFeatures.REFUSE,
+    blocks: Sequence[Block] = (),
 ) -> None:
     """Checks that `given` names every feature that has no default and, as `unknown` says, no other.
+
+    Where no column of a block is given, messages speak of the block.
 
     Raises:
         RequestError: The first feature that is unknown, with the nearest known one, or missing.
@@ -26,10 +30,19 @@ def check_names(
     names = [feature.name for feature in features]
     for name, value in given.items():
         if name not in names and unknown is UnknownFeatures.REFUSE:
-            raise unknown_name(f"{path}.{name}", value, "feature", name, names)
+            known = [*names, *(block.name for block in blocks)]
+            raise unknown_name(f"{path}.{name}", value, "feature", name, known)
     for feature in features:
         if feature.name not in given and feature.default is None:
-            raise RequestError(f"{path}.{feature.name}", sorted(given), "the feature is missing")
+            name = next(
+                (
+                    block.name
+                    for block in blocks
+                    if feature.name in block.columns and given.keys().isdisjoint(block.columns)
+                ),
+                feature.name,
+            )
+            raise RequestError(f"{path}.{name}", sorted(given), "the feature is missing")
 
 
 def unknown_name(

@@ -5,6 +5,9 @@
      "quotas": [{"flag": "fresh", "min": 2, "max": 5}], "weights": {"clicks": 1.0},
      "seed": 7, "mode": "sample", "temperature": 0.8, "preset": "new-arrivals page"}
 
+A feature of several columns, a vector or a list of ids, is given as an array under its own name:
+`"tags": ["a", "b"]`, `"embedding": [0.1, 0.7]`. Its columns may be given one by one instead.
+
 A candidate may have a `dedup_key`, a string or an integer. Ids and dedup keys are compared as text.
 All keys but `id`, `candidates` and, where the artifact has user features, `user` may be left out.
 """
@@ -17,13 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.block_values import spread_blocks
 from gerank.data.contract import RequestContract
 from gerank.data.feature_names import check_names, rule_of, unknown_name
 from gerank.data.native_query import MOST_BITS
 from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
 from gerank.data.scalars import is_id
-from gerank.data.schema import Feature, FeatureKind, SchemaError
+from gerank.data.schema import Feature, FeatureKind, FeatureSchema, SchemaError
 from gerank.unknown_features import UnknownFeatures
 
 _REQUIRED = ("id", "candidates")
@@ -71,7 +75,7 @@ def _parsed(
     request = Request(
         id=entries["id"],
         candidate_ids=candidate_ids,
-        user=_user(_mapping("user", entries.get("user", {})), contract.schema.user, unknown),
+        user=_user(_mapping("user", entries.get("user", {})), contract.schema, unknown),
         candidates={f.name: _column(candidates, f) for f in contract.schema.candidate},
         preset=_said(entries, "preset", "must be a string"),
         slots=entries.get("slots"),
@@ -132,20 +136,25 @@ def _candidates(
 ) -> Sequence[Mapping[str, Any]]:
     candidates = _sequence("candidates", value)
     check_candidate_count(len(candidates), contract)
+    schema, blocks = contract.schema, contract.schema.blocks_of("candidate")
+    read = []
     for index, entry in enumerate(candidates):
         path = f"candidates[{index}]"
         candidate = _mapping(path, entry)
         if "id" not in candidate:
             raise RequestError(f"{path}.id", sorted(candidate), "the key is missing")
-        named = {key: number for key, number in candidate.items() if key not in _NOT_FEATURES}
-        check_names(path, named, contract.schema.candidate, unknown)
-    return candidates
+        spread = spread_blocks(path, candidate, schema, "candidate")
+        named = {key: number for key, number in spread.items() if key not in _NOT_FEATURES}
+        check_names(path, named, schema.candidate, unknown, blocks)
+        read.append(spread)
+    return read
 
 
 def _user(
-    values: Mapping[str, Any], features: tuple[Feature, ...], unknown: UnknownFeatures
+    given: Mapping[str, Any], schema: FeatureSchema, unknown: UnknownFeatures
 ) -> dict[str, float | int]:
-    check_names("user", values, features, unknown)
+    values, features = spread_blocks("user", given, schema, "user"), schema.user
+    check_names("user", values, features, unknown, schema.blocks_of("user"))
     return {f.name: _number(f"user.{f.name}", f, values.get(f.name, f.default)) for f in features}
 
 

@@ -10,13 +10,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
+from gerank.data.feature_block import Block, check_blocks
 from gerank.data.feedback_kind import FurtherFeedback
 from gerank.data.scalars import is_real, is_truth, whole_number
+from gerank.data.schema_error import SchemaError as SchemaError
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT32_MAX = 3.4028234663852886e38
+
+UNKNOWN_NAME = "<unknown>"
+"""A fixed id that has a value of this name takes any text that is none of its names for it."""
 
 
 class FeatureKind(StrEnum):
@@ -24,10 +30,6 @@ class FeatureKind(StrEnum):
 
     DENSE = "dense"
     ID = "id"
-
-
-class SchemaError(ValueError):
-    """A schema that contradicts itself, or a value that does not fit its feature."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class Feature:
         kind: `dense` (a float32) or `id` (an int64).
         vocabulary: Counts the values of a fixed id, or the embedding rows of a hashed one.
         hashed: Is True for an id that takes any 64-bit integer or string as a value.
-        values: Name the values of a fixed id, in order; may be left out.
+        values: Name the values of a fixed id, in order; may be left out. With a value named
+            `<unknown>` among them, any other text stands for that one.
         minimum, maximum: Bound what training saw of a dense feature; they only inform.
         default: The number that a request has which leaves the feature out; None = it must not.
     """
@@ -74,6 +77,16 @@ class Feature:
         """
         return self._dense(value) if self.kind is FeatureKind.DENSE else self._id(value)
 
+    @cached_property
+    def _codes(self) -> dict[str, int]:
+        return {name: code for code, name in reversed([*enumerate(self.values)])}
+
+    def decode(self, number: Any) -> float | int | str:
+        """What a person would write for a number that `encode` gives: the value's name, if any."""
+        if self.kind is FeatureKind.DENSE:
+            return float(number)
+        return self.values[int(number)] if self.values else int(number)
+
     def _dense(self, value: object) -> float:
         if not is_real(value):
             raise SchemaError(f"feature {self.name!r}: {value!r} is not a number")
@@ -89,8 +102,9 @@ class Feature:
         if isinstance(value, str):
             if self.hashed:
                 return hash_id(value)
-            if value in self.values:
-                return self.values.index(value)
+            for name in (value, UNKNOWN_NAME):
+                if name in self._codes:
+                    return self._codes[name]
             raise SchemaError(f"feature {self.name!r}: unknown value {value!r}")
         number = int(value) if is_truth(value) else whole_number(value)
         if number is None:
@@ -111,6 +125,7 @@ class FeatureSchema:
         groups: Names of candidate id features that rules and local context speak of.
         flags: Names of candidate id features with a vocabulary of 2 (0 = no, 1 = yes).
         feedback: What a log tells of users beyond their clicks; requests know nothing of it.
+        blocks: Which columns are a vector or a list together.
     """
 
     user: tuple[Feature, ...]
@@ -118,6 +133,7 @@ class FeatureSchema:
     groups: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     feedback: tuple[FurtherFeedback, ...] = ()
+    blocks: tuple[Block, ...] = ()
 
     def __post_init__(self) -> None:
         for side, features in (("user", self.user), ("candidate", self.candidate)):
@@ -125,6 +141,7 @@ class FeatureSchema:
             for name in names:
                 if names.count(name) > 1:
                     raise SchemaError(f"{side} feature {name!r} is defined twice")
+            check_blocks(self.blocks, side, features)
         ids = {f.name: f for f in self.candidate if f.kind is FeatureKind.ID}
         for name in self.groups + self.flags:
             if name not in ids:
@@ -133,9 +150,22 @@ class FeatureSchema:
         for name in kinds:
             if not name or name == "click" or kinds.count(name) > 1:
                 raise SchemaError(f"feedback {name!r} has no name of its own")
+        listed = {name for b in self.blocks if b.side == "candidate" for name in b.columns}
+        for name in self.groups + self.flags:
+            if name in listed:
+                raise SchemaError(f"{name!r} is a column of a list, and no group or flag")
         for name in self.flags:
             if ids[name].hashed or ids[name].vocabulary != 2:
                 raise SchemaError(f"flag {name!r} needs a fixed vocabulary of 2")
+
+    @cached_property
+    def named(self) -> dict[str, dict[str, Feature]]:
+        """Side -> name -> feature, in the order of their columns."""
+        return {side: {f.name: f for f in getattr(self, side)} for side in ("user", "candidate")}
+
+    def blocks_of(self, side: str) -> tuple[Block, ...]:
+        """The blocks of `user` or `candidate`, in order."""
+        return tuple(block for block in self.blocks if block.side == side)
 
     @property
     def user_dense(self) -> tuple[Feature, ...]:
@@ -151,6 +181,12 @@ class FeatureSchema:
     def candidate_dense(self) -> tuple[Feature, ...]:
         """Dense candidate features, in column order."""
         return _of_kind(self.candidate, FeatureKind.DENSE)
+
+    @property
+    def candidate_scores(self) -> tuple[Feature, ...]:
+        """Dense candidate features that are no part of a vector, in column order."""
+        parts = {name for block in self.blocks_of("candidate") for name in block.columns}
+        return tuple(feature for feature in self.candidate_dense if feature.name not in parts)
 
     @property
     def candidate_ids(self) -> tuple[Feature, ...]:
@@ -181,6 +217,8 @@ class FeatureSchema:
         }
         if self.feedback:
             document["feedback"] = [kind.to_json() for kind in self.feedback]
+        if self.blocks:
+            document["blocks"] = [block.to_json() for block in self.blocks]
         return document
 
     @classmethod
@@ -197,6 +235,7 @@ class FeatureSchema:
                 groups=tuple(document["groups"]),
                 flags=tuple(document["flags"]),
                 feedback=tuple(map(FurtherFeedback.from_json, document.get("feedback", ()))),
+                blocks=tuple(map(Block.from_json, document.get("blocks", ()))),
             )
         except (KeyError, TypeError) as error:
             raise SchemaError(f"malformed feature schema: {error!r}") from error

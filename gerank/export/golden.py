@@ -10,9 +10,11 @@ from torch import Tensor
 
 from gerank.data.batch import RerankBatch, Slates
 from gerank.data.contract import RequestContract
+from gerank.data.feature_block import id_units
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 
 _TOLERANCE = 1e-5
+_SHARE_OF_NO_ENTRIES = 0.4  # of the columns of a list
 
 
 def draw_batch(contract: RequestContract, requests: int, candidates: int, seed: int) -> RerankBatch:
@@ -36,8 +38,8 @@ def draw_batch(contract: RequestContract, requests: int, candidates: int, seed: 
         [rng.uniform(w.minimum, w.maximum, requests) for w in contract.weights.values()], axis=1
     )
     return RerankBatch(
-        *_draw_side(schema.user_dense, schema.user_ids, (requests,), rng),
-        *_draw_side(schema.candidate_dense, schema.candidate_ids, shape, rng),
+        *_draw_side(schema, "user", (requests,), rng),
+        *_draw_side(schema, "candidate", shape, rng),
         candidate_mask=torch.from_numpy(mask),
         weights=torch.from_numpy(weights).float(),
         pins=torch.from_numpy(pins),
@@ -52,11 +54,10 @@ def draw_batch(contract: RequestContract, requests: int, candidates: int, seed: 
 
 
 def _draw_side(
-    dense: tuple[Feature, ...],
-    ids: tuple[Feature, ...],
-    shape: tuple[int, ...],
-    rng: np.random.Generator,
+    schema: FeatureSchema, side: str, shape: tuple[int, ...], rng: np.random.Generator
 ) -> tuple[Tensor, Tensor]:
+    dense: tuple[Feature, ...] = getattr(schema, f"{side}_dense")
+    ids: tuple[Feature, ...] = getattr(schema, f"{side}_ids")
     floats = torch.zeros(*shape, len(dense), dtype=torch.float32)
     for column, feature in enumerate(dense):
         low = -1.0 if feature.minimum is None else feature.minimum
@@ -67,6 +68,11 @@ def _draw_side(
         assert feature.kind is FeatureKind.ID
         high_id = 2**62 if feature.hashed else feature.vocabulary
         integers[..., column] = torch.from_numpy(rng.integers(0, high_id, shape))
+    for unit in id_units(ids, schema.blocks_of(side)):
+        if unit.pool is not None:
+            columns = list(unit.columns)
+            none = torch.from_numpy(rng.random((*shape, len(columns))) < _SHARE_OF_NO_ENTRIES)
+            integers[..., columns] = torch.where(none, unit.empty, integers[..., columns])
     return floats, integers
 
 

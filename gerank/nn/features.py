@@ -6,8 +6,11 @@ import torch
 from torch import Tensor, nn
 
 import gerank.ops  # noqa: F401  loads torch.ops.gerank.set_features
+from gerank.data.feature_block import Block, Pool, id_units
 from gerank.data.schema import Feature, FeatureSchema
 from gerank.nn.calibration import ScoreCalibration
+from gerank.nn.dense_views import context_columns, dense_views
+from gerank.nn.list_pooling import ListPooling, unit_of_columns
 
 
 class DenseScale(nn.Module):
@@ -44,23 +47,33 @@ class DenseScale(nn.Module):
 
 
 class IdEmbedding(nn.Module):
-    """All id columns of one side, looked up in one table: [..., I] int64 -> [..., I * width]."""
+    """All id columns of one side, looked up in one table: [..., I] int64 -> [..., width].
+
+    A column by itself has `width` numbers, and so has a list of columns, which share their rows;
+    without attention (see `FeatureEncoder`) all entries of a list count alike.
+    """
 
     __constants__ = ("any_hashed", "width")
     offsets: Tensor
     sizes: Tensor
     hashed: Tensor
 
-    def __init__(self, features: tuple[Feature, ...], width: int) -> None:
+    def __init__(
+        self, features: tuple[Feature, ...], width: int, blocks: tuple[Block, ...] = ()
+    ) -> None:
+        """`blocks` are those of the same side."""
         super().__init__()
+        units = id_units(features, blocks)
         sizes = torch.tensor([feature.vocabulary for feature in features], dtype=torch.int64)
+        rows = torch.tensor([unit.feature.vocabulary for unit in units], dtype=torch.int64)
+        self.pooling = ListPooling(units)
         self.register_buffer("sizes", sizes)
-        self.register_buffer("offsets", sizes.cumsum(0) - sizes)
+        self.register_buffer("offsets", (rows.cumsum(0) - rows)[unit_of_columns(units)])
         self.register_buffer("hashed", torch.tensor([f.hashed for f in features], dtype=torch.bool))
         self.any_hashed = any(feature.hashed for feature in features)
-        self.table = nn.Embedding(max(1, int(sizes.sum())), width)
+        self.table = nn.Embedding(max(1, int(rows.sum())), width)
         nn.init.normal_(self.table.weight, std=0.1)
-        self.width = width * len(features)
+        self.width = width * len(units)
 
     def rows(self, ids: Tensor) -> Tensor:
         """[..., I] row of the table per id: hashed ids fall into buckets; fixed ones are rows."""
@@ -74,7 +87,11 @@ class IdEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """See the class."""
         embedded: Tensor = self.table(self.rows(ids))
-        return embedded.flatten(-2)
+        if self.pooling.any_lists:
+            pooled: Tensor = self.pooling(embedded, self.pooling.entry_weights(ids))
+        else:
+            pooled = embedded.flatten(-2)
+        return pooled
 
 
 class FeatureEncoder(nn.Module):
@@ -82,21 +99,44 @@ class FeatureEncoder(nn.Module):
 
     Context augmentation: beside each dense feature stand its rank within the candidate set
     (0..1, ties averaged) and its z-score there, so that a model need not know the scale of today's
-    upstream scores. Features named in `calibrated` go through their monotone map before that.
+    upstream scores; the columns of a vector are left without, unless its block asks for it.
+    Features named in `calibrated` go through their monotone map before that.
+
+    The entries of a candidate's list with attention are weighed by a softmax of products of their
+    embeddings with a linear map of the candidate's other features (dense ones and ids that are no
+    lists). The map starts at zero, where attention is the mean.
     """
+
+    __constants__ = ("any_alone", "attends")
+    context_columns: Tensor
+    alone_columns: Tensor
 
     def __init__(
         self, schema: FeatureSchema, embedding_width: int, calibrated: tuple[str, ...] = ()
     ) -> None:
         super().__init__()
         dense = [feature.name for feature in schema.candidate_dense]
+        users, candidates = schema.blocks_of("user"), schema.blocks_of("candidate")
         self.calibration = ScoreCalibration(tuple(dense.index(name) for name in calibrated))
         self.user_scale = DenseScale(len(schema.user_dense))
-        self.user_embedding = IdEmbedding(schema.user_ids, embedding_width)
+        self.user_embedding = IdEmbedding(schema.user_ids, embedding_width, users)
         self.candidate_scale = DenseScale(len(schema.candidate_dense))
-        self.candidate_embedding = IdEmbedding(schema.candidate_ids, embedding_width)
+        self.candidate_embedding = IdEmbedding(schema.candidate_ids, embedding_width, candidates)
+        context, alone = context_columns(schema.candidate, candidates)
+        self.any_alone = bool(alone)
+        if self.any_alone:
+            for name, columns in (("context_columns", context), ("alone_columns", alone)):
+                places = torch.tensor(columns, dtype=torch.int64)
+                self.register_buffer(name, places, persistent=False)
         self.user_width = len(schema.user_dense) + self.user_embedding.width
-        self.candidate_width = 3 * len(schema.candidate_dense) + self.candidate_embedding.width
+        self.dense_width = len(dense_views(schema.candidate, candidates))
+        self.candidate_width = self.dense_width + self.candidate_embedding.width
+        pooling = self.candidate_embedding.pooling
+        self.attends = pooling.any_attention
+        if self.attends:
+            inputs = self.dense_width + len(pooling.plain_columns) * embedding_width
+            lists = sum(block.pool is Pool.ATTENTION for block in candidates)
+            self.list_query = nn.Parameter(torch.zeros(lists, inputs, embedding_width))
 
     def users(self, dense: Tensor, ids: Tensor) -> Tensor:
         """Values [B, Fu] and ids [B, Iu] -> x_u [B, user_width]."""
@@ -107,15 +147,48 @@ class FeatureEncoder(nn.Module):
 
     def candidates(self, dense: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Values [B, M, F], ids [B, M, I] -> x_i [B, M, candidate_width], padding 0."""
-        scale = self.candidate_scale
-        vectors: Tensor = torch.ops.gerank.set_features(
-            self.calibration(dense), mask, scale.mean, scale.deviation
-        )
+        vectors = self.set_vectors(dense, mask)
         if self.candidate_embedding.width == 0:
             return vectors
-        embedded = self.candidate_embedding(ids)
+        embedded = self._attended(vectors, ids) if self.attends else self.candidate_embedding(ids)
         real = mask.unsqueeze(-1)
         return torch.cat([vectors, torch.where(real, embedded, torch.zeros_like(embedded))], dim=-1)
+
+    def set_vectors(self, dense: Tensor, mask: Tensor) -> Tensor:
+        """The dense part: values [B, M, F] and their mask [B, M] -> [B, M, dense_width].
+
+        Values, ranks and z-scores of the columns in context, then the values of the others, as
+        `gerank.nn.dense_views` lists them; padding is 0.
+        """
+        values = self.calibration(dense)
+        mean, deviation = self.candidate_scale.mean, self.candidate_scale.deviation
+        if self.any_alone:
+            context, real = self.context_columns, mask.unsqueeze(-1)
+            placed = torch.ops.gerank.set_features(
+                values.index_select(2, context),
+                mask,
+                mean.index_select(0, context),
+                deviation.index_select(0, context),
+            )
+            alone = self.candidate_scale(values).index_select(2, self.alone_columns)
+            alone = torch.where(real, alone, torch.zeros_like(alone))
+            vectors: Tensor = torch.cat([placed, alone], dim=-1)
+        else:
+            vectors = torch.ops.gerank.set_features(values, mask, mean, deviation)
+        return vectors
+
+    def _attended(self, vectors: Tensor, ids: Tensor) -> Tensor:
+        if self.attends:  # TorchScript compiles it in any case
+            rows = self.candidate_embedding.rows(ids)
+            entries: Tensor = self.candidate_embedding.table(rows)
+            plain = self.candidate_embedding.pooling.plain(entries)
+            seen = torch.cat([vectors, plain], dim=-1)
+            queries = torch.einsum("bmx,axw->bmaw", seen, self.list_query)
+            scores = self.candidate_embedding.pooling.scores(entries, queries)
+            weights = self.candidate_embedding.pooling.attention_weights(ids, scores)
+            pooled: Tensor = self.candidate_embedding.pooling(entries, weights)
+            return pooled
+        return vectors
 
 
 def set_zscores(values: Tensor, mask: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def slates(outcome: Outcome, schema: FeatureSchema) -> str:
 
 def _columns(schema: FeatureSchema) -> tuple[str, ...]:
     """What people tell items by: group keys, flags, the first score."""
-    scores = [feature.name for feature in schema.candidate_dense[:1]]
+    scores = [feature.name for feature in schema.candidate_scores[:1]]
     return (*schema.groups, *schema.flags, *scores)
 
 

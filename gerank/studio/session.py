@@ -105,7 +105,7 @@ class Session:
 
     def orders(self, page: Page) -> tuple[str, ...]:
         """What the slate can be compared with, likeliest first."""
-        features = self.contract.schema.candidate_dense
+        features = self.contract.schema.candidate_scores
         scores = tuple(_BY + feature.name for feature in features)
         return (*((LOGGED,) if page.shown is not None else ()), DEFAULTS, *scores)
 

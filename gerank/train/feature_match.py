@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from gerank.data.feature_block import Block, IdUnit, Pool, id_units
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
+from gerank.nn.dense_views import VALUE, dense_views
+
+_SIDES = ("user", "candidate")
 
 
 class Places(NamedTuple):
@@ -38,6 +42,17 @@ class Places(NamedTuple):
         return result.index_copy_(
             axis, known.nonzero().squeeze(1), old.index_select(axis, self.before[known])
         )
+
+
+Axes = dict[str, dict[int, Places]]
+"""Name of a parameter -> axis -> where its entries stood yesterday; others stand where they did."""
+
+
+def over(old: Tensor, today: Tensor, axes: Mapping[int, Places]) -> Tensor:
+    """`old` in the shape of `today`."""
+    for axis, places in axes.items():
+        old = places.taken(old, today, axis)
+    return old
 
 
 def by_name(old: Sequence[Hashable], new: Sequence[Hashable]) -> Places:
@@ -95,33 +110,54 @@ class SideMatch:
     number is the same or a multiple of yesterday's, for then a value's new row follows from its
     old one.
 
+    A list is an id under the name of its block; its rows are matched whatever its length and its
+    pool are now.
+
     Attributes:
         dense: Places of the dense features.
         rows: Places of the rows of the one table of all ids.
         fates: What became of every feature.
     """
 
-    def __init__(self, side: str, old: tuple[Feature, ...], new: tuple[Feature, ...]) -> None:
+    def __init__(
+        self,
+        side: str,
+        old: tuple[Feature, ...],
+        new: tuple[Feature, ...],
+        old_blocks: tuple[Block, ...] = (),
+        blocks: tuple[Block, ...] = (),
+    ) -> None:
+        """`old_blocks` and `blocks` are those of the same side."""
         self._old_dense, dense = (_of_kind(some, FeatureKind.DENSE) for some in (old, new))
-        self._old_ids, ids = (_of_kind(some, FeatureKind.ID) for some in (old, new))
+        old_ids, ids = (
+            {unit.name: unit for unit in id_units(list(_of_kind(some, FeatureKind.ID).values()), b)}
+            for some, b in ((old, old_blocks), (new, blocks))
+        )
         self.dense = by_name(list(self._old_dense), list(dense))
+        self._old_seen, self._seen = _seen(side, old, old_blocks), _seen(side, new, blocks)
         offsets, total = {}, 0
-        for name, feature in self._old_ids.items():
+        for name, unit in old_ids.items():
             offsets[name] = total
-            total += feature.vocabulary
+            total += unit.feature.vocabulary
         rows, known = [], []
         fates = [FeatureFate(n, "taken over" if n in self._old_dense else "new") for n in dense]
-        for name, feature in ids.items():
-            known_as = self._old_ids.get(name)
-            places = _nowhere(feature) if known_as is None else _rows(known_as, feature)
+        for name, unit in ids.items():
+            known_as, rows_now = old_ids.get(name), unit.feature.vocabulary
+            places = torch.full((rows_now,), -1) if known_as is None else _rows(known_as, unit)
             count = int((places >= 0).sum())
             rows.append(torch.where(places >= 0, places + offsets.get(name, 0), -1))
             known.append(name if count else None)
             state = "taken over" if count else "new"
-            fates.append(FeatureFate(name, state, count, feature.vocabulary))
-        before, still = {f.name for f in old}, {f.name for f in new}
-        fates += [FeatureFate(f.name, "dropped") for f in old if f.name not in still]
-        self._ids = by_name(list(self._old_ids), known)
+            fates.append(FeatureFate(name, state, count, rows_now))
+        before, still = (
+            [*first, *second] for first, second in ((self._old_dense, old_ids), (dense, ids))
+        )
+        fates += [FeatureFate(name, "dropped") for name in before if name not in still]
+        self._old_ids, self._ids = old_ids, by_name(list(old_ids), known)
+        plain = [n if n in known else None for n, unit in ids.items() if unit.pool is None]
+        self._old_plain = [name for name, unit in old_ids.items() if unit.pool is None]
+        self._plain = by_name(self._old_plain, plain)
+        self._attending = by_name(_attending(old_ids), _attending(ids))
         self.rows = Places(torch.cat(rows) if rows else torch.full((1,), -1), fresh=True)
         self.fates = [
             replace(
@@ -132,17 +168,23 @@ class SideMatch:
             for fate in fates
         ]
 
-    def columns(self, dense_blocks: int, width: int) -> tuple[Places, int]:
+    def columns(self, width: int) -> tuple[Places, int]:
         """The columns of a layer's input, and how many there were.
 
         Args:
-            dense_blocks: How many blocks of dense columns there are: value, rank and z-score.
             width: Is that of an id's embedding; embeddings stand behind the dense columns.
         """
-        dense = side_by_side(*[(self.dense, len(self._old_dense))] * dense_blocks)
-        embedded = side_by_side((self._ids, len(self._old_ids)), repeated=width)
-        lengths = (dense_blocks * len(self._old_dense), width * len(self._old_ids))
-        return side_by_side((dense, lengths[0]), (embedded, lengths[1])), sum(lengths)
+        return self._columns((self._ids, len(self._old_ids)), width)
+
+    def asking(self, width: int) -> tuple[Places, Places]:
+        """The lists with attention, and the columns of what they ask with: those of no list."""
+        columns, _ = self._columns((self._plain, len(self._old_plain)), width)
+        return self._attending, columns
+
+    def _columns(self, ids: tuple[Places, int], width: int) -> tuple[Places, int]:
+        seen = by_name(self._old_seen, self._seen)
+        embedded, lengths = side_by_side(ids, repeated=width), (len(self._old_seen), width * ids[1])
+        return side_by_side((seen, lengths[0]), (embedded, lengths[1])), sum(lengths)
 
 
 class SchemaMatch:
@@ -161,8 +203,9 @@ class SchemaMatch:
         old_utilities: Sequence[str],
         utilities: Sequence[str],
     ) -> None:
-        self.user = SideMatch("user", old.user, new.user)
-        self.candidate = SideMatch("candidate", old.candidate, new.candidate)
+        blocks = {side: (old.blocks_of(side), new.blocks_of(side)) for side in _SIDES}
+        self.user = SideMatch("user", old.user, new.user, *blocks["user"])
+        self.candidate = SideMatch("candidate", old.candidate, new.candidate, *blocks["candidate"])
         self.groups, self.old_groups = by_name(old.groups, new.groups), len(old.groups)
         self.flags, self.old_flags = by_name(old.flags, new.flags), len(old.flags)
         self.utilities = by_name(old_utilities, utilities)
@@ -178,18 +221,32 @@ def _of_kind(features: tuple[Feature, ...], kind: FeatureKind) -> dict[str, Feat
     return {feature.name: feature for feature in features if feature.kind is kind}
 
 
-def _nowhere(feature: Feature) -> Tensor:
-    return torch.full((feature.vocabulary,), -1)
+def _seen(
+    side: str, features: tuple[Feature, ...], blocks: tuple[Block, ...]
+) -> list[tuple[str, str]]:
+    """Feature and view of every dense column of a layer's input."""
+    if side == "user":
+        return [(name, VALUE) for name in _of_kind(features, FeatureKind.DENSE)]
+    return dense_views(features, blocks)
 
 
-def _rows(old: Feature, new: Feature) -> Tensor:
-    """[new.vocabulary] yesterday's row of every value of an id; -1 = none."""
+def _attending(units: Mapping[str, IdUnit]) -> list[str]:
+    return [name for name, unit in units.items() if unit.pool is Pool.ATTENTION]
+
+
+def _rows(old_unit: IdUnit, new_unit: IdUnit) -> Tensor:
+    """[new vocabulary] yesterday's row of every value of an id; -1 = none."""
+    old, new = old_unit.feature, new_unit.feature
+    nowhere = torch.full((new.vocabulary,), -1)
+    lists = [unit.pool is not None for unit in (old_unit, new_unit)]
     if old.hashed is not new.hashed or bool(old.values) is not bool(new.values):
-        return _nowhere(new)
+        return nowhere
     if new.values:
         return by_name(old.values, new.values).before
     if not new.hashed:
-        return numbered(old.vocabulary, new.vocabulary).before
+        marks = [int(listed) for listed in lists]  # the mark of no entry is no value
+        places = numbered(old.vocabulary - marks[0], new.vocabulary - marks[1]).before
+        return torch.cat([places, nowhere[: marks[1]]])
     if new.vocabulary % old.vocabulary:
-        return _nowhere(new)
+        return nowhere
     return torch.arange(new.vocabulary) % old.vocabulary

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gerank.data.feature_block import Block
 from gerank.data.schema import Feature, FeatureSchema
 
 
@@ -22,6 +23,18 @@ def schema_differences(ours: FeatureSchema, theirs: FeatureSchema) -> list[str]:
         mine, other = getattr(ours, what), getattr(theirs, what)
         if mine != other:
             found.append(f"the {what} are {_listed(other)}, not {_listed(mine)}")
+    return found + _block_differences(ours.blocks, theirs.blocks)
+
+
+def _block_differences(ours: tuple[Block, ...], theirs: tuple[Block, ...]) -> list[str]:
+    mine, other = ({(b.side, b.name): b for b in blocks} for blocks in (ours, theirs))
+    found = []
+    for side, name in dict.fromkeys([*mine, *other]):
+        was, now = mine.get((side, name)), other.get((side, name))
+        if was is None or now is None:
+            found.append(f"the {side} block {name!r} is {'new' if was is None else 'missing'}")
+        elif was != now:
+            found.append(f"the {side} block {name!r} is {now.to_json()}, not {was.to_json()}")
     return found
 
 

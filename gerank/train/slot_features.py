@@ -5,17 +5,21 @@ For models of another family than the evaluator's: trees and linear models read 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
+from gerank.data.feature_block import Block, IdUnit, id_units
 from gerank.data.schema import Feature, FeatureSchema
+from gerank.nn.dense_views import RANK, VALUE, ZSCORE, context_columns
 from gerank.ops import set_features
 
 SMALL_VOCABULARY = 64
-"""An id feature of more values, or a hashed one, is left out: a table has no room for it."""
+"""An id or list of more values, or of hashed ones, is left out: a table has no room for it."""
 
 _RECENT = 3  # slots
 
@@ -23,11 +27,12 @@ _RECENT = 3  # slots
 class SlotFeatures:
     """The columns of a table of slots; causal: a slot's row tells of slots above it only.
 
-    Per dense candidate feature its value, its rank in the set and its z-score there; small ids of
-    candidate and user; dense user features; the slot; per group key how many items above are of
-    the same group, on the whole page, in the last three slots and directly above; per flag how
-    many items above have it; with a score, how far it is above that of the item directly above
-    and above their mean (NaN where there is none).
+    Per dense candidate feature its value, its rank in the set and its z-score there (of a vector
+    that is not in context the values alone); small ids of candidate and user, of small lists how
+    often each value is there; dense user features; the slot; per group key how many items above
+    are of the same group, on the whole page, in the last three slots and directly above; per flag
+    how many items above have it; with a score, how far it is above that of the item directly
+    above and above their mean (NaN where there is none).
 
     Attributes:
         names: [F] of the columns.
@@ -44,16 +49,24 @@ class SlotFeatures:
         self.score = score
         self._score = dense.index(score) if score else None
         self._groups, self._flags = schema.group_columns, schema.flag_columns
-        self._user_ids = _small(schema.user_ids)
-        self._candidate_ids = _small(schema.candidate_ids)
+        blocks = schema.blocks_of("candidate")
+        users = _small(schema.user_ids, schema.blocks_of("user"))
+        candidates = _small(schema.candidate_ids, blocks)
+        self._user_ids, self._user_lists = users
+        self._candidate_ids, self._candidate_lists = candidates
+        self._context = list(context_columns(schema.candidate, blocks)[0])
+        in_context = [dense[column] for column in self._context]
         names = ["slot"]
-        names += [f"{name}, {view}" for view in ("value", "rank", "z-score") for name in dense]
+        names += [f"{name}, {VALUE}" for name in dense]
+        names += [f"{name}, {view}" for view in (RANK, ZSCORE) for name in in_context]
         names += [f"user {feature.name}" for feature in schema.user_dense]
         for key in schema.groups:
             names += [f"same {key}, {where}" for where in ("page", "recent", "above")]
         names += [f"earlier {flag}" for flag in schema.flags]
         if score:
             names += [f"{score}, over the item above", f"{score}, over the mean above"]
+        names += [f"{unit.name} has {v}" for unit in candidates[1] for v in _values(unit)]
+        names += [f"user {unit.name} has {v}" for unit in users[1] for v in _values(unit)]
         ids = [schema.candidate_ids[column] for column in self._candidate_ids]
         ids += [schema.user_ids[column] for column in self._user_ids]
         self.categorical = {len(names) + place: f.vocabulary for place, f in enumerate(ids)}
@@ -72,7 +85,7 @@ class SlotFeatures:
         filled = slates >= 0
         chosen = slates.clamp(min=0)
         slots = torch.arange(slates.size(2)).expand(slates.shape)
-        columns = [slots.unsqueeze(-1).float(), _placed(_three_views(pages), chosen)]
+        columns = [slots.unsqueeze(-1).float(), _placed(self._views(pages), chosen)]
         columns.append(_tiled(pages.user_dense, slates))
         ids = _placed(pages.candidate_ids, chosen)  # [B, G, N, I]
         columns += [_same_above(ids[..., column], filled) for column in self._groups]
@@ -82,27 +95,43 @@ class SlotFeatures:
         if self._score is not None:
             score = _placed(pages.candidate_dense[..., [self._score]], chosen).squeeze(-1)
             columns.append(_over_above(score, filled))
+        columns += [_counts(unit, ids) for unit in self._candidate_lists]
+        columns += [_tiled(_counts(unit, pages.user_ids), slates) for unit in self._user_lists]
         columns.append(ids[..., list(self._candidate_ids)].float())
         columns.append(_tiled(pages.user_ids[:, list(self._user_ids)].float(), slates))
         rows: NDArray[np.float32] = torch.cat(columns, dim=-1)[filled].numpy()
         return rows
 
+    def _views(self, pages: ExposureBatch) -> Tensor:
+        """[B, M, F + 2C]: raw values, ranks, z-scores. A tree needs no common scale of values."""
+        values, width = pages.candidate_dense, len(self._context)
+        zeros, ones = values.new_zeros(width), values.new_ones(width)
+        views = set_features(values[..., self._context], pages.candidate_mask, zeros, ones)
+        return torch.cat([values, views[..., width:]], dim=-1)
 
-def _small(features: tuple[Feature, ...]) -> tuple[int, ...]:
-    return tuple(
-        column
-        for column, feature in enumerate(features)
-        if not feature.hashed and feature.vocabulary <= SMALL_VOCABULARY
-    )
+
+def _small(
+    features: tuple[Feature, ...], blocks: tuple[Block, ...]
+) -> tuple[tuple[int, ...], tuple[IdUnit, ...]]:
+    """Columns by themselves, and lists, of few values."""
+    small = [
+        unit
+        for unit in id_units(features, blocks)
+        if not unit.feature.hashed and unit.feature.vocabulary <= SMALL_VOCABULARY
+    ]
+    columns = tuple(unit.columns[0] for unit in small if unit.pool is None)
+    return columns, tuple(unit for unit in small if unit.pool is not None)
 
 
-def _three_views(pages: ExposureBatch) -> Tensor:
-    """[B, M, 3F]: raw values, ranks, z-scores. A tree needs no common scale of raw values."""
-    values = pages.candidate_dense
-    width = values.size(2)
-    zeros, ones = values.new_zeros(width), values.new_ones(width)
-    views = set_features(values, pages.candidate_mask, zeros, ones)
-    return torch.cat([values, views[..., width:]], dim=-1)
+def _values(unit: IdUnit) -> Sequence[str | int]:
+    """What the values of a list are called, without the mark of no entry."""
+    return unit.feature.values[:-1] or range(unit.feature.vocabulary - 1)
+
+
+def _counts(unit: IdUnit, ids: Tensor) -> Tensor:
+    """Ids [..., I] -> [..., values of the list] how often each of them is there."""
+    entries = torch.nn.functional.one_hot(ids[..., list(unit.columns)], unit.feature.vocabulary)
+    return entries.sum(-2)[..., :-1].float()
 
 
 def _placed(columns: Tensor, chosen: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ What is matched, and how:
 - Features by name. The columns of input layers (value, rank and z-score of a dense feature, the
   embedding of an id) go where the feature stands now. A new feature's columns are zero: it begins
   without effect and learns from there. A dropped one's are gone.
+- Lists of ids and vectors by name too, whatever their length and pool; attention begins as a mean.
 - Rows of embedding tables by value, see `SideMatch`. Rows without a match are fresh.
 - Groups, flags and utilities by name; what is new of them begins without effect.
 - Slots by number; slots that yesterday's run did not have start as in a fresh run.
@@ -40,11 +41,8 @@ from gerank.train.earlier_run import (
     other_architecture,
     weights_of,
 )
-from gerank.train.feature_match import Places, SchemaMatch, numbered, side_by_side
+from gerank.train.feature_match import Axes, SchemaMatch, numbered, over, side_by_side
 from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
-
-Axes = dict[str, dict[int, Places]]
-"""Name of a parameter -> axis -> where its entries stood yesterday; others stand where they did."""
 
 _FITTED = ("features.calibration.", "features.user_scale.", "features.candidate_scale.")
 
@@ -197,20 +195,21 @@ class WarmStart:
                 if name.startswith("reading."):
                     _start_slots(old, today)
                 else:
-                    today.copy_(_over(old, today, axes.get(name, {})))
+                    today.copy_(over(old, today, axes.get(name, {})))
 
     def _evaluator_axes(self, ensemble: StructuredEvaluator) -> Axes:
         match, width = self._match, ensemble.shape.embedding_width
         user, candidate = match.user, match.candidate
         return {
-            "attraction.linear": {1: candidate.columns(3, 0)[0]},
+            "attraction.list_query": dict(enumerate(candidate.asking(width), 1)),
+            "attraction.linear": {1: candidate.columns(0)[0]},
             "attraction.id_weight": {1: candidate.rows},
             "attraction.embedding": {1: candidate.rows},
-            "attraction.side": {1: candidate.columns(3, width)[0]},
+            "attraction.side": {1: candidate.columns(width)[0]},
             "attraction.user_linear": {1: user.dense},
             "attraction.user_id_weight": {1: user.rows},
             "attraction.user_embedding": {1: user.rows},
-            "attraction.user_side": {1: user.columns(1, width)[0]},
+            "attraction.user_side": {1: user.columns(width)[0]},
             "repeats.steps": {1: match.groups},
         }
 
@@ -221,8 +220,8 @@ class WarmStart:
 
     def _policy_axes(self, policy: Generator) -> Axes:
         match, config = self._match, self._folder.config.generator
-        user, user_width = match.user.columns(1, config.embedding_width)
-        candidate, candidate_width = match.candidate.columns(3, config.embedding_width)
+        user, user_width = match.user.columns(config.embedding_width)
+        candidate, candidate_width = match.candidate.columns(config.embedding_width)
         width = numbered(config.width, config.width)
         utilities = (match.utilities, match.old_utilities)
         old_weights = match.old_utilities if self._document["control"] == Control.INPUT else 0
@@ -241,6 +240,7 @@ class WarmStart:
         axes: Axes = {
             "features.user_embedding.table.weight": {0: match.user.rows},
             "features.candidate_embedding.table.weight": {0: match.candidate.rows},
+            "features.list_query": dict(enumerate(match.candidate.asking(config.embedding_width))),
             "encoder.candidate_side.weight": {1: candidate},
             "encoder.user_side.weight": {1: user},
             "encoder.item_mlp.0.weight": {1: item},
@@ -262,13 +262,15 @@ class WarmStart:
 
     def _residual_axes(self, residual: ChannelResidual) -> Axes:
         match, wide = self._match, residual.shape.width
-        user, user_width = match.user.columns(1, residual.shape.embedding_width)
-        candidate, candidate_width = match.candidate.columns(3, residual.shape.embedding_width)
+        narrow = residual.shape.embedding_width
+        user, user_width = match.user.columns(narrow)
+        candidate, candidate_width = match.candidate.columns(narrow)
         groups, width = (match.groups, match.old_groups), numbered(wide, wide)
         item = side_by_side((candidate, candidate_width), (user, user_width), (width, wide))
         return {
             "features.user_embedding.table.weight": {0: match.user.rows},
             "features.candidate_embedding.table.weight": {0: match.candidate.rows},
+            "features.list_query": dict(enumerate(match.candidate.asking(narrow))),
             "candidate_side.weight": {1: candidate},
             "user_side.weight": {1: user},
             "item.0.weight": {1: item},
@@ -280,7 +282,7 @@ def _start(model: nn.Module, state: State, axes: Axes) -> None:
     """Puts yesterday's parameters over those of a model; those it did not have stay fresh."""
     for name, parameter in model.named_parameters():
         if name in state and not name.startswith((*_FITTED, *NEVER_TAKEN)):
-            parameter.data.copy_(_over(state[name], parameter.data, axes.get(name, {})))
+            parameter.data.copy_(over(state[name], parameter.data, axes.get(name, {})))
 
 
 def _start_slots(old: Tensor, today: Tensor) -> None:
@@ -291,10 +293,3 @@ def _start_slots(old: Tensor, today: Tensor) -> None:
     if old.dim() == today.dim():
         there = tuple(slice(0, min(sizes)) for sizes in zip(old.shape, today.shape, strict=True))
         today[there] = old[there]
-
-
-def _over(old: Tensor, today: Tensor, axes: dict[int, Places]) -> Tensor:
-    """`old` in the shape of `today`."""
-    for axis, places in axes.items():
-        old = places.taken(old, today, axis)
-    return old

@@ -185,3 +185,21 @@ def test_inspect_measures_against_the_sizes_of_a_configuration(tmp_path: Path) -
     found = json.loads(done("inspect", tmp_path / "train", "--config", config, "--json"))
     assert "unlogged slots" in {warning["name"] for warning in found["warnings"]}
     assert len(ExposureLog.read(tmp_path / "train")) == 60
+
+
+def test_inspect_takes_a_list_or_a_vector_for_one_feature(tmp_path: Path) -> None:
+    tags = [["a"], ["a", "b"], [], ["c"], None]
+    vector = [[1.0, 2.0]] * 4 + [[3.0, -4.0]]
+    source = write_parquet(tmp_path / "log.parquet", LONG | {"tags": tags, "vector": vector})
+    told = tmp_path / "map.toml"
+    told.write_text(
+        f'{MAP}\n[candidate.tags]\nkind = "ids"\nlongest = 2\nvocabulary = 8\n'
+        '[candidate.vector]\nkind = "vector"\nwidth = 2\n'
+    )
+    done("import", source, "--map", told, "--out", tmp_path / "log")
+    found = json.loads(done("inspect", tmp_path / "log", "--json"))["features"]
+    figures = {feature["name"]: feature for feature in found}
+    assert list(figures) == ["fresh", "tags", "vector"]
+    assert (figures["tags"]["kind"], figures["tags"]["distinct"]) == ("ids", 4)
+    assert figures["tags"]["missing"] == 1
+    assert (figures["vector"]["kind"], figures["vector"]["lowest"]) == ("vector", -4.0)

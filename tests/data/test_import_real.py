@@ -26,6 +26,8 @@ def test_the_four_forms_of_the_shop_give_the_same_log() -> None:
         told = tomllib.loads(guess_mapping(source))
         if name != "shop.csv.gz":  # it lacks the lists
             assert told["candidate"].pop("vector") == {"kind": "vector", "width": 8}
+            tags = {"kind": "ids", "longest": 2, "vocabulary": 32}
+            assert told["candidate"].pop("tags") == tags
         logs[name] = gerank.data.import_log(source, told)
     first = logs["shop.parquet"]
     assert (len(first), len(first.slates), len(np.unique(first.person_ids))) == (400, 3331, 60)

@@ -139,17 +139,27 @@ def integer(value: str, kind: str, key: str) -> Cast:
     raise MappingError(f"{key}: a column of type {kind} is not an integer")
 
 
-def category(value: str, kind: str, key: str, values: tuple[str, ...]) -> Cast:
-    """The place of a text among `values`."""
+def category(
+    value: str, kind: str, key: str, values: tuple[str, ...], unknown: int | None = None
+) -> Cast:
+    """The place of a text among `values`; any other text is `unknown`, or is told of if None."""
     text = identity(value, kind, key).sql
     names = f"[{', '.join(map(literal, values))}]"
     code = f"list_position({names}, {text}) - 1"
+    if unknown is not None:
+        known = f"coalesce({code}, {unknown})"
+        return Cast(f"CASE WHEN {value} IS NOT NULL THEN CAST({known} AS BIGINT) END")
     outside = f"{value} IS NOT NULL AND ({code}) IS NULL"
     return Cast(f"CAST({code} AS BIGINT)", ((outside, "is not one of the feature's values"),))
 
 
-def moment(value: str, kind: str, key: str, unit: TimeUnit | None) -> Cast:
-    """Microseconds since 1970, UTC; a time without a zone is taken as UTC."""
+def moment(
+    value: str, kind: str, key: str, unit: TimeUnit | None, setting: str = "page.time_unit"
+) -> Cast:
+    """Microseconds since 1970, UTC; a time without a zone is taken as UTC.
+
+    `setting` is the key of the mapping that says what numbers count.
+    """
     if is_moment(kind):
         zoned = kind == "TIMESTAMP WITH TIME ZONE"
         return Cast(f"epoch_us({value})" if zoned else f"epoch_us(CAST({value} AS TIMESTAMP))")
@@ -159,7 +169,7 @@ def moment(value: str, kind: str, key: str, unit: TimeUnit | None) -> Cast:
         unknown = f"{value} IS NOT NULL AND {parsed} IS NULL"
         return Cast(f"epoch_us({parsed})", ((unknown, "is not a time"),))
     if unit is None:
-        raise MappingError(f"{key}: a column of type {kind} needs page.time_unit")
+        raise MappingError(f"{key}: a column of type {kind} needs {setting}")
     real = f"TRY_CAST({value} AS DOUBLE)"
     scaled = (
         f"TRY_CAST({value} AS HUGEINT) {_MICROSECONDS[unit].replace('/', '//')}"

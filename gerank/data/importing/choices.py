@@ -50,3 +50,6 @@ class ColumnKind(StrEnum):
     ID = "id"
     FLAG = "flag"
     VECTOR = "vector"
+    IDS = "ids"
+    AGE_HOURS = "age_hours"
+    HOUR = "hour"

@@ -18,6 +18,7 @@ from gerank.data.importing.bad_rows import BadRows
 from gerank.data.importing.errors import ImportLogError, MappingError
 from gerank.data.importing.features import PlannedFeature, plan_features, schema_of
 from gerank.data.importing.files import is_url
+from gerank.data.importing.frequent import with_frequent_values
 from gerank.data.importing.hashing import register_hash
 from gerank.data.importing.joined import make_joined
 from gerank.data.importing.layouts import long_rows
@@ -25,7 +26,7 @@ from gerank.data.importing.mapping import JoinedTable, Mapping
 from gerank.data.importing.mapping_toml import build_mapping, read_mapping
 from gerank.data.importing.offered import make_offered
 from gerank.data.importing.page_checks import check_pages
-from gerank.data.importing.pool import PAGES, POOL, make_pages, make_pool
+from gerank.data.importing.pool import PAGES, POOL, counted, make_pages, make_pool
 from gerank.data.importing.shown import make_shown
 from gerank.data.importing.sources import Source, open_source, read_error
 from gerank.data.importing.sql import first_row, quoted, table_columns
@@ -50,6 +51,8 @@ class Imported:
         repeated: Rows that were dropped because their page shows the item further up.
         left_out: Reason -> rows or pages left out.
         missing: Feature -> values that were missing and have its default.
+        cut: Feature -> lists that were cut to the longest that is kept.
+        unknown: Feature -> values that are none of its names and stand for `<unknown>`.
     """
 
     pages: int
@@ -60,6 +63,8 @@ class Imported:
     repeated: int
     left_out: dict[str, int]
     missing: dict[str, int]
+    cut: dict[str, int]
+    unknown: dict[str, int]
 
 
 def import_log(
@@ -180,6 +185,7 @@ class _Import:
             "users": self._other("users", mapping.users),
         }
         candidates = self._candidates()
+        self.mapping = mapping = with_frequent_values(connection, mapping, tables)
         features = self._plan(tables)
         schema = replace(schema_of(features), feedback=_further_feedback(mapping))
         try:
@@ -195,7 +201,7 @@ class _Import:
             missing |= make_pool(connection, source, mapping, features, offered, bad)
         except duckdb.Error as error:
             raise read_error(source.title, error) from None
-        done = self._count(repeated, missing)
+        done = self._count(repeated, missing, features)
         if not done.pages:
             raise ImportLogError(
                 f"{source.title}: no page is left; the first was left out for "
@@ -239,7 +245,9 @@ class _Import:
 
         return plan_features(self.mapping, columns_of)
 
-    def _count(self, repeated: int, missing: dict[str, int]) -> Imported:
+    def _count(
+        self, repeated: int, missing: dict[str, int], features: tuple[PlannedFeature, ...]
+    ) -> Imported:
         found = first_row(
             self.connection,
             f"SELECT (SELECT count(*) FROM {PAGES}), count(slot), count(*), "
@@ -254,13 +262,18 @@ class _Import:
             repeated=repeated,
             left_out=self.bad.reasons(),
             missing=missing,
+            cut=counted(self.connection, [f for f in features if f.counts_cut], lambda _: 1),
+            unknown=counted(
+                self.connection,
+                [f for f in features if f.column.unknown and not f.counts_cut],
+                lambda f: len(f.column.values),
+            ),
         )
 
     def _facts(self, done: Imported) -> dict[str, Any]:
         """What the log's metadata says beside the schema."""
-        known_time = self.mapping.page.time and self.mapping.page.time_unit != "order"
         return {
-            "time_unit": "us" if known_time else None,
+            "time_unit": "us" if self.mapping.page.has_time else None,
             "feedback": {name: str(f.kind) for name, f in self.mapping.feedback.items()},
             "missing": done.missing,
         }

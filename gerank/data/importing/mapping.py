@@ -6,9 +6,7 @@ instead, as in a spreadsheet: `item = "=lower(sku)"`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from gerank.data.feedback_kind import FeedbackKind
 from gerank.data.importing.choices import (
@@ -20,13 +18,7 @@ from gerank.data.importing.choices import (
     TimeUnit,
 )
 from gerank.data.importing.errors import ImportLogError
-
-
-def _require(rule: str, holds: Callable[[Any], bool], settings: object, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if not holds(value):
-            raise ImportLogError(f"{name}: {value!r} is not {rule}")
+from gerank.data.importing.feature_column import FeatureColumn
 
 
 @dataclass(frozen=True)
@@ -64,6 +56,11 @@ class PageColumns:
     person: str = ""
     time: str = ""
     time_unit: TimeUnit | None = None
+
+    @property
+    def has_time(self) -> bool:
+        """Whether it is known when pages were shown, and not only in what order."""
+        return bool(self.time) and self.time_unit is not TimeUnit.ORDER
 
 
 @dataclass(frozen=True)
@@ -164,52 +161,6 @@ class FeedbackColumn:
 
 
 @dataclass(frozen=True)
-class FeatureColumn:
-    """A feature of the user or of a candidate.
-
-    Attributes:
-        kind: `dense` (a number), `id` (a category), `flag` (yes or no), or `vector` (a list of
-            numbers, of fixed width, which becomes as many dense features).
-        column: The column; empty = the feature's name. A name that ends with * stands for all
-            columns that begin so, each a feature. The item's own column is the item's id.
-        table: `items` or `users`: looked up there; empty = the log itself.
-        values: Name all values of an id, in order.
-        vocabulary: Counts the values or embedding rows of an id without names.
-        hashed: Tells what an id without names takes: True = any text or integer; False =
-            0..vocabulary - 1.
-        integers: Whether texts are read as integers before they are hashed.
-        width: Is the length of a vector.
-        default: Stands where a value is missing; without one a missing value is an error.
-        optional: Whether a request may leave the feature out; it then has the default.
-        missing_flag: Whether a flag `<name>_missing` is made, to tell defaults from values.
-        group: Whether rules may speak of it (spacing, diversity); of a candidate's id alone.
-    """
-
-    kind: ColumnKind
-    column: str = ""
-    table: str = ""
-    values: tuple[str, ...] = ()
-    vocabulary: int = 0
-    hashed: bool = True
-    integers: bool = False
-    width: int = 0
-    default: bool | int | float | str | None = None
-    optional: bool = False
-    missing_flag: bool = False
-    group: bool = False
-
-    def __post_init__(self) -> None:
-        _require("items, users or empty", lambda t: t in ("", "items", "users"), self, "table")
-        if self.kind is ColumnKind.VECTOR:
-            _require("in 1..4096, which a vector needs", lambda w: 1 <= w <= 4096, self, "width")
-        if self.kind is ColumnKind.ID and not self.values:
-            rule = ">= 1, which an id without values needs"
-            _require(rule, lambda rows: rows >= 1, self, "vocabulary")
-        if self.group and self.kind is not ColumnKind.ID:
-            raise ImportLogError(f"group: a {self.kind} feature is no group, an id is")
-
-
-@dataclass(frozen=True)
 class Mapping:
     """What the columns of a log mean.
 
@@ -256,8 +207,11 @@ class Mapping:
                     raise ImportLogError(f"{side}.{name}: table: {table!r} has no {side}s")
                 if feature.table and getattr(self, feature.table) is None:
                     raise ImportLogError(f"{side}.{name}: table: there is no [{feature.table}]")
-                if side == "user" and feature.group:
-                    raise ImportLogError(f"user.{name}: group: is of candidates")
+                if side == "user" and (feature.group or feature.in_context):
+                    which = "group" if feature.group else "in_context"
+                    raise ImportLogError(f"user.{name}: {which}: is of candidates")
+                if feature.kind is ColumnKind.AGE_HOURS and not self.page.has_time:
+                    raise ImportLogError(f"{side}.{name}: age_hours: needs the page's time")
 
 
 CLICK = "click"

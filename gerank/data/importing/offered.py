@@ -182,8 +182,7 @@ def _cast(
             column, value = values[feature.key]
             casted[feature.key] = column, value, feature.cast(value, kinds[feature.key])
         else:
-            kind = "FLOAT" if feature.feature.kind == "dense" else "BIGINT"
-            casted[feature.key] = "", "", Cast(f"NULL::{kind}")
+            casted[feature.key] = "", "", Cast(f"NULL::{feature.held_type}")
     columns = ", ".join(f"{cast.sql} AS {quoted(key)}" for key, (_, _, cast) in casted.items())
     cases = "".join(complaints(*parts) for parts in casted.values())
     connection.execute(

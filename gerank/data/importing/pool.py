@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 import duckdb
 
 from gerank.data.importing.bad_rows import BadRows
@@ -17,6 +19,9 @@ from gerank.data.log_columns import FEEDBACK_PREFIX, LOG_PROPENSITY, PLACEMENT_P
 PAGES, POOL = "pages", "pool"
 """Tables of pages (number, page, person, time, features) and of candidates (number, item, slot,
 feedback, propensities, features), in the order in which they are written."""
+
+TIME = "page_time"
+"""Column of the page's time while the final tables are made."""
 
 
 def make_pages(
@@ -38,7 +43,7 @@ def make_pages(
     held = ", ".join(f"max({quoted(f.key)}) AS {quoted(f.key)}" for f in own if not f.column.table)
     time = "min(time)" if mapping.page.time else f"min({ROW})"
     grouped = (
-        f"SELECT page, min(person) AS person, {time} AS time, min({ROW}) AS {ROW}, "
+        f"SELECT page, min(person) AS person, {time} AS {TIME}, min({ROW}) AS {ROW}, "
         f"arg_min({FILE}, {ROW}) AS {FILE}{', ' if held else ''}{held} FROM {SHOWN} GROUP BY page"
     )
     looked_up, joins = "", ""
@@ -53,8 +58,8 @@ def make_pages(
     missing = _check_missing(connection, source, f"{PAGES}_found", own, bad, "person")
     chosen = "".join(f", {sql}" for sql in _with_defaults(own))
     connection.execute(
-        f"CREATE OR REPLACE TABLE {PAGES} AS SELECT row_number() OVER (ORDER BY time, page) - 1 "
-        f"AS number, page, person, time{chosen} FROM {PAGES}_found "
+        f"CREATE OR REPLACE TABLE {PAGES} AS SELECT row_number() OVER (ORDER BY {TIME}, page) - 1 "
+        f"AS number, page, person, {TIME} AS time{chosen} FROM {PAGES}_found "
         f"WHERE page NOT IN ({bad.pages()}) ORDER BY number"
     )
     connection.execute(f"DROP TABLE {PAGES}_found")
@@ -105,10 +110,27 @@ def make_pool(
     chosen = "".join(f", {sql}" for sql in (*map(quoted, told), *_with_defaults(own)))
     connection.execute(
         f"CREATE OR REPLACE TABLE {POOL} AS SELECT number, item{chosen} FROM {POOL}_found "
-        f"JOIN (SELECT number, page FROM {PAGES}) USING (page) ORDER BY number, item"
+        f"JOIN (SELECT number, page, time AS {TIME} FROM {PAGES}) USING (page) "
+        "ORDER BY number, item"
     )
     connection.execute(f"DROP TABLE {POOL}_found")
     return missing
+
+
+def counted(
+    connection: duckdb.DuckDBPyConnection,
+    features: Iterable[PlannedFeature],
+    number: Callable[[PlannedFeature], int],
+) -> dict[str, int]:
+    """Feature -> how often its number, or any of its list's, is that of `number`, if ever."""
+    found: dict[str, int] = {}
+    for feature in features:
+        table = PAGES if feature.side == "user" else POOL
+        where = f"{quoted(feature.key)} = {number(feature)}"
+        (count,) = first_row(connection, f"SELECT count(*) FROM {table} WHERE {where}")
+        if count:
+            found[feature.source_key] = found.get(feature.source_key, 0) + int(count)
+    return found
 
 
 def _value(feature: PlannedFeature, offered: bool, shown: set[str]) -> str:
@@ -137,9 +159,7 @@ def _with_defaults(features: list[PlannedFeature]) -> list[str]:
     columns = []
     for feature in features:
         name = quoted(feature.key)
-        default = "" if feature.default is None else f", {feature.default!r}"
-        kind = "FLOAT" if feature.feature.kind == "dense" else "BIGINT"
-        columns.append(f"CAST(coalesce({name}{default}) AS {kind}) AS {name}")
+        columns.append(f"{feature.final(TIME)} AS {name}")
         if feature.missing is not None:
             flag = quoted(f"{feature.side}.{feature.missing.name}")
             columns.append(f"CAST({name} IS NULL AS BIGINT) AS {flag}")
@@ -154,22 +174,26 @@ def _check_missing(
     bad: BadRows,
     owner: str,
 ) -> dict[str, int]:
-    """Counts missing values by feature, and takes those without a default for bad rows."""
+    """Counts missing values by feature, and takes those without a default for bad rows.
+
+    A missing list or vector is counted once, under its own name.
+    """
     if not features:
         return {}
     counts = ", ".join(f"count(*) - count({quoted(f.key)})" for f in features)
     found = first_row(connection, f"SELECT {counts} FROM {table}")
-    missing = {f.key: int(n) for f, n in zip(features, found, strict=True) if n}
+    lacking = {f.key: int(n) for f, n in zip(features, found, strict=True) if n}
     for feature in features:
-        if feature.key in missing and feature.default is None:
+        if feature.key in lacking and feature.default is None:
             column, table_name = feature.column.column, feature.column.table
-            lacking = "has no value"
+            said = "has no value"
             if table_name:
-                lacking = f"has no row in the table of {table_name}, or no value there"
-            reason = f"{lacking}; give {feature.key} a default"
+                said = f"has no row in the table of {table_name}, or no value there"
+            reason = f"{said}; give {feature.source_key} a default"
             bad.collect(
                 source,
                 f"SELECT {ROW}, {FILE}, page, {literal(column)}, {owner}, {literal(reason)} "
                 f"FROM {table} WHERE {quoted(feature.key)} IS NULL",
             )
-    return missing
+    firsts = [f for f in features if not f.part and not f.counts_cut]
+    return {f.source_key: lacking[f.key] for f in firsts if f.key in lacking}

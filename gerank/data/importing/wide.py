@@ -96,23 +96,23 @@ def _lists(
     columns: dict[str, str],
 ) -> dict[str, str]:
     """Key -> the list in SQL, of all columns that have an entry per shown item."""
-    vectors = {f.key for f in features if f.column.kind is ColumnKind.VECTOR}
+    lists = {f.key for f in features if f.column.kind in (ColumnKind.VECTOR, ColumnKind.IDS)}
     found = {}
     for key, column in columns.items():
         kind = raw.types[column]
-        if _has_entries(source, mapping, vectors, key, kind):
+        if _has_entries(source, mapping, lists, key, kind):
             found[key] = list_sql(raw.aliases[column], kind, mapping.source.list_separator)
     return found
 
 
-def _has_entries(source: Source, mapping: Mapping, vectors: set[str], key: str, kind: str) -> bool:
+def _has_entries(source: Source, mapping: Mapping, lists: set[str], key: str, kind: str) -> bool:
     if key == "shown.item":
         return casts.is_list(kind) or casts.is_text(kind)
     if key.startswith(("page.", "user.")) or _belongs_to_clicked(mapping, key):
         return False
     if source.text_only or _is_ids(mapping, key):
         return True
-    return casts.is_list(element_type(kind) if key in vectors else kind)
+    return casts.is_list(element_type(kind) if key in lists else kind)
 
 
 def _belongs_to_clicked(mapping: Mapping, key: str) -> bool:

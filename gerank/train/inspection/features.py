@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.schema import Feature, FeatureKind
+from gerank.data.feature_block import BlockKind
+from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 
 LATE_SHARE = 0.2
 """Share of the pages, the latest, whose values are looked up among those of the earlier ones."""
@@ -18,14 +19,14 @@ LATE_SHARE = 0.2
 
 @dataclass(frozen=True)
 class FeatureFigures:
-    """One feature.
+    """One feature; a vector or a list is one, whatever its columns.
 
     Attributes:
         side: user or candidate.
-        name, kind: As the schema has it.
+        name, kind: As the schema has it; `vector` or `ids` of a block.
         vocabulary: Counts an id's values or rows; it is 0 for a dense feature.
         hashed: Tells of an id whether values share the rows.
-        distinct: How many values there are.
+        distinct: How many values there are; of a list, no entry is one of them.
         lowest, mean, highest: Describe a dense feature.
         missing: Values that were missing when the log was imported and have a default.
         new_share: Tells of an id which share of the values of the latest pages, each as often as
@@ -59,14 +60,25 @@ def feature_figures(log: ExposureLog, missing: Mapping[str, int]) -> tuple[Featu
     """
     late = _late_pages(log)
     late_candidates = np.repeat(late, np.diff(log.candidate_offsets))
-    figures = [
-        _figures("user", feature, log.user[feature.name], late, missing)
-        for feature in log.schema.user
-    ]
-    return tuple(figures) + tuple(
-        _figures("candidate", feature, log.candidate[feature.name], late_candidates, missing)
-        for feature in log.schema.candidate
+    return tuple(
+        _figures(side, name, kind, features, [columns[f.name] for f in features], where, missing)
+        for side, columns, where in (
+            ("user", log.user, late),
+            ("candidate", log.candidate, late_candidates),
+        )
+        for name, kind, features in _whole_features(log.schema, side)
     )
+
+
+def _whole_features(schema: FeatureSchema, side: str) -> list[tuple[str, str, list[Feature]]]:
+    """Name, kind and columns of every feature, in the order of their first columns."""
+    block_of = {name: block for block in schema.blocks_of(side) for name in block.columns}
+    found: dict[str, tuple[str, str, list[Feature]]] = {}
+    for feature in getattr(schema, side):
+        block = block_of.get(feature.name)
+        name, kind = (feature.name, feature.kind) if block is None else (block.name, block.kind)
+        found.setdefault(name, (name, str(kind), []))[2].append(feature)
+    return list(found.values())
 
 
 def _late_pages(log: ExposureLog) -> NDArray[np.bool_]:
@@ -78,25 +90,32 @@ def _late_pages(log: ExposureLog) -> NDArray[np.bool_]:
 
 def _figures(
     side: str,
-    feature: Feature,
-    values: NDArray[Any],
+    name: str,
+    kind: str,
+    features: list[Feature],
+    columns: list[NDArray[Any]],
     late: NDArray[np.bool_],
     missing: Mapping[str, int],
 ) -> FeatureFigures:
-    dense = feature.kind is FeatureKind.DENSE
+    first, values = features[0], np.stack(columns, axis=1)
+    dense = first.kind is FeatureKind.DENSE
     new = None
     if not dense and late.any() and not late.all():
-        new = float((~np.isin(values[late], values[~late])).mean())
+        latest = values[late]
+        if kind == BlockKind.IDS:
+            latest = latest[latest != first.default]
+        if latest.size:
+            new = float((~np.isin(latest, values[~late])).mean())
     return FeatureFigures(
         side,
-        feature.name,
-        str(feature.kind),
-        feature.vocabulary,
-        feature.hashed,
+        name,
+        kind,
+        first.vocabulary,
+        first.hashed,
         len(np.unique(values)),
         float(values.min()) if dense else None,
         float(values.mean(dtype=np.float64)) if dense else None,
         float(values.max()) if dense else None,
-        missing.get(f"{side}.{feature.name}", 0),
+        missing.get(f"{side}.{name}", 0),
         new,
     )

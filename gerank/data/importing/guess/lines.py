@@ -15,6 +15,7 @@ _ALIKE_COLUMNS = 8
 """From so many numbered columns on, one pattern stands for all."""
 _LISTED = r"(?i)s?(_?(id|key|no|sku)s?)?(_?(in_?view|shown|displayed|impress\w*))?$"
 """What a column of lists adds to the name of an item."""
+_LONGEST_LIST = 32
 _EXACT_INTEGERS = 2**24
 _MOST_ROWS_OF_A_TABLE = 2**20
 _VALUES_OF_A_TEXT = 0.5
@@ -36,8 +37,14 @@ def vocabulary(distinct: int) -> int:
     return int(min(_MOST_ROWS_OF_A_TABLE, max(16, 2 ** (4 * max(1, distinct) - 1).bit_length())))
 
 
-def feature_lines(side: str, columns: list[ColumnFacts]) -> Iterator[str]:
-    """The tables of features, and comments for columns that can be none."""
+def feature_lines(side: str, columns: list[ColumnFacts], wide: bool = False) -> Iterator[str]:
+    """The tables of features, and comments for columns that can be none.
+
+    Args:
+        side: `user` or `candidate`.
+        columns: What is known of them.
+        wide: Whether lists hold an entry per shown item; otherwise a list is one feature.
+    """
     patterns = _patterns(columns)
     for beginning, alike in patterns.items():
         yield f"[{side}.{string(beginning + '*')}]  # {len(alike)} columns"
@@ -48,7 +55,7 @@ def feature_lines(side: str, columns: list[ColumnFacts]) -> Iterator[str]:
     told = {column.name for alike in patterns.values() for column in alike}
     for column in columns:
         if column.name not in told:
-            yield from _feature(side, column)
+            yield from _feature(side, column, wide)
 
 
 def item_id_lines(column: ColumnFacts, rows_per_item: float) -> Iterator[str]:
@@ -74,9 +81,10 @@ def _patterns(columns: list[ColumnFacts]) -> dict[str, list[ColumnFacts]]:
     return {name: alike for name, alike in found.items() if len(alike) >= _ALIKE_COLUMNS}
 
 
-def _feature(side: str, column: ColumnFacts) -> Iterator[str]:
+def _feature(side: str, column: ColumnFacts, wide: bool) -> Iterator[str]:
     kind, header = column.kind, f"[{side}.{key(column.name)}]"
-    listed = casts.is_list(column.entry_kind) or (column.is_list and column.width > 1)
+    nested = casts.is_list(column.entry_kind) or (column.is_list and column.width > 1)
+    listed = nested or (column.is_list and not wide)
     if casts.is_moment(column.entry_kind):
         yield f"# {column.name}: a time; an expression makes a number of it:"
         expression = f"=epoch({column.name}) / 86400"
@@ -97,10 +105,23 @@ def _feature(side: str, column: ColumnFacts) -> Iterator[str]:
         yield from _default(column, "0.0")
     elif casts.is_text(column.entry_kind) and not listed and not column.is_list:
         yield from _text(side, header, column)
+    elif column.is_list and not wide and _is_category(column.entry_kind):
+        yield header
+        yield 'kind = "ids"'
+        longest = max(1, min(_LONGEST_LIST, column.longest))
+        yield f"longest = {longest}  # entries that are kept; the longest list has {column.longest}"
+        rows = vocabulary(column.distinct)
+        yield f"vocabulary = {rows}  # rows of its table; about {column.distinct} values"
+        if casts.is_integer(column.entry_kind) and (column.lowest or 0) < 0:
+            yield "# Integers of lists are >= 0: add to them by an expression."
     else:
-        yield f"# {column.name} ({kind}) is left out: no feature holds lists or records; parts of"
-        yield '# it can be: column = "=list_contains(...)", "=len(...)", "=record.field"'
+        yield f"# {column.name} ({kind}) is left out: no feature holds records, or lists in lists;"
+        yield '# parts of it can be: column = "=list_contains(...)", "=len(...)", "=record.field"'
     yield ""
+
+
+def _is_category(kind: str) -> bool:
+    return casts.is_text(kind) or casts.is_integer(kind)
 
 
 def _text(side: str, header: str, column: ColumnFacts) -> Iterator[str]:

@@ -41,7 +41,7 @@ def mapping_text(
         yield "integers = true"
         yield ""
     yield from feature_lines("user", [facts[name] for name in roles.page_features])
-    yield from feature_lines("candidate", [facts[name] for name in roles.item_features])
+    yield from feature_lines("candidate", [facts[name] for name in roles.item_features], roles.wide)
     if roles.item != UNKNOWN:
         item = facts[roles.item]
         yield from item_id_lines(item, _entries(connection, table, item) / max(1, item.distinct))
