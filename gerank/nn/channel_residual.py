@@ -20,6 +20,7 @@ from gerank.nn.channels import (
 )
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.layers import FeatureLinear, mlp
+from gerank.nn.small_tables import with_small_tables
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,9 @@ class ChannelResidual(nn.Module):
     def __init__(self, schema: FeatureSchema, shape: ResidualShape) -> None:
         super().__init__()
         self.shape = shape
-        self.features = FeatureEncoder(schema, shape.embedding_width, shape.calibrated)
+        self.features = FeatureEncoder(
+            with_small_tables(schema), shape.embedding_width, shape.calibrated
+        )
         wide, slots = shape.width, shape.slots
         users, candidates = self.features.user_width, self.features.candidate_width
         self.candidate_side = FeatureLinear(candidates, wide)

@@ -12,6 +12,9 @@ from gerank.nn.calibration import ScoreCalibration
 from gerank.nn.dense_views import context_columns, dense_views
 from gerank.nn.list_pooling import ListPooling, unit_of_columns
 
+_MOST_DENSE_ROWS = 1 << 16
+"""Below, a step over the whole table is as fast as one over the rows that were looked up."""
+
 
 class DenseScale(nn.Module):
     """Standardises dense columns by the mean and deviation of the training pages."""
@@ -59,9 +62,14 @@ class IdEmbedding(nn.Module):
     hashed: Tensor
 
     def __init__(
-        self, features: tuple[Feature, ...], width: int, blocks: tuple[Block, ...] = ()
+        self,
+        features: tuple[Feature, ...],
+        width: int,
+        blocks: tuple[Block, ...] = (),
+        *,
+        sparse: bool = False,
     ) -> None:
-        """`blocks` are those of the same side."""
+        """`blocks` are those of the same side; `sparse` as in `FeatureEncoder`."""
         super().__init__()
         units = id_units(features, blocks)
         sizes = torch.tensor([feature.vocabulary for feature in features], dtype=torch.int64)
@@ -71,7 +79,8 @@ class IdEmbedding(nn.Module):
         self.register_buffer("offsets", (rows.cumsum(0) - rows)[unit_of_columns(units)])
         self.register_buffer("hashed", torch.tensor([f.hashed for f in features], dtype=torch.bool))
         self.any_hashed = any(feature.hashed for feature in features)
-        self.table = nn.Embedding(max(1, int(rows.sum())), width)
+        total = max(1, int(rows.sum()))
+        self.table = nn.Embedding(total, width, sparse=sparse and total > _MOST_DENSE_ROWS)
         nn.init.normal_(self.table.weight, std=0.1)
         self.width = width * len(units)
 
@@ -112,16 +121,24 @@ class FeatureEncoder(nn.Module):
     alone_columns: Tensor
 
     def __init__(
-        self, schema: FeatureSchema, embedding_width: int, calibrated: tuple[str, ...] = ()
+        self,
+        schema: FeatureSchema,
+        embedding_width: int,
+        calibrated: tuple[str, ...] = (),
+        *,
+        sparse: bool = False,
     ) -> None:
+        """`sparse`: large tables have sparse gradients, see `gerank.train.table_adam`."""
         super().__init__()
         dense = [feature.name for feature in schema.candidate_dense]
         users, candidates = schema.blocks_of("user"), schema.blocks_of("candidate")
         self.calibration = ScoreCalibration(tuple(dense.index(name) for name in calibrated))
         self.user_scale = DenseScale(len(schema.user_dense))
-        self.user_embedding = IdEmbedding(schema.user_ids, embedding_width, users)
+        self.user_embedding = IdEmbedding(schema.user_ids, embedding_width, users, sparse=sparse)
         self.candidate_scale = DenseScale(len(schema.candidate_dense))
-        self.candidate_embedding = IdEmbedding(schema.candidate_ids, embedding_width, candidates)
+        self.candidate_embedding = IdEmbedding(
+            schema.candidate_ids, embedding_width, candidates, sparse=sparse
+        )
         context, alone = context_columns(schema.candidate, candidates)
         self.any_alone = bool(alone)
         if self.any_alone:

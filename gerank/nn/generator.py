@@ -78,7 +78,7 @@ class Generator(nn.Module):
     def __init__(self, schema: FeatureSchema, shape: GeneratorShape) -> None:
         super().__init__()
         flags, groups = len(schema.flags), len(schema.groups)
-        self.features = FeatureEncoder(schema, shape.embedding_width, shape.calibrated)
+        self.features = FeatureEncoder(schema, shape.embedding_width, shape.calibrated, sparse=True)
         self.controllable = shape.controllable
         user_width = self.features.user_width
         if shape.controllable:

@@ -9,6 +9,7 @@ from gerank.data.batch import ExposureBatch
 from gerank.data.schema import FeatureSchema
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.layers import mlp
+from gerank.nn.small_tables import with_small_tables
 
 
 class RandomNetworks(nn.Module):
@@ -24,7 +25,9 @@ class RandomNetworks(nn.Module):
     ) -> None:
         super().__init__()
         self.slots = slots
-        self.features = FeatureEncoder(schema, embedding_width).requires_grad_(False)
+        self.features = FeatureEncoder(with_small_tables(schema), embedding_width).requires_grad_(
+            False
+        )
         for embedding in (self.features.user_embedding, self.features.candidate_embedding):
             nn.init.normal_(embedding.table.weight, std=1.0)  # groups count as much as scores
         inputs = self.features.user_width + 3 * self.features.candidate_width + 1

@@ -32,6 +32,7 @@ from gerank.data.schema import FeatureSchema
 from gerank.nn.channel_residual import ChannelResidual
 from gerank.nn.control import Control
 from gerank.nn.generator import Generator
+from gerank.nn.small_tables import with_small_tables
 from gerank.nn.structured import StructuredEvaluator
 from gerank.nn.structured.readings import AGAINST
 from gerank.train.earlier_run import (
@@ -57,8 +58,12 @@ class WarmStart:
         """`document`: what `weights_of` read; `folder`: the run that starts from it."""
         self._document, self._folder = document, folder
         self._old_schema = FeatureSchema.from_json(document["schema"])
-        self._match = SchemaMatch(
-            self._old_schema, folder.schema, document["utilities"], list(folder.config.reward)
+        old, new = self._old_schema, folder.schema
+        utilities = (document["utilities"], list(folder.config.reward))
+        self._match = SchemaMatch(old, new, *utilities)
+        # Evaluators have smaller tables than generators.
+        self._evaluator_match = SchemaMatch(
+            with_small_tables(old), with_small_tables(new), *utilities
         )
 
     @classmethod
@@ -198,7 +203,7 @@ class WarmStart:
                     today.copy_(over(old, today, axes.get(name, {})))
 
     def _evaluator_axes(self, ensemble: StructuredEvaluator) -> Axes:
-        match, width = self._match, ensemble.shape.embedding_width
+        match, width = self._evaluator_match, ensemble.shape.embedding_width
         user, candidate = match.user, match.candidate
         return {
             "attraction.list_query": dict(enumerate(candidate.asking(width), 1)),
@@ -261,7 +266,7 @@ class WarmStart:
         return axes
 
     def _residual_axes(self, residual: ChannelResidual) -> Axes:
-        match, wide = self._match, residual.shape.width
+        match, wide = self._evaluator_match, residual.shape.width
         narrow = residual.shape.embedding_width
         user, user_width = match.user.columns(narrow)
         candidate, candidate_width = match.candidate.columns(narrow)

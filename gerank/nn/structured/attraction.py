@@ -15,6 +15,7 @@ from gerank.data.schema import FeatureSchema
 from gerank.nn.dense_views import dense_views
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.list_pooling import ListPooling
+from gerank.nn.small_tables import with_small_tables
 
 PRODUCT_WIDTH, HIDDEN_WIDTH, FACET_WIDTH = 16, 32, 4
 _UPSTREAM_EASE = 50.0
@@ -57,7 +58,7 @@ class Attraction(nn.Module):
     ) -> None:
         super().__init__()
         self.members, self.width = members, embedding_width
-        self.features = FeatureEncoder(schema, 0, calibrated)
+        self.features = FeatureEncoder(with_small_tables(schema), 0, calibrated)
         dense, users = self.features.dense_width, len(schema.user_dense)
         pooling, user_pooling = self._poolings()
         ids, user_ids = pooling.units, user_pooling.units
