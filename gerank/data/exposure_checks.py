@@ -116,6 +116,7 @@ def check_exposures(log: ExposureLog, source: str) -> None:
         column = f"{CANDIDATE_PREFIX}{feature.name}"
         _check_feature(feature, column, values, log.candidate_offsets, report)
     _check_lists(log, report)
+    _check_candidates(log, report)
     _check_slates(log, report)
     _check_feedback(log, report)
 
@@ -213,6 +214,21 @@ def _check_lists(log: ExposureLog, report: _Report) -> None:
                 rule = f"is neither >= 0 nor {EMPTY_HASHED} (no entry)"
                 name = f"{prefix}{ids[column].name}"
                 report.refuse(values < EMPTY_HASHED, name, values, offsets, rule)
+
+
+def _check_candidates(log: ExposureLog, report: _Report) -> None:
+    """A name stands once on a page, as the id of a candidate does in a request."""
+    names = log.candidate_names
+    hashes = np.fromiter(map(hash, names), np.int64, len(names))
+    page = np.repeat(np.arange(len(log)), np.diff(log.candidate_offsets))
+    order = np.lexsort((hashes, page))
+    alike = (np.diff(hashes[order]) == 0) & (np.diff(page[order]) == 0)
+    repeated = np.zeros(len(names), dtype=np.bool_)
+    for before, after in zip(order[:-1][alike], order[1:][alike], strict=True):
+        repeated[after] = names[before] == names[after]  # two names may have one hash
+    report.refuse(
+        repeated, CANDIDATE_ID, names, log.candidate_offsets, "is a candidate of the page twice"
+    )
 
 
 def _check_slates(log: ExposureLog, report: _Report) -> None:

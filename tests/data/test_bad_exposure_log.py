@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +44,16 @@ def set_entry(name: str, page: int, value: object) -> Callable[[pa.Table], pa.Ta
         return set_cell(name, page, [*table.column(name)[page].as_py()[:-1], value])(table)
 
     return edit
+
+
+def test_a_candidate_stands_once_on_a_page(tmp_path: Path) -> None:
+    log = random_log(6)
+    log.write(tmp_path)
+    first = str(log.candidate_names[log.candidate_offsets[3]])
+    rewrite(tmp_path, set_entry("candidate.id", 3, first))
+    pattern = f"page 'page-3-é': {first!r} is a candidate of the page twice"
+    with pytest.raises(ExposureLogError, match=re.escape(pattern)):
+        ExposureLog.read(tmp_path)
 
 
 @pytest.mark.parametrize(

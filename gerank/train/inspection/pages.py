@@ -42,7 +42,6 @@ class PageFigures:
         all_shown: Share of pages that show all of their candidates.
         repeated_pages: Pages of a person who was shown the same slate of the same candidates before
             at the same time.
-        repeated_candidates: Pages with a candidate that is there twice by name.
     """
 
     pages: int
@@ -57,7 +56,6 @@ class PageFigures:
     single_candidate: float
     all_shown: float
     repeated_pages: int
-    repeated_candidates: int
 
 
 def page_figures(log: ExposureLog, time_unit: str | None) -> PageFigures:
@@ -71,9 +69,6 @@ def page_figures(log: ExposureLog, time_unit: str | None) -> PageFigures:
     first, last = int(log.timestamps.min()), int(log.timestamps.max())
     known = time_unit == "us"
     items = np.unique(log.candidate_names, return_inverse=True)[1].astype(np.int64)
-    page = np.repeat(np.arange(len(log)), candidates)
-    pairs = np.unique(page * (items.max() + 1) + items)
-    distinct = np.bincount(pairs // (items.max() + 1), minlength=len(log))
     return PageFigures(
         pages=len(log),
         people=len(np.unique(log.person_ids)),
@@ -87,7 +82,6 @@ def page_figures(log: ExposureLog, time_unit: str | None) -> PageFigures:
         single_candidate=float((candidates == 1).mean()),
         all_shown=float((candidates == slots).mean()),
         repeated_pages=_repeated_pages(log, items),
-        repeated_candidates=int((distinct < candidates).sum()),
     )
 
 

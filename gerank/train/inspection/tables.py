@@ -29,7 +29,6 @@ def _pages(found: Inspection) -> Table:
         ("pages with one candidate", f"{pages.single_candidate:.1%}"),
         ("pages that show all candidates", f"{pages.all_shown:.1%}"),
         ("repeated pages", f"{pages.repeated_pages}"),
-        ("pages with a candidate twice", f"{pages.repeated_candidates}"),
     ]
     return Table("Pages", ("", "figure"), tuple(rows))
 
