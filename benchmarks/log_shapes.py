@@ -34,7 +34,7 @@ from gerank.train.page_batches import PageBatches
 from gerank.train.reward import UtilityReward
 from gerank.train.structured_stage import StructuredStage
 
-PAGES, QUICK_PAGES, ROUNDS, SHORT, LONG, SLOTS = 30_000, 1_500, 3, 12, 512, 10
+PAGES, QUICK_PAGES, ROUNDS, SHORT, LONG, SLOTS = 30_000, 500, 2, 12, 512, 10
 SMALL, LARGE = 20_000, 2_000_000
 
 CONFIG = """

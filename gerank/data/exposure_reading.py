@@ -68,7 +68,8 @@ def read_columns(
         files = [stack.enter_context(_parquet(path)) for path in paths]
         schema, there = _common_schema(paths, files)
         types = {name: kind for name, kind in column_types(schema).items() if name in there}
-        builders = ColumnBuilders(types, memory_mb)
+        packed = sum(path.stat().st_size for path in paths)
+        builders = ColumnBuilders(types, memory_mb, least_bytes=packed)
         for path, file in zip(paths, files, strict=True):
             _read_file(path, file, list(types), builders)
     columns, store = builders.columns(), builders.store

@@ -51,7 +51,9 @@ def random_log(seed: int, pages: int = 12) -> ExposureLog:
             "seller": rng.integers(far.min, far.max, size=items, endpoint=True),
             "fresh": rng.integers(2, size=items),
         },
-        candidate_names=np.array([f"item {index}" for index in rng.integers(50, size=items)]),
+        candidate_names=np.concatenate(
+            [[f"item {index}" for index in rng.permutation(50)[:m]] for m in candidates]
+        ),
         slates=np.concatenate(slates),
         clicks=rng.integers(2, size=shown).astype(np.float32),
         log_propensity=np.log(rng.uniform(0.01, 1, shown)).astype(np.float32),

@@ -56,7 +56,9 @@ def uniform_log(
         slate_offsets=np.concatenate([[0], shown.cumsum()]).astype(np.int64),
         user={},
         candidate={"score": rng.standard_normal(sizes.sum()).astype(np.float32)},
-        candidate_names=np.array([f"item-{item}" for item in rng.integers(1000, size=sizes.sum())]),
+        candidate_names=np.concatenate(
+            [[f"item-{item}" for item in rng.permutation(1000)[:size]] for size in sizes]
+        ),
         **columns,
     )
 
