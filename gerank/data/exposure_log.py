@@ -249,10 +249,9 @@ class ExposureLog:
             ExposureLogError: Names file, column, page and value of what is wrong.
             ColumnStoreError: There is no room for temporary files.
         """
-        path = Path(directory) / FILE_NAME
-        parts = sorted(Path(directory).glob(PARTS)) if not path.exists() else []
-        schema, columns, store = read_columns(parts or [path], memory_mb)
-        source = str(Path(directory) / PARTS if parts else path)
+        files = log_files(directory)
+        schema, columns, store = read_columns(files, memory_mb)
+        source = str(Path(directory) / (FILE_NAME if files[0].name == FILE_NAME else PARTS))
         try:
             log = cls(**fields_of(schema, columns), store=store)
         except ExposureLogError as error:
@@ -271,6 +270,13 @@ class ExposureLog:
         items, slots = int(self.candidate_offsets[-1]), int(self.slate_offsets[-1])
         numbers = items * (len(self.candidate) * 8 + 16) + slots * (len(self.feedback) * 4 + 20)
         return numbers // max(1, len(self)) + 8 * len(self.user) + 16
+
+
+def log_files(directory: Path) -> list[Path]:
+    """The files of a log: the one that gerank writes, or where it is not there all parts."""
+    path = Path(directory) / FILE_NAME
+    parts = [] if path.exists() else sorted(Path(directory).glob(PARTS))
+    return parts or [path]
 
 
 def _stacked(

@@ -27,7 +27,7 @@ from gerank.data.native_query import MOST_BITS
 from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
 from gerank.data.scalars import is_id
-from gerank.data.schema import Feature, FeatureKind, FeatureSchema, SchemaError
+from gerank.data.schema import NOT_FEATURES, Feature, FeatureKind, FeatureSchema, SchemaError
 from gerank.unknown_features import UnknownFeatures
 
 _REQUIRED = ("id", "candidates")
@@ -37,7 +37,6 @@ _OPTIONAL = (
 )
 _GREEDY = {"greedy": True, "sample": False}
 _LONGEST_SLOT = 9  # digits: whatever is longer is no slot, and `int` refuses the very long
-_NOT_FEATURES = ("id", "dedup_key")
 
 
 def parse_request(
@@ -144,7 +143,7 @@ def _candidates(
         if "id" not in candidate:
             raise RequestError(f"{path}.id", sorted(candidate), "the key is missing")
         spread = spread_blocks(path, candidate, schema, "candidate")
-        named = {key: number for key, number in spread.items() if key not in _NOT_FEATURES}
+        named = {key: number for key, number in spread.items() if key not in NOT_FEATURES}
         check_names(path, named, schema.candidate, unknown, blocks)
         read.append(spread)
     return read

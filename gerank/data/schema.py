@@ -24,6 +24,9 @@ _FLOAT32_MAX = 3.4028234663852886e38
 UNKNOWN_NAME = "<unknown>"
 """A fixed id that has a value of this name takes any text that is none of its names for it."""
 
+NOT_FEATURES = ("id", "dedup_key")
+"""What a request says of a candidate that is no feature."""
+
 
 class FeatureKind(StrEnum):
     """How a feature enters the model."""
@@ -138,6 +141,13 @@ class FeatureSchema:
     def __post_init__(self) -> None:
         for side, features in (("user", self.user), ("candidate", self.candidate)):
             names = [feature.name for feature in features]
+            blocks = [block.name for block in self.blocks if block.side == side]
+            for name in NOT_FEATURES if side == "candidate" else ():
+                if name in names or name in blocks:
+                    raise SchemaError(
+                        f"candidate feature {name!r}: requests have another meaning for this name; "
+                        "choose another one"
+                    )
             for name in names:
                 if names.count(name) > 1:
                     raise SchemaError(f"{side} feature {name!r} is defined twice")

@@ -87,7 +87,7 @@ class PageBatches:
             yield next(waiting[turn])
 
     def _shuffled(self, members: Places, rng: np.random.Generator) -> Places:
-        if not self._is_mapped:
+        if not self._is_mapped or len(members) <= _PAGES_OF_A_BLOCK * _BLOCKS_OF_A_WINDOW:
             return rng.permutation(members)
         blocks = [
             members[first : first + _PAGES_OF_A_BLOCK]

@@ -88,13 +88,13 @@ def number(value: str, kind: str, key: str) -> Cast:
     if kind == "BOOLEAN":
         return Cast(f"CAST({value} AS FLOAT)")
     if is_integer(kind):
-        return Cast(f"CAST({value} AS FLOAT)", (_changed(value),))
+        return Cast(f"CAST({value} AS FLOAT)", (would_change(value),))
     if is_text(kind):
         text = f"trim(CAST({value} AS VARCHAR))"
         real = f"TRY_CAST({text} AS DOUBLE)"
         exact = f"TRY_CAST({text} AS HUGEINT)"
         whole = f"regexp_full_match({text}, '[-+]?[0-9]+') AND {exact} IS NOT NULL"
-        changed, reason = _changed(exact)
+        changed, reason = would_change(exact)
         return (
             _real(real)
             .also(f"{value} IS NOT NULL AND {real} IS NULL", "is not a number")
@@ -193,7 +193,8 @@ def _real(value: str) -> Cast:
     return Cast(finite, ((beyond, "is not a finite float32"),))
 
 
-def _changed(value: str) -> tuple[str, str]:
+def would_change(value: str) -> tuple[str, str]:
+    """Whether float32 would change an integer, in SQL, and what to say then."""
     back = f"CAST(CAST({value} AS FLOAT) AS HUGEINT)"
     reason = "would be rounded as a float32; is it an id? If not, scale it by an expression"
     return f"{back} <> {value}", reason

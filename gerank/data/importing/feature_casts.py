@@ -32,10 +32,18 @@ def vector_number(
     element = casts.number(f"({numbers})[{place + 1}]", "DOUBLE", where)
     if place:
         return element
+    entries = list_sql(value, kind, separator)
     no_list = f"{_present(value, kind)} AND {numbers} IS NULL"
-    return element.also(no_list, "is not a list of numbers").also(
+    no_number = f"len(list_filter({numbers}, lambda x: x IS NULL OR isnan(x))) > 0"
+    cast = element.also(no_list, "is not a list of numbers").also(
         f"len({numbers}) <> {width}", f"is not of the width {width}"
     )
+    cast = cast.also(no_number, "has an entry that is no number; a vector is there or missing")
+    if casts.is_integer(element_type(kind)):
+        changed, reason = casts.would_change("x")
+        any_changed = f"len(list_filter({entries}, lambda x: {changed})) > 0"
+        cast = cast.also(any_changed, f"has an entry that {reason}")
+    return cast
 
 
 def list_entry(

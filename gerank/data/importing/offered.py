@@ -7,7 +7,7 @@ import duckdb
 from gerank.data.importing import casts
 from gerank.data.importing.bad_rows import BadRows
 from gerank.data.importing.casts import Cast
-from gerank.data.importing.choices import Layout
+from gerank.data.importing.choices import ColumnKind, Layout
 from gerank.data.importing.errors import MappingError
 from gerank.data.importing.features import PlannedFeature
 from gerank.data.importing.mapping import Mapping
@@ -99,6 +99,11 @@ def _second_table(
             column = item
         if column in there or column.startswith("="):
             values[feature.key] = column, raw.add(column, feature.key)
+        elif feature.column.kind is ColumnKind.IDS:
+            raise MappingError(
+                f"{feature.side}.{feature.block}: the table of candidates has no column "
+                f"{column!r}: every candidate that was not shown would have an empty list"
+            )
     select = f"SELECT {ROW}, {FILE}, {raw.select()} FROM {quoted(source.table)}"
     kinds = {key: raw.types[column] for key, (column, _) in values.items()}
     _cast(connection, source, features, bad, select, values, kinds)

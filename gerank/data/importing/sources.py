@@ -68,7 +68,7 @@ def open_source(
         named: Sequence[str] = [source] if isinstance(source, str) else [str(s) for s in source]
         opened = _open_files(connection, table, list(named), options, typed)
     else:
-        connection.register(f"{table}_arrow", arrow_table(source))
+        connection.register(f"{table}_arrow", _without_halves(arrow_table(source)))
         _make_view(connection, table, f"SELECT *, NULL::VARCHAR AS {FILE} FROM {table}_arrow")
         opened = Source(table)
     if where:
@@ -110,12 +110,27 @@ def arrow_table(table: Any) -> Any:
     if hasattr(table, "collect") and hasattr(table, "lazy"):  # a LazyFrame of polars
         table = table.collect()
     if type(table).__module__.startswith("pandas"):
-        return pa.Table.from_pandas(table, preserve_index=False)
+        try:
+            return pa.Table.from_pandas(table, preserve_index=False)
+        except pa.ArrowException as error:
+            hint = "cells of several dimensions must be lists of lists"
+            raise ImportLogError(f"a table of pandas: {' '.join(error.args)}; {hint}") from None
     if isinstance(table, pa.RecordBatch):
         return pa.Table.from_batches([table])
     if hasattr(table, "__arrow_c_stream__"):
         return pa.table(table)
     raise ImportLogError(f"a table of pandas, polars or pyarrow is needed, not {type(table)}")
+
+
+def _without_halves(table: Any) -> Any:
+    """The table with columns of half precision as float32, for DuckDB knows no others of Arrow."""
+    import pyarrow as pa
+
+    fields = [
+        field.with_type(pa.float32()) if pa.types.is_float16(field.type) else field
+        for field in table.schema
+    ]
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def read_error(title: str, error: Exception) -> ImportLogError:

@@ -96,7 +96,8 @@ def _lists(
     columns: dict[str, str],
 ) -> dict[str, str]:
     """Key -> the list in SQL, of all columns that have an entry per shown item."""
-    lists = {f.key for f in features if f.column.kind in (ColumnKind.VECTOR, ColumnKind.IDS)}
+    kinds = (ColumnKind.VECTOR, ColumnKind.IDS)
+    lists = {f.key: f"{f.side}.{f.block}" for f in features if f.column.kind in kinds}
     found = {}
     for key, column in columns.items():
         kind = raw.types[column]
@@ -105,14 +106,24 @@ def _lists(
     return found
 
 
-def _has_entries(source: Source, mapping: Mapping, lists: set[str], key: str, kind: str) -> bool:
+def _has_entries(
+    source: Source, mapping: Mapping, lists: dict[str, str], key: str, kind: str
+) -> bool:
     if key == "shown.item":
         return casts.is_list(kind) or casts.is_text(kind)
     if key.startswith(("page.", "user.")) or _belongs_to_clicked(mapping, key):
         return False
     if source.text_only or _is_ids(mapping, key):
         return True
-    return casts.is_list(element_type(kind) if key in lists else kind)
+    if key not in lists:
+        return casts.is_list(kind)
+    inner = kind if casts.is_text(kind) else element_type(kind)
+    if casts.is_list(inner) or casts.is_text(inner):
+        return True
+    raise MappingError(
+        f"{lists[key]}: a column of type {kind} has no list for each shown item; in a wide table "
+        "it is a list of lists"
+    )
 
 
 def _belongs_to_clicked(mapping: Mapping, key: str) -> bool:

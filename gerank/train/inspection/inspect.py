@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gerank.data.exposure_log import FILE_NAME, ExposureLog, ExposureLogError
+from gerank.data.exposure_log import ExposureLog, ExposureLogError, log_files
 from gerank.data.exposure_reading import read_facts
 from gerank.train.config import DataConfig, TrainConfig
 from gerank.train.first_config import likely_slots
@@ -54,7 +54,7 @@ def inspect_log(directory: Path, config: TrainConfig | None = None) -> Inspectio
     Raises:
         ExposureLogError: The log cannot be read, or has no page.
     """
-    path = directory / FILE_NAME
+    path = log_files(directory)[0]
     log = ExposureLog.read(directory)
     if not len(log):
         raise ExposureLogError(f"{path}: no pages")

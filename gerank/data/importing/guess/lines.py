@@ -115,7 +115,8 @@ def _feature(side: str, column: ColumnFacts, wide: bool) -> Iterator[str]:
         if casts.is_integer(column.entry_kind) and (column.lowest or 0) < 0:
             yield "# Integers of lists are >= 0: add to them by an expression."
     else:
-        yield f"# {column.name} ({kind}) is left out: no feature holds records, or lists in lists;"
+        yield f"# {column.name} ({kind}) is left out; name it yourself if it is"
+        yield '# kind = "vector" (numbers of one width) or "ids" (a list of categories);'
         yield '# parts of it can be: column = "=list_contains(...)", "=len(...)", "=record.field"'
     yield ""
 
