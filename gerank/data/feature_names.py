@@ -42,7 +42,15 @@ def check_names(
                 ),
                 feature.name,
             )
-            raise RequestError(f"{path}.{name}", sorted(given), "the feature is missing")
+            written = _as_written(given, blocks)
+            raise RequestError(f"{path}.{name}", written, "the feature is missing")
+
+
+def _as_written(given: Mapping[str, object], blocks: Sequence[Block]) -> list[str]:
+    """The names of what was given, those of blocks in place of their columns."""
+    whole = [block for block in blocks if given.keys() >= set(block.columns)]
+    columns = {name for block in whole for name in block.columns}
+    return sorted({*(given.keys() - columns), *(block.name for block in whole)})
 
 
 def unknown_name(

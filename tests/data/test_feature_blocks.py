@@ -203,8 +203,12 @@ def test_what_is_wrong_with_a_block_is_told_with_field_and_value(
 def test_a_vector_that_is_missing_is_told_by_its_name() -> None:
     without = document()
     del without["candidates"][2]["embedding"]
-    with pytest.raises(RequestError, match=r"candidates\[2\].embedding: the feature is missing"):
+    with pytest.raises(
+        RequestError, match=r"candidates\[2\].embedding: the feature is missing"
+    ) as caught:
         parse_request(without, CONTRACT)
+    assert "'near'" in str(caught.value)
+    assert "near_0" not in str(caught.value)
     without["candidates"][2]["embedding_0"] = 1.0
     with pytest.raises(RequestError, match=r"candidates\[2\].embedding_1: the feature is missing"):
         parse_request(without, CONTRACT)
