@@ -56,7 +56,8 @@ def evaluate(
     from gerank.train.evaluate import evaluate as judge
     from gerank.train.run_folder import RunFolder
 
-    folder, log = RunFolder.open(run), ExposureLog.read(data)
+    folder = RunFolder.open(run)
+    log = ExposureLog.read(data, folder.config.data.memory_mb)
     if shuffle_control:
         _control(folder, log, json_output=json_output)
         return
@@ -81,7 +82,8 @@ def _control(folder: RunFolder, log: ExposureLog, *, json_output: bool) -> None:
     from gerank.train.verdict import Verdict
 
     check_log(folder, log)
-    judgement = shuffle_control(folder, ExposureLog.read(folder.config.data.log), log)
+    settings = folder.config.data
+    judgement = shuffle_control(folder, ExposureLog.read(settings.log, settings.memory_mb), log)
     if json_output:
         out.print_json(json.dumps({"verdict": judgement.to_json()}))
     else:
