@@ -21,6 +21,7 @@ from gerank.train.setting_rules import (
     seed_in_range,
     widths,
 )
+from gerank.train.table_config import TableConfig
 
 
 @dataclass(frozen=True)
@@ -264,6 +265,7 @@ class TrainConfig:
         generator: The generator and its training.
         judge: The judge and the logged-like policy, which the verdict stands on.
         reward: Utility name -> what it is and the range of its weight.
+        tables: `user.NAME` or `candidate.NAME` of an id -> vectors that its values start with.
         normalise: Whether weights are of utilities divided by their spread over the slates of a
             logged page, so that equal weights pull equally. With one utility nothing is divided.
         seed: Seeds initial parameters, batches and samples.
@@ -275,6 +277,7 @@ class TrainConfig:
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
     reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
+    tables: dict[str, TableConfig] = field(default_factory=dict)
     normalise: bool = True
     seed: int = 0
     threads: int = 0

@@ -27,7 +27,12 @@ def read_config(path: Path) -> TrainConfig:
     """
     config: TrainConfig = _READER.read(TrainConfig, path)
     log = (path.parent / config.data.log).resolve()
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, log=log))
+    tables = {
+        name: dataclasses.replace(table, file=(path.parent / table.file).resolve())
+        for name, table in config.tables.items()
+    }
+    data = dataclasses.replace(config.data, log=log)
+    return dataclasses.replace(config, data=data, tables=tables)
 
 
 def to_toml(config: TrainConfig) -> str:

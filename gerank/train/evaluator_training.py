@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from gerank.nn.support import Support
 from gerank.train.fit_features import fit_features
 from gerank.train.page_batches import at_most, by_page
 from gerank.train.pages import PageSplit
+from gerank.train.pretrained import PretrainedTables
 from gerank.train.reading_choice import (
     SURE_ERRORS,
     ReadingChoice,
@@ -51,6 +52,7 @@ class Training:
         metrics: Where figures go.
         resume: Whether stages go on from their last checkpoints.
         warm: Yesterday's weights to start from; None = all starts fresh.
+        tables: Embeddings that were trained elsewhere.
     """
 
     folder: RunFolder
@@ -59,6 +61,7 @@ class Training:
     metrics: MetricsLog
     resume: bool
     warm: WarmStart | None = None
+    tables: PretrainedTables = field(default_factory=PretrainedTables)
 
     @property
     def held_out(self) -> np.ndarray:

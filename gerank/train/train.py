@@ -26,6 +26,7 @@ from gerank.train.judge_run import judge_run, train_boosted_judge
 from gerank.train.log_identity import LogIdentity
 from gerank.train.page_batches import at_most
 from gerank.train.pages import PageSplit, split_pages
+from gerank.train.pretrained import PretrainedTables
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.setting_rules import ConfigError
@@ -83,6 +84,7 @@ def train(
     warm = None if init is None else WarmStart.from_run(init, folder)
     split = split_pages(log, config.data)
     _check(config, log, split)
+    tables = PretrainedTables.read(config.tables, log.schema, config.generator.embedding_width)
     _try(config, log, split, reward)
     folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
     if folder.finished:
@@ -92,7 +94,7 @@ def train(
     if warm is not None and tell is not None:
         for line in warm.sentences():
             tell(line)
-    _train_stages(Training(folder, log, split, MetricsLog(out), resume, warm), reward)
+    _train_stages(Training(folder, log, split, MetricsLog(out), resume, warm, tables), reward)
     folder.initial_weights.unlink(missing_ok=True)
     return folder
 
@@ -221,8 +223,10 @@ def _train_clone(training: Training) -> None:
     torch.manual_seed(config.seed)
     clone = folder.new_generator()
     fit_features(clone.features, config.data.calibrated, training.log, split.train)
+    training.tables.put(clone)
     if training.warm is not None:
         training.warm.start_clone(clone)
+    training.tables.hold(clone)
     weights = torch.tensor([utility.default for utility in config.reward.values()])
     stage = CloneStage(
         clone,
@@ -249,8 +253,10 @@ def _train_generator(
     torch.manual_seed(config.seed)
     generator = folder.new_generator()
     fit_features(generator.features, config.data.calibrated, training.log, split.train)
+    training.tables.put(generator)
     if training.warm is not None:
         training.warm.start_generator(generator)
+    training.tables.hold(generator)
     stage = GeneratorStage(
         generator,
         reward,
