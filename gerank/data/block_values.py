@@ -17,8 +17,8 @@ def spread_blocks(
 ) -> Mapping[str, Any]:
     """The features of one person or candidate with every block's list in its columns.
 
-    Columns that are given by their own names stay as they are. Of a list of ids the first entries
-    are taken, as many as there are columns, as an import does; those behind them are not read.
+    Columns that are given by their own names stay as they are. A list of ids
+    gives its first entries, as many as there are columns, as in an import; the rest is not read.
     A list that is shorter fills the columns that are left with the mark of no entry.
 
     Args:

@@ -16,7 +16,7 @@ from gerank.data.log_columns import PERSON_ID
 from gerank.data.mapped_texts import MappedTexts
 
 _MOST_SHARED = 1 << 20
-"""Of a column with more distinct texts it is not worth to look for those that come again."""
+"""A column with more distinct texts than these no longer shares those that come again."""
 
 
 class ColumnBuilders:

@@ -40,9 +40,9 @@ def at_most(rows: NDArray[np.int64], most: int = 100_000) -> NDArray[np.int64]:
 class PageBatches:
     """The pages `rows` of a log in shuffled batches, each of pages of like length.
 
-    A batch is told by places in `rows`. Every page comes once in an epoch. Of a log that lies in
-    files, pages that are near each other in the log come near each other in an epoch, too: blocks
-    of neighbours are shuffled, and the pages of some blocks among each other.
+    A batch is told by places in `rows`. Every page comes once in an epoch. Where a log
+    lies in files, pages that are near each other in it come near each other in an epoch, too:
+    blocks of neighbours are shuffled, and the pages of some blocks among each other.
     """
 
     def __init__(self, log: ExposureLog, rows: NDArray[np.int64], size: int) -> None:

@@ -62,7 +62,7 @@ class TableAdam(torch.optim.Optimizer):
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     """Scales all gradients so that their common norm is at most `limit`; answers what it was.
 
-    Of a sparse gradient the rows count that a batch looked up; each of them once.
+    A sparse gradient counts with the rows that a batch looked up, each of them once.
     """
     learnt = [parameter for parameter in parameters if parameter.grad is not None]
     values = [_own_values(parameter) for parameter in learnt]
