@@ -13,6 +13,8 @@ from gerank.data.exposure_log import ExposureLog
 
 _BATCHES_OF_A_WINDOW = 16
 _PAGES_OF_A_BLOCK, _BLOCKS_OF_A_WINDOW = 256, 64
+_MIXED_CANDIDATES = 1 << 15
+"""A training batch of so many candidates, its padding counted, is small in any case."""
 
 Places = NDArray[np.int64]
 
@@ -40,6 +42,9 @@ def at_most(rows: NDArray[np.int64], most: int = 100_000) -> NDArray[np.int64]:
 class PageBatches:
     """The pages `rows` of a log in shuffled batches, each of pages of like length.
 
+    Where batches are small enough in any case, they mix all lengths: a gradient of pages of one
+    length says less of the log, and nothing would be saved.
+
     A batch is told by places in `rows`. Every page comes once in an epoch. Where a log
     lies in files, pages that are near each other in it come near each other in an epoch, too:
     blocks of neighbours are shuffled, and the pages of some blocks among each other.
@@ -47,7 +52,9 @@ class PageBatches:
 
     def __init__(self, log: ExposureLog, rows: NDArray[np.int64], size: int) -> None:
         """Batches of `size` pages; the last one of each class of lengths may be smaller."""
-        self._classes = length_classes(np.diff(log.candidate_offsets)[rows])
+        lengths = np.diff(log.candidate_offsets)[rows]
+        mixed = size * lengths.max(initial=1) <= _MIXED_CANDIDATES
+        self._classes = [np.arange(len(rows))] if mixed else length_classes(lengths)
         self._size, self._is_mapped = size, log.store.is_mapped
 
     def __len__(self) -> int:

@@ -34,8 +34,9 @@ def even_log(seed: int, pages: int) -> ExposureLog:
 
 
 @pytest.fixture
-def uneven(seed: int) -> ExposureLog:
-    """40 pages with different numbers of candidates."""
+def uneven(seed: int, monkeypatch: pytest.MonkeyPatch) -> ExposureLog:
+    """40 pages with different numbers of candidates, which are too many for any batch."""
+    monkeypatch.setattr("gerank.train.page_batches._MIXED_CANDIDATES", 0)
     log = random_log(seed, pages=40)
     assert lengths_of(log).max() >= 2 * lengths_of(log).min()
     return log
@@ -63,6 +64,17 @@ def test_an_epoch_has_every_page_once(uneven: ExposureLog, seed: int) -> None:
         lengths = lengths_of(uneven)[rows[places]]
         assert lengths.max() < 2 * lengths.min()
     assert sum(map(batches.share, epoch)) == pytest.approx(len(rows) / 8)
+
+
+def test_small_batches_mix_all_lengths(seed: int) -> None:
+    log = random_log(seed, pages=40)
+    batches = PageBatches(log, np.arange(40), 8)
+    together = np.random.default_rng(9).permutation(40)
+    assert np.concatenate(list(batches.epoch(9))).tolist() == together.tolist()
+    longest = int(lengths_of(log).max())
+    size = (1 << 15) // longest + 1  # one page more than a batch that may mix
+    assert len(PageBatches(log, np.arange(40), size - 1)) == 1
+    assert len(PageBatches(log, np.arange(40), size)) == len(length_classes(lengths_of(log)))
 
 
 def test_pages_of_one_length_are_shuffled_as_a_whole(seed: int) -> None:
