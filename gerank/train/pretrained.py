@@ -110,7 +110,9 @@ def _of_rows(gradient: Tensor, free: Tensor) -> Tensor:
     gradient = gradient.coalesce()
     kept = free[gradient.indices()[0]]
     indices, values = gradient.indices()[:, kept], gradient.values()[kept]
-    return torch.sparse_coo_tensor(indices, values, gradient.shape, is_coalesced=True)
+    return torch.sparse_coo_tensor(
+        indices, values, gradient.shape, is_coalesced=True, check_invariants=False
+    )
 
 
 def _read(name: str, config: TableConfig, schema: FeatureSchema, width: int) -> Pretrained:
