@@ -65,10 +65,15 @@ class ColumnStore:
             return self.mapped(file, size, dtype)
 
     def mapped(self, file: IO[bytes], size: int, dtype: DTypeLike) -> NDArray[Any]:
-        """The first `size` bytes of a file as a column; the file may be closed."""
+        """The first `size` bytes of a file as a column; the file may be closed.
+
+        Raises:
+            ColumnStoreError: There is no room for what was written to the file last.
+        """
         if not size:
             return np.empty(0, dtype)
-        file.flush()
+        with self.room(size):
+            file.flush()
         self._maps.append(mmap.mmap(file.fileno(), size))
         return np.frombuffer(self._maps[-1], dtype)
 

@@ -15,8 +15,6 @@ from gerank.data.texts import TextColumn
 
 _PAGES_AT_ONCE = 16_384
 
-Places = NDArray[np.int64] | slice
-
 
 class Selection:
     """Copies of columns at the pages `rows`, in a store of their own.

@@ -63,13 +63,13 @@ class PageBatches:
 
     def epoch(self, seed: int) -> Iterator[Places]:
         """Every page once."""
-        yield from self._mixed(seed, keep_rest=True)
+        yield from self._one_epoch(seed, keep_rest=True)
 
     def endless(self, seed: int) -> Iterator[Places]:
-        """Epochs without end; of a class with more than a batch the rest waits for the next one."""
+        """Epochs without end; a class with more than a batch leaves its rest to the next epoch."""
         draw = 0
         while True:
-            yield from self._mixed(seed * 1009 + draw, keep_rest=False)
+            yield from self._one_epoch(seed * 1009 + draw, keep_rest=False)
             draw += 1
 
     def share(self, batch: Places) -> float:
@@ -81,7 +81,7 @@ class PageBatches:
         pages = sum(map(len, self._classes))
         return len(batch) / min(self._size, pages)
 
-    def _mixed(self, seed: int, *, keep_rest: bool) -> Iterator[Places]:
+    def _one_epoch(self, seed: int, *, keep_rest: bool) -> Iterator[Places]:
         rng = np.random.default_rng(seed)
         queues = [
             _cut(self._shuffled(members, rng), self._size, keep_rest) for members in self._classes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 from pathlib import Path
 
@@ -95,6 +96,15 @@ def test_no_room_for_the_columns_is_told(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("gerank.data.column_store.os.posix_fallocate", full)
     with pytest.raises(ColumnStoreError, match=r"no room for .* MiB .*TMPDIR .*data\.memory_mb"):
         ColumnStore.for_columns(1 << 20, 0).column(1 << 17, np.float32)
+
+
+def test_no_room_for_what_was_written_last_is_told() -> None:
+    class Full(io.BytesIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(ColumnStoreError, match=r"no room for .* MiB"):
+        ColumnStore.for_columns(1 << 20, 0).mapped(Full(), 8, np.float32)
 
 
 def resident() -> int:

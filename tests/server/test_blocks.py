@@ -51,7 +51,7 @@ def _names_around(block: pb.FeatureBlock) -> bytes:
 
 
 def _values_twice(block: pb.FeatureBlock) -> bytes:
-    """Of a field that comes twice, the last counts."""
+    """A field that comes twice counts with its last value."""
     spoilt = _field(_number(block), b"\xff" * 8 * len(block.names))
     return _names(*block.names) + spoilt + _values(block)
 

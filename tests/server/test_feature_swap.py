@@ -57,7 +57,7 @@ class Callers:
     """Threads that ask with the same columns again and again, until the block ends.
 
     Attributes:
-        versions: Of all answers, in order.
+        versions: The version that each answer names, in order.
         failures: What went wrong.
     """
 

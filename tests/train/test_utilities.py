@@ -256,7 +256,7 @@ def test_credit_by_slot_by_hand() -> None:
         [[[0, -1, 1, 2]]], content_type=[[("product", "video", "live").index(t) for t in types]]
     )
     order = utility("order", "group_ordering", group="content_type", priority={"live": 1})
-    # Of three pairs the two products are in order; the live should have come before both.
+    # There are three pairs: the two products are in order, the live should have come before both.
     assert order.by_slot(judged)[0, 0].tolist() == [0, 0, pytest.approx(1 / 3), 0]
 
 

@@ -144,7 +144,7 @@ class Attraction(nn.Module):
         """Embeddings of ids, and what their rows are worth by themselves.
 
         Args:
-            pooling: Of the side that the ids are of.
+            pooling: Pools the lists of the side that the ids belong to.
             tables: Embeddings [K, rows, W] and weights [K, rows].
             rows: [..., I] int64. Rows of the ids.
             ids: [..., I] int64.
