@@ -41,7 +41,8 @@ def decode_slates(
             (Q shares, K seen, K recent), v, bias, scale. 1 or stride 0 = shared by all requests.
         flags: [B, M, Q] bool. Q at most 16.
         groups: [B, M, K] int64. Group of each group key, negative = none. K at most 8.
-        pins: [B, N] int64. The candidate of a pinned slot, -1 elsewhere. N at most 128.
+        pins: [B, N] int64. The candidate of a pinned slot, -1 elsewhere. N at most 128. A pinned
+            candidate may be padding: it is never chosen, but rules and local context see it.
         dedup_keys: [B, M] int64. Candidates with one key exclude each other; -1 = no key.
         spacing: [B, K, 2] int64. (window, cap): at most `cap` of a group in any `window`
             consecutive slots; window 0 = no rule.

@@ -85,6 +85,12 @@ class DecodeCase:
         shared = {"weights"} if self.attention.shape[0] > 1 else {"weights", "attention"}
         return self._map(lambda name, value: value if name in shared else value[index])
 
+    def with_unseen_padding(self, value: float) -> DecodeCase:
+        """The same requests, with vectors full of `value` where padding is not pinned either."""
+        candidates = torch.arange(self.mask.shape[1])
+        seen = self.mask | (self.pins[:, :, None] == candidates).any(1)  # [B, M]
+        return replace(self, candidates=torch.where(seen[:, :, None], self.candidates, value))
+
     def padded(self, candidates: int, slots: int) -> DecodeCase:
         """The same requests with more padding candidates and more unused slots."""
         extra_candidates = candidates - self.mask.shape[1]

@@ -158,7 +158,9 @@ def _hard_findings(rules: RequestRules, slate: list[int]) -> list[str]:
     keys = [rules.dedup_keys[m] for m in chosen if rules.dedup_keys[m] != -1]
     if len(set(keys)) < len(keys):
         found.append(f"{slate} holds a dedup key twice: {keys}")
-    found += [f"padding {m} is in the slate" for m in chosen if not rules.real[m]]
+    found += [
+        f"padding {m} is in the slate" for m in chosen if not rules.real[m] and m not in rules.pins
+    ]
     for slot, (choice, pin) in enumerate(zip(slate, rules.pins, strict=True)):
         if pin >= 0 and choice != pin:
             found.append(f"slot {slot} holds {choice}, not its pin {pin}")

@@ -50,16 +50,20 @@ def _dedup_keys(source: Generator, mask: Tensor) -> Tensor:
 
 
 def _pins(source: Generator, mask: Tensor, asked: Tensor, slots: int, dedup_keys: Tensor) -> Tensor:
-    """No pins, a few, or all slots; valid: real, in the slate, each candidate and key once."""
+    """No pins, a few, or all slots; valid: in the slate, each candidate and key once.
+
+    In a third of the requests padding may be pinned too, as what stood above a page is.
+    """
     pins = torch.full((len(mask), slots), -1)
     shares = (0.0, 0.0, 0.15, 0.15, 0.5, 1.0)
     for b in range(len(pins)):
         share = shares[int(torch.randint(len(shares), (), generator=source))]
+        padding_too = bool(chance(source, (), 1 / 3))
         wanted = chance(source, (int(asked[b]),), share).nonzero()[:, 0].tolist()
         keys: set[int] = set()
         for m in torch.randperm(mask.shape[1], generator=source).tolist():
             key = int(dedup_keys[b, m])
-            if wanted and bool(mask[b, m]) and key not in keys:
+            if wanted and (padding_too or bool(mask[b, m])) and key not in keys:
                 pins[b, wanted.pop()] = m
                 keys |= {key} - {-1}
     return pins

@@ -239,12 +239,11 @@ def with_pins(*pins: int) -> DecodeCase:
     [
         ((-1, 6, -1, -1), ["6", "slot 1"]),
         ((-1, -1, -2, -1), ["-2", "slot 2"]),
-        ((3, -1, -1, -1), ["3", "slot 0"]),
         ((1, -1, 1, -1), ["candidate 1", "slots 0 and 2"]),
         ((-1, -1, -1, 2), ["candidate 2", "slot 3"]),
         ((4, 5, -1, -1), ["key 77", "slots 0 and 1"]),
     ],
-    ids=["out of range", "below -1", "padding", "twice", "behind the end", "one dedup key"],
+    ids=["out of range", "below -1", "twice", "behind the end", "one dedup key"],
 )
 def test_an_invalid_pin_is_refused_with_request_slot_and_value(
     pins: tuple[int, ...], words: list[str]

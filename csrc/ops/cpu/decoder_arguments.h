@@ -114,8 +114,6 @@ inline void check_pins(const RequestView& request, int64_t b, const char* op) {
     TORCH_CHECK(pin >= 0 && pin < request.num_candidates, "gerank::", op,
                 ": pins must be -1 or a candidate below ", request.num_candidates, ", got ", pin,
                 " at slot ", slot, " of request ", b);
-    TORCH_CHECK(request.mask[pin], "gerank::", op, ": pins must name real candidates, got padding ",
-                pin, " at slot ", slot, " of request ", b);
     TORCH_CHECK(slot < request.slots, "gerank::", op, ": pins must lie in the ", request.slots,
                 " slots asked for, got candidate ", pin, " at slot ", slot, " of request ", b);
     check_pin_pair(request, b, slot, op);

@@ -40,12 +40,11 @@ __device__ __forceinline__ bool all_of_warp(bool condition) {
   return __ballot_sync(kWholeWarp, !condition) == 0;
 }
 
-// Is the pin of `slot` a real candidate in the slate, and no earlier slot's?
+// Is the pin of `slot` a candidate in the slate, and no earlier slot's? A pin on padding is allowed.
 __device__ inline bool is_valid_pin(const RequestView& request, int slot) {
   const int64_t pin = request.pins[slot];
   if (pin == -1) return true;
   if (pin < 0 || pin >= request.num_candidates || slot >= request.slots) return false;
-  if (!request.mask[pin]) return false;
   const int64_t key = request.dedup_keys[pin];
   for (int other = 0; other < slot; ++other) {
     const int64_t pinned = request.pins[other];
