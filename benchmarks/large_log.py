@@ -3,7 +3,8 @@
 A synthetic table of exposures is written, 20 rows to a page, with a score, three more numbers and
 two ids, and clicks that follow the score. `gerank import` makes a log of it, `gerank train` learns
 from it with one pass of the generator over all pages, and `gerank evaluate` judges the run on other
-pages, each in a process of its own. A row tells its wall time, and the most memory that it had
+pages, each in a process of its own. The pages show 20 slots, of which the generator fills 10, two
+slates per page and step: memory depends on neither, time does. A row tells its wall time, and the most memory that it had
 resident at any moment beside that of a process which has loaded the same libraries and does
 nothing. Mapped files count as resident.
 """
@@ -61,6 +62,7 @@ threads = 1
 [data]
 log = "log"
 score = "score"
+slots = 10
 memory_mb = 1024
 [judge]
 bootstraps = 4
@@ -68,6 +70,8 @@ boosted = false
 [generator]
 epochs = 1
 min_steps = 1
+batch_size = 256
+slates_per_request = 2
 [reward.clicks]
 min = 0.0
 max = 1.0
