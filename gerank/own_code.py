@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
+
+T = TypeVar("T")
 
 _NOT_THE_USERS = (
     *(str(Path(str(package.__file__)).parent) for package in (torch, importlib)),
@@ -36,6 +40,41 @@ def look_up(path: str, what: str) -> Any:
     except BaseException as error:  # whatever the user's module does when it is imported
         reason = f"{told(error)}{place(error)}"
         raise ValueError(f"module {module_name!r} does not import: {reason}") from error
+
+
+def module_class(path: str) -> type[nn.Module]:
+    """The class of `torch.nn.Module` that `package.module:Class` names.
+
+    Raises:
+        ValueError: The module does not import, or has no such class of `torch.nn.Module`.
+    """
+    try:
+        kind = look_up(path, "Class")
+    except ValueError as error:
+        raise ValueError(f"{path!r}: {error}") from error
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise ValueError(f"{path!r} names {kind!r}, which is no class of torch.nn.Module")
+    return kind
+
+
+def called(path: str, what: str, call: Callable[[], T]) -> T:
+    """What a call of the user's code answers.
+
+    Args:
+        path: Names the code, for messages.
+        what: Names the method, for messages.
+        call: Calls it.
+
+    Raises:
+        ValueError: It raised something; the message says what, and where.
+    """
+    try:
+        return call()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever the user's class does
+        reason = f"{told(error)}{place(error)}"
+        raise ValueError(f"{path!r}: {what} failed: {reason}") from error
 
 
 def place(error: BaseException) -> str:

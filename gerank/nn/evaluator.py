@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -11,12 +11,7 @@ from torch import Tensor, nn
 from gerank.data.batch import ExposureBatch
 from gerank.data.schema import FeatureSchema
 from gerank.nn.channel_residual import ChannelItems, ChannelResidual, ResidualShape
-from gerank.nn.structured import (
-    PlacedItems,
-    StructuredEvaluator,
-    StructuredItems,
-    StructuredShape,
-)
+from gerank.nn.structured import PlacedItems, StructuredShape, new_page_evaluator
 from gerank.nn.support import Support
 
 
@@ -57,7 +52,7 @@ class EvaluatorItems(NamedTuple):
         channels: What the five channels see of them; None without a residual.
     """
 
-    structured: StructuredItems
+    structured: Any
     channels: ChannelItems | None
 
 
@@ -75,12 +70,18 @@ class Evaluator(nn.Module):
     def __init__(self, schema: FeatureSchema, shape: EvaluatorShape) -> None:
         super().__init__()
         self.shape = shape
-        self.structured = StructuredEvaluator(schema, shape.structured)
+        self.structured = new_page_evaluator(schema, shape.structured)
         self.residual = ChannelResidual(schema, shape.residual) if shape.residual else None
         slots = shape.structured.slots
         self.register_buffer("support_low", torch.full((slots,), -torch.inf))
         self.register_buffer("support_high", torch.full((slots,), torch.inf))
         self.register_buffer("page_maps", torch.tensor([[1.0, 0.0], [1.0, 0.0]]))
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module, but the structured part does not learn here."""
+        super().train(mode)
+        self.structured.eval()
+        return self
 
     @property
     def support(self) -> Support:

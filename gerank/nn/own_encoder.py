@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gerank.nn.encoder import DeepSetEncoder
-from gerank.own_code import look_up, place, told
-
-T = TypeVar("T")
+from gerank.own_code import called, module_class
 
 _BATCH, _CANDIDATES, _FEATURES, _USER, _WIDTH = 3, 5, 7, 4, 8
 _TOLERANCE = 1e-4
@@ -29,23 +26,8 @@ def new_encoder(path: str, candidate_width: int, user_width: int, width: int) ->
     Raises:
         ValueError: There is no such class, or it cannot be built.
     """
-    kind = encoder_class(path) if path else DeepSetEncoder
-    return _called(path, "__init__", lambda: kind(candidate_width, user_width, width))
-
-
-def encoder_class(path: str) -> type[nn.Module]:
-    """The class that a path names.
-
-    Raises:
-        ValueError: The module does not import, or has no such class of `torch.nn.Module`.
-    """
-    try:
-        kind = look_up(path, "Class")
-    except ValueError as error:
-        raise ValueError(f"{path!r}: {error}") from error
-    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-        raise ValueError(f"{path!r} names {kind!r}, which is no class of torch.nn.Module")
-    return kind
+    kind = module_class(path) if path else DeepSetEncoder
+    return called(path, "__init__", lambda: kind(candidate_width, user_width, width))
 
 
 def check_encoder(path: str) -> None:
@@ -70,19 +52,19 @@ def _check(path: str, encoder: nn.Module) -> None:
     candidates = torch.randn(_BATCH, _CANDIDATES, _FEATURES)
     users = torch.randn(_BATCH, _USER)
     mask = torch.arange(_CANDIDATES) < torch.tensor([[_CANDIDATES], [2], [1]])
-    answer = _called(path, "forward", lambda: encoder(candidates, users, mask))
+    answer = called(path, "forward", lambda: encoder(candidates, users, mask))
     items, pages = _checked(path, answer)
     if (items[~mask] != 0).any():
         raise ValueError(f"{path!r}: forward gives padding another vector than 0")
     spoiled = torch.where(mask.unsqueeze(-1), candidates, 9.0)
-    again = _checked(path, _called(path, "forward", lambda: encoder(spoiled, users, mask)))
+    again = _checked(path, called(path, "forward", lambda: encoder(spoiled, users, mask)))
     if not all(torch.allclose(a, b, atol=_TOLERANCE) for a, b in zip(again, answer, strict=True)):
         raise ValueError(f"{path!r}: what lies in padding changes what forward answers")
     (items.sum() + pages.sum()).backward()  # type: ignore[no-untyped-call]
     if not any(p.grad is not None and p.grad.abs().sum() > 0 for p in encoder.parameters()):
         raise ValueError(f"{path!r}: no gradient of what forward answers reaches a parameter")
-    scripted = _called(path, "torch.jit.script", lambda: torch.jit.script(encoder))
-    served = _checked(path, _called(path, "forward", lambda: scripted(candidates, users, mask)))
+    scripted = called(path, "torch.jit.script", lambda: torch.jit.script(encoder))
+    served = _checked(path, called(path, "forward", lambda: scripted(candidates, users, mask)))
     if not all(torch.allclose(a, b, atol=_TOLERANCE) for a, b in zip(served, answer, strict=True)):
         raise ValueError(f"{path!r}: forward answers otherwise once it is scripted")
 
@@ -99,13 +81,3 @@ def _checked(path: str, answer: Any) -> tuple[Tensor, Tensor]:
         if not part.isfinite().all():
             raise ValueError(f"{path!r}: forward answers numbers that are not finite")
     return answer
-
-
-def _called(path: str, what: str, call: Callable[[], T]) -> T:
-    try:
-        return call()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # whatever the user's class does
-        reason = f"{told(error)}{place(error)}"
-        raise ValueError(f"{path!r}: {what} failed: {reason}") from error

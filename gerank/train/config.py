@@ -10,6 +10,7 @@ from typing import Any
 from gerank.data.column_store import DEFAULT_MEMORY_MB
 from gerank.nn.control import Control
 from gerank.nn.own_encoder import check_encoder
+from gerank.nn.own_network import check_network
 from gerank.nn.structured.readings import reading_form
 from gerank.train.choices import Baseline, Credit, Exploration, PolicyLoss, Validation
 from gerank.train.setting_rules import (
@@ -72,6 +73,8 @@ class EvaluatorConfig:
     Attributes:
         readings: Forms in which users may read a page: `examination`, `logit`, `hidden_reader`, or
             a class of yours as `package.module:Class`. Held-out pages choose among them.
+        network: A `package.module:Class` of yours that gives the slots of a page their logits, see
+            docs/custom_models.md; empty = the structured evaluator.
         prior_strengths: Strengths of the prior on all weights; held-out pages choose. The forms are
             compared at the middle one.
         compare_steps: Optimizer steps of the fits that forms are compared by.
@@ -91,6 +94,7 @@ class EvaluatorConfig:
     """
 
     readings: tuple[str, ...] = ("examination", "logit", "hidden_reader")
+    network: str = ""
     prior_strengths: tuple[float, ...] = (256.0, 64.0, 16.0)
     compare_steps: int = 300
     steps: int = 600
@@ -129,6 +133,10 @@ class EvaluatorConfig:
                 reading_form(name)
             except ValueError as error:
                 raise ConfigError(f"readings: {error}") from None
+        try:
+            check_network(self.network)
+        except ValueError as error:
+            raise ConfigError(f"network: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,12 @@ def other_architecture(before: RunFolder, config: TrainConfig) -> list[str]:
             f"generator.encoder was {encoders[0]!r} and is {encoders[1]!r}: which of its columns "
             "belong to which feature is known of the DeepSet alone"
         )
+    networks = [c.evaluator.network for c in (before.config, config)]
+    if any(networks):
+        found.append(
+            f"evaluator.network was {networks[0]!r} and is {networks[1]!r}: which of its columns "
+            "belong to which feature is known of the structured evaluator alone"
+        )
     return found
 
 

@@ -15,9 +15,10 @@ from gerank.metrics.platt import fit_platt_line
 from gerank.nn.channel_residual import ResidualShape
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.features import FeatureEncoder
-from gerank.nn.structured import StructuredEvaluator, StructuredShape
+from gerank.nn.structured import PageEvaluator, StructuredShape, new_page_evaluator
 from gerank.nn.structured.readings import AGAINST
 from gerank.nn.support import Support
+from gerank.train.config import TrainConfig
 from gerank.train.fit_features import fit_features
 from gerank.train.page_batches import at_most, by_page
 from gerank.train.pages import PageSplit
@@ -109,21 +110,25 @@ def train_evaluator(training: Training) -> ReadingChoice:
     return choice
 
 
-def fresh_ensemble(
-    training: Training, form: str, members: int, rows: np.ndarray
-) -> StructuredEvaluator:
-    """An ensemble that has learnt nothing but the scales of the features on the pages `rows`."""
-    data, config = training.folder.config.data, training.folder.config.evaluator
-    shape = StructuredShape(
-        slots=max(data.slots, config.page_slots),
+def shape_of_evaluator(config: TrainConfig, form: str, members: int) -> StructuredShape:
+    """The shape of an ensemble that reads by a form, or by forms that compete."""
+    return StructuredShape(
+        slots=max(config.data.slots, config.evaluator.page_slots),
         reading=form,
         members=members,
-        embedding_width=config.embedding_width,
-        calibrated=data.calibrated,
-        score=data.score,
+        embedding_width=config.evaluator.embedding_width,
+        calibrated=config.data.calibrated,
+        score=config.data.score,
+        network=config.evaluator.network,
     )
-    ensemble = StructuredEvaluator(training.log.schema, shape)
-    fit_features(ensemble.attraction.features, data.calibrated, training.log, rows)
+
+
+def fresh_ensemble(training: Training, form: str, members: int, rows: np.ndarray) -> PageEvaluator:
+    """An ensemble that has learnt nothing but the scales of the features on the pages `rows`."""
+    config = training.folder.config
+    shape = shape_of_evaluator(config, form, members)
+    ensemble = new_page_evaluator(training.log.schema, shape)
+    fit_features(ensemble.features, config.data.calibrated, training.log, rows)
     return ensemble
 
 
@@ -133,8 +138,8 @@ def _fit(
     strengths: list[float],
     steps: int,
     name: str,
-    warm: Callable[[StructuredEvaluator], None] | None,
-) -> tuple[StructuredEvaluator, np.ndarray]:
+    warm: Callable[[PageEvaluator], None] | None,
+) -> tuple[PageEvaluator, np.ndarray]:
     """The ensemble, and its losses [K, E] on the held-out pages."""
     folder, rows = training.folder, training.split.train
     torch.manual_seed(folder.config.seed)
@@ -156,9 +161,7 @@ def _fit(
 
 
 @torch.no_grad()
-def item_association(
-    structured: StructuredEvaluator, log: ExposureLog, rows: np.ndarray
-) -> np.ndarray:
+def item_association(structured: PageEvaluator, log: ExposureLog, rows: np.ndarray) -> np.ndarray:
     """[len(rows)] what the items of pages tell of their clicks; of the first member."""
     slots = structured.shape.slots
 
@@ -173,7 +176,7 @@ def item_association(
     return within_page_association(clicks, scores, mask)
 
 
-def _with_support(training: Training, structured: StructuredEvaluator) -> Evaluator:
+def _with_support(training: Training, structured: PageEvaluator) -> Evaluator:
     evaluator = Evaluator(training.log.schema, EvaluatorShape(structured.shape))
     evaluator.structured.load_state_dict(structured.state_dict())
     evaluator.set_support(logged_support(structured, training.log, at_most(training.split.train)))
@@ -181,7 +184,7 @@ def _with_support(training: Training, structured: StructuredEvaluator) -> Evalua
 
 
 @torch.no_grad()
-def logged_support(structured: StructuredEvaluator, log: ExposureLog, rows: np.ndarray) -> Support:
+def logged_support(structured: PageEvaluator, log: ExposureLog, rows: np.ndarray) -> Support:
     """Which strengths stood at which slot of the pages `rows`; of the first member."""
     slots = structured.shape.slots
 
@@ -212,7 +215,7 @@ def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) 
     evaluator = Evaluator(training.log.schema, replace(plain.shape, residual=shape))
     evaluator.load_state_dict(plain.state_dict(), strict=False)
     assert evaluator.residual is not None
-    _copy_scales(plain.structured.attraction.features, evaluator.residual.features)
+    _copy_scales(plain.structured.features, evaluator.residual.features)
     if training.warm is not None:
         training.warm.start_residual(evaluator.residual)
     stage = ResidualStage(

@@ -12,7 +12,7 @@ from gerank.data.batch import ExposureBatch
 from gerank.data.simulator import SimulatorTruth
 from gerank.nn.evaluator import Evaluator, EvaluatorItems
 from gerank.nn.feedback_heads import FeedbackHeads
-from gerank.nn.structured import StructuredEvaluator
+from gerank.nn.structured import PageEvaluator
 
 
 class Feedback(Protocol):
@@ -100,7 +100,7 @@ class EvaluatorFeedback:
 class StructuredFeedback:
     """One structured evaluator alone: a member of a judge's ensemble."""
 
-    def __init__(self, evaluator: StructuredEvaluator) -> None:
+    def __init__(self, evaluator: PageEvaluator) -> None:
         self.evaluator = evaluator.eval().requires_grad_(False)
 
     @torch.no_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.nn.structured import StructuredEvaluator
+from gerank.nn.structured import PageEvaluator
 from gerank.train.config import UtilityConfig
 from gerank.train.evaluator_training import Training, fresh_ensemble
 from gerank.train.feedback import Feedback, MeanFeedback, StructuredFeedback
@@ -46,7 +46,7 @@ class JudgeOpinion:
         return 2 * self.gain - self.low
 
 
-def train_judge(training: Training, choice: ReadingChoice) -> dict[str, StructuredEvaluator]:
+def train_judge(training: Training, choice: ReadingChoice) -> dict[str, PageEvaluator]:
     """Fits one ensemble per tied form on the judge's people and writes them; form -> ensemble.
 
     It starts fresh in every run, a warm one too: weights of an earlier run would carry over what
@@ -92,13 +92,13 @@ def bootstrap_weights(people: np.ndarray, members: int, seed: int) -> Tensor:
     return torch.from_numpy(drawn[:, codes].astype(np.float32))
 
 
-def members_of(ensemble: StructuredEvaluator) -> list[Feedback]:
+def members_of(ensemble: PageEvaluator) -> list[Feedback]:
     """Every member of an ensemble as a feedback of its own."""
     count = ensemble.shape.members
     return [StructuredFeedback(ensemble.select(torch.tensor([k]))) for k in range(count)]
 
 
-def panel_feedback(panel: Mapping[str, StructuredEvaluator]) -> dict[str, list[Feedback]]:
+def panel_feedback(panel: Mapping[str, PageEvaluator]) -> dict[str, list[Feedback]]:
     """Name of each judge -> its members."""
     return {f"judge ({form})": members_of(ensemble) for form, ensemble in panel.items()}
 

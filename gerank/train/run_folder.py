@@ -15,7 +15,7 @@ from gerank.data.schema import FeatureSchema
 from gerank.nn.channel_residual import ResidualShape
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.generator import Generator, GeneratorShape
-from gerank.nn.structured import StructuredEvaluator, StructuredShape
+from gerank.nn.structured import PageEvaluator, StructuredShape, new_page_evaluator
 from gerank.train.config import TrainConfig
 from gerank.train.config_toml import read_config, to_toml
 from gerank.train.log_identity import LogIdentity
@@ -184,7 +184,7 @@ class RunFolder:
         document = {"model": evaluator.state_dict(), "shape": shape}
         write_tensors(self.checkpoint("evaluator", "best"), document)
 
-    def write_judge(self, panel: dict[str, StructuredEvaluator]) -> None:
+    def write_judge(self, panel: dict[str, PageEvaluator]) -> None:
         """Keeps the judge: form of reading -> ensemble."""
         forms = {
             form: {"model": ensemble.state_dict(), "shape": asdict(ensemble.shape)}
@@ -238,7 +238,7 @@ class RunFolder:
             raise RunError(f"{path} is not of an evaluator: {error}") from None
         return _restored(evaluator, document, path)
 
-    def load_judge(self) -> dict[str, StructuredEvaluator]:
+    def load_judge(self) -> dict[str, PageEvaluator]:
         """Form of reading -> ensemble; empty where the run has no judge."""
         path = self.checkpoint("judge", "best")
         if not path.exists():
@@ -246,7 +246,7 @@ class RunFolder:
         panel = {}
         for form, document in read_checkpoint(path)["forms"].items():
             shape = _structured_shape(document["shape"])
-            panel[form] = _restored(StructuredEvaluator(self.schema, shape), document, path)
+            panel[form] = _restored(new_page_evaluator(self.schema, shape), document, path)
         return panel
 
     def load_clone(self) -> Generator:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.nn.structured import StructuredEvaluator
+from gerank.nn.structured import PageEvaluator
 from gerank.train.best_members import BestMembers
 from gerank.train.page_batches import PageBatches, at_most, by_page
 from gerank.train.stage import Metrics
@@ -34,7 +34,7 @@ class StructuredStage:
     def __init__(
         self,
         name: str,
-        evaluator: StructuredEvaluator,
+        evaluator: PageEvaluator,
         log: ExposureLog,
         train: np.ndarray,
         validation: np.ndarray,
@@ -43,7 +43,7 @@ class StructuredStage:
         steps: int,
         seed: int,
         page_weights: Tensor | None = None,
-        warm: Callable[[StructuredEvaluator], None] | None = None,
+        warm: Callable[[PageEvaluator], None] | None = None,
     ) -> None:
         """A stage before its first step.
 
@@ -69,7 +69,7 @@ class StructuredStage:
         self._weights = weights / weights.mean(1, keepdim=True).clamp(min=1e-6)
         self._batches = PageBatches(log, train, int(min(128, max(32, len(train) // 25))))
         self._rates = _slot_rates(log, train, evaluator.shape.slots)
-        self._start(evaluator)
+        evaluator.start(self._rates)
         if warm is not None:
             warm(evaluator)
         groups = parameter_groups(evaluator, evaluator.shared_names)
@@ -126,10 +126,6 @@ class StructuredStage:
     def load_more_state(self, state: dict[str, Any]) -> None:
         """The inverse of `more_state`."""
         self.best.load(state)
-
-    def _start(self, evaluator: StructuredEvaluator) -> None:
-        with torch.no_grad():
-            evaluator.attraction.bias.copy_(evaluator.reading.start_from(self._rates))
 
 
 def _slot_rates(log: ExposureLog, rows: np.ndarray, slots: int) -> Tensor:

@@ -31,7 +31,7 @@ from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.setting_rules import ConfigError
 from gerank.train.stage import MetricsLog, run_stage
-from gerank.train.trial import try_reward, try_utilities
+from gerank.train.trial import try_network, try_reward, try_utilities
 from gerank.train.utilities import PREDICTED_KINDS, utility_kind
 from gerank.train.warm_start import WarmStart
 from gerank.train.warning_figures import run_warnings
@@ -214,6 +214,7 @@ def _try(config: TrainConfig, log: ExposureLog, split: PageSplit, reward: Reward
     """Calls on a few pages what the reward comes from, before anything is trained or written."""
     if reward is None:
         try_utilities(config, log, split.train)
+        try_network(config, log, split.train)
     else:
         try_reward(config, log, split.train, reward)
 

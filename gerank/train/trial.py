@@ -8,7 +8,10 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
+from gerank.nn.structured import NetworkEvaluator
 from gerank.train.config import TrainConfig
+from gerank.train.evaluator_training import shape_of_evaluator
+from gerank.train.fit_features import fit_features
 from gerank.train.judged import JudgedSlates
 from gerank.train.page_batches import ordered_batches
 from gerank.train.reward import Reward
@@ -48,6 +51,24 @@ def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> No
             before = _copies(judged)
             utility.by_slot(judged)
             _refuse_changes(f"utility {name!r}", before, judged)
+
+
+def try_network(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> None:
+    """Asks a network of one's own about slates of some of the pages `rows`; none passes.
+
+    Raises:
+        ConfigError: It fails there, or answers another shape or numbers that are not finite.
+    """
+    if not config.evaluator.network:
+        return
+    some, pages, slates = _batch(config, log, rows)
+    shape = shape_of_evaluator(config, config.evaluator.readings[0], 1)
+    try:
+        evaluator = NetworkEvaluator(log.schema, shape).eval()
+        fit_features(evaluator.features, (), log, some)
+        evaluator.try_on(pages, slates)
+    except ValueError as error:
+        raise ConfigError(f"evaluator.network on pages of the log: {error}") from None
 
 
 def try_reward(config: TrainConfig, log: ExposureLog, rows: np.ndarray, reward: Reward) -> None:

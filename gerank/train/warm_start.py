@@ -33,7 +33,7 @@ from gerank.nn.channel_residual import ChannelResidual
 from gerank.nn.control import Control
 from gerank.nn.generator import Generator
 from gerank.nn.small_tables import with_small_tables
-from gerank.nn.structured import StructuredEvaluator
+from gerank.nn.structured import PageEvaluator
 from gerank.nn.structured.readings import AGAINST
 from gerank.train.earlier_run import (
     NEVER_TAKEN,
@@ -150,12 +150,12 @@ class WarmStart:
         lines.append("the judge is fresh, as always")
         return lines
 
-    def start_compared(self, ensemble: StructuredEvaluator) -> None:
+    def start_compared(self, ensemble: PageEvaluator) -> None:
         """Starts every member whose form was compared yesterday from where that ended."""
         forms = ensemble.shape.reading.split(AGAINST)
         self._start_members(ensemble, {k: self._compared(form) for k, form in enumerate(forms)})
 
-    def start_chosen(self, ensemble: StructuredEvaluator) -> None:
+    def start_chosen(self, ensemble: PageEvaluator) -> None:
         """Starts all members from yesterday's evaluator, or else from its fit of their form."""
         form, evaluator = ensemble.shape.reading, self._document["evaluator"]
         state = evaluator["model"] if evaluator.get("form") == form else self._compared(form)
@@ -183,7 +183,7 @@ class WarmStart:
         state: State = self._document["forms"].get(form, {})
         return state
 
-    def _start_members(self, ensemble: StructuredEvaluator, states: Mapping[int, State]) -> None:
+    def _start_members(self, ensemble: PageEvaluator, states: Mapping[int, State]) -> None:
         """Gives members the states [1, ...] of single ones; {} leaves a member as it is."""
         axes = self._evaluator_axes(ensemble)
         competing = AGAINST in ensemble.shape.reading
@@ -202,7 +202,7 @@ class WarmStart:
                 else:
                     today.copy_(over(old, today, axes.get(name, {})))
 
-    def _evaluator_axes(self, ensemble: StructuredEvaluator) -> Axes:
+    def _evaluator_axes(self, ensemble: PageEvaluator) -> Axes:
         match, width = self._evaluator_match, ensemble.shape.embedding_width
         user, candidate = match.user, match.candidate
         return {

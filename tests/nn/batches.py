@@ -52,7 +52,7 @@ def random_structured(
     evaluator = StructuredEvaluator(schema or CONTRACT.schema, shape)
     _draw_parameters(evaluator)
     if schema is None:
-        _fit(evaluator.attraction.features)
+        _fit(evaluator.features)
     return evaluator.eval()
 
 
@@ -73,7 +73,7 @@ def random_evaluator(seed: int, *, residual: bool = True) -> Evaluator:
         CONTRACT.schema, EvaluatorShape(structured, RESIDUAL if residual else None)
     )
     _draw_parameters(evaluator.structured)
-    _fit(evaluator.structured.attraction.features)
+    _fit(evaluator.structured.features)
     if evaluator.residual is not None:
         _draw_last_layers(evaluator.residual)
         _fit(evaluator.residual.features)

@@ -110,7 +110,7 @@ def log_prob(generator: Any, log: ExposureLog) -> torch.Tensor:
 
 @torch.no_grad()
 def likelihood(evaluator: StructuredEvaluator, log: ExposureLog) -> torch.Tensor:
-    fit_features(evaluator.attraction.features, (), log, np.arange(len(log)))
+    fit_features(evaluator.features, (), log, np.arange(len(log)))
     pages = log.batch(np.arange(40), SLOTS)
     return evaluator.log_likelihood(evaluator.place_exposed(pages), pages.clicks)
 

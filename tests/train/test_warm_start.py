@@ -43,7 +43,7 @@ def scaled(model: Any, log: ExposureLog) -> Any:
 
 @torch.no_grad()
 def likelihood(evaluator: StructuredEvaluator, log: ExposureLog) -> Tensor:
-    scaled(evaluator.attraction.features, log)
+    scaled(evaluator.features, log)
     pages = log.batch(np.arange(60), SLOTS)
     return evaluator.log_likelihood(evaluator.place_exposed(pages), pages.clicks)
 

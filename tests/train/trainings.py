@@ -51,7 +51,7 @@ def fresh_structured(
     """Nothing learnt but the scales of the features."""
     slots = int(np.diff(log.slate_offsets).max())
     evaluator = StructuredEvaluator(log.schema, StructuredShape(slots, form, members, 2))
-    fit_features(evaluator.attraction.features, (), log, np.arange(len(log)))
+    fit_features(evaluator.features, (), log, np.arange(len(log)))
     return evaluator
 
 

@@ -6,43 +6,19 @@ it extrapolates to slots and neighbours that no log shows by its priors.
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.schema import FeatureSchema
+from gerank.nn.features import FeatureEncoder
 from gerank.nn.structured.attraction import Attraction, ItemTerms
 from gerank.nn.structured.context import Neighbours, Repeats
-from gerank.nn.structured.readings import new_reading
+from gerank.nn.structured.page_evaluator import PageEvaluator, PlacedItems, StructuredShape
 
-_OF_ONE_FORM = re.compile(r"reading\.forms\.(\d+)\.")
 _SHARED = ("attraction.features.", "attraction.upstream_ease")
-
-
-@dataclass(frozen=True)
-class StructuredShape:
-    """The sizes of a structured evaluator.
-
-    Attributes:
-        slots: N, the longest slate it judges.
-        reading: Name of the form in which users read a page; `one|another` lets forms compete,
-            each being one member's.
-        members: K, of the ensemble: they share nothing but the batches.
-        embedding_width: The width of each id feature's embedding.
-        calibrated: Dense candidate features with a monotone map.
-        score: Dense candidate feature that upstream sorts by; empty = none.
-    """
-
-    slots: int
-    reading: str
-    members: int = 1
-    embedding_width: int = 8
-    calibrated: tuple[str, ...] = ()
-    score: str = ""
 
 
 class StructuredItems(NamedTuple):
@@ -61,37 +37,31 @@ class StructuredItems(NamedTuple):
     groups: Tensor
 
 
-class PlacedItems(NamedTuple):
-    """Items in their slots.
-
-    Attributes:
-        logits: [K, E, N]. Attraction in its context.
-        strength: [K, E, N]. The item's own part of it; 0 at empty slots.
-        mask: [E, N] bool. True = filled.
-    """
-
-    logits: Tensor
-    strength: Tensor
-    mask: Tensor
-
-
-class StructuredEvaluator(nn.Module):
+class StructuredEvaluator(PageEvaluator):
     """logit of slot n = user + item + repeats + neighbours; a `Reading` makes clicks of it."""
 
     group_columns: Tensor
 
     def __init__(self, schema: FeatureSchema, shape: StructuredShape) -> None:
-        super().__init__()
-        self.schema, self.shape = schema, shape
+        super().__init__(schema, shape)
         members = shape.members
         self.attraction = Attraction(
             schema, members, shape.embedding_width, shape.calibrated, shape.score
         )
         self.repeats = Repeats(members, len(schema.groups))
         self.neighbours = Neighbours(members)
-        self.reading = new_reading(shape.reading, members, shape.slots)
         group_columns = torch.tensor(schema.group_columns, dtype=torch.int64)
         self.register_buffer("group_columns", group_columns, persistent=False)
+
+    @property
+    def features(self) -> FeatureEncoder:
+        """What scales the features."""
+        return self.attraction.features
+
+    def start(self, rates: Tensor) -> None:
+        """Starts with a bias that fits the click rates [N] of the slots."""
+        with torch.no_grad():
+            self.attraction.bias.copy_(self.reading.start_from(rates))
 
     def items(
         self,
@@ -148,18 +118,6 @@ class StructuredEvaluator(nn.Module):
         logits = page.unsqueeze(-1) + moved
         return PlacedItems(logits, strength, mask)
 
-    def log_likelihood(self, placed: PlacedItems, clicks: Tensor) -> Tensor:
-        """[K, E] log P(clicks [E, N] of the page)."""
-        return self.reading.log_likelihood(placed.logits, clicks, placed.mask)
-
-    def slot_click(self, placed: PlacedItems) -> Tensor:
-        """[K, E, N] P(click at n), 0 at empty slots."""
-        return self.reading.marginal(placed.logits, placed.mask)
-
-    def page_clicks(self, placed: PlacedItems) -> tuple[Tensor, Tensor]:
-        """P(any click) and P(two clicks or more), each [K, E]."""
-        return self.reading.counts(placed.logits, placed.mask)
-
     def prior(self, strength: Tensor) -> Tensor:
         """[K] minus the log prior density of the parameters, with `strength` [K] of the norms."""
         norms = self.attraction.prior() + self.neighbours.prior()
@@ -169,23 +127,3 @@ class StructuredEvaluator(nn.Module):
     def shared_names(self) -> frozenset[str]:
         """Names in the state that all members have in common; all others have a leading axis K."""
         return frozenset(name for name in self.state_dict() if name.startswith(_SHARED))
-
-    def keep_members(self, kept: dict[str, Tensor], which: Tensor) -> None:
-        """Copies the state of the members `which` [K] bool into `kept`, a state like this one."""
-        shared = self.shared_names
-        for name, value in self.state_dict().items():
-            form = _OF_ONE_FORM.match(name)
-            if form and which[int(form[1])]:
-                kept[name].copy_(value)
-            elif not form and name not in shared:
-                kept[name][which] = value[which]
-
-    def select(self, which: Tensor) -> StructuredEvaluator:
-        """The members `which` [K'] as an ensemble of their own, with parameters of its own."""
-        chosen = StructuredEvaluator(self.schema, replace(self.shape, members=len(which)))
-        state = {
-            name: value if name in self.shared_names else value[which]
-            for name, value in self.state_dict().items()
-        }
-        chosen.load_state_dict(state)
-        return chosen.train(self.training)
