@@ -36,6 +36,10 @@ def import_log(
     where: Annotated[
         str, typer.Option(help="Only rows of which this condition of DuckDB holds.")
     ] = "",
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Take values and vocabularies of ids from the log in this folder."),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="Write a first TOML file for `gerank train` too; never over an old one."),
@@ -52,9 +56,11 @@ def import_log(
     Example:  gerank import pages.parquet --guess --map pages.toml
 
     Example:  gerank import pages.parquet --map pages.toml --out data/train
+
+    Example:  gerank import later.parquet --map pages.toml --out data/test --like data/train
     """
     if guess:
-        if out_dir is not None or skip_bad or where or config is not None:
+        if any((out_dir, skip_bad, where, config, like)):
             raise typer.BadParameter("--guess only writes a mapping; import with it afterwards")
         _guess(sources, mapping, file_format, memory)
         return
@@ -64,7 +70,9 @@ def import_log(
         raise typer.BadParameter(f"{config} exists; it is not overwritten", param_hint="'--config'")
     from gerank.data.importing import write_imported
 
-    done = write_imported(sources, mapping, out_dir, skip_bad=skip_bad, where=where, memory=memory)
+    done = write_imported(
+        sources, mapping, out_dir, skip_bad=skip_bad, where=where, memory=memory, like=like
+    )
     _tell(done, out_dir)
     if config is not None:
         from gerank.train.first_config import write_first_config

@@ -42,11 +42,24 @@ def read_facts(path: Path) -> dict[str, Any]:
     Raises:
         ExposureLogError: The file is no Parquet file of gerank's.
     """
-    with _reading(path), _opened(path) as file:
-        metadata = pq.read_schema(file).metadata or {}
+    metadata = _read_metadata(path)
     _read_schema(path, metadata)
     document = json.loads(metadata[METADATA_KEY])
     return {name: v for name, v in document.items() if name not in ("format_version", "schema")}
+
+
+def read_schema(path: Path) -> FeatureSchema:
+    """The features of a log, as the metadata of its file says.
+
+    Raises:
+        ExposureLogError: The file is no Parquet file of gerank's.
+    """
+    return _read_schema(path, _read_metadata(path))
+
+
+def _read_metadata(path: Path) -> Mapping[bytes, bytes]:
+    with _reading(path), _opened(path) as file:
+        return pq.read_schema(file).metadata or {}
 
 
 def read_columns(

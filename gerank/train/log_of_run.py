@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema_difference import schema_differences
 from gerank.train.run_folder import RunError, RunFolder
-from gerank.train.schema_difference import schema_differences
 
 
 def check_log(folder: RunFolder, log: ExposureLog) -> None:

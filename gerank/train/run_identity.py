@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gerank.data.schema import FeatureSchema
+from gerank.data.schema_difference import schema_differences
 from gerank.train.config import TrainConfig
 from gerank.train.config_toml import config_differences
 from gerank.train.log_identity import LogIdentity
-from gerank.train.schema_difference import schema_differences
 
 
 @dataclass(frozen=True)

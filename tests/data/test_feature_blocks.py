@@ -18,7 +18,7 @@ from gerank.data.log_requests import request_document
 from gerank.data.request import Request, RequestError
 from gerank.data.request_json import parse_request
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema, SchemaError, hash_id
-from gerank.train.schema_difference import schema_differences
+from gerank.data.schema_difference import schema_differences
 from gerank.unknown_features import UnknownFeatures
 from tests.data.block_cases import CONTRACT, SCHEMA, document
 from tests.data.request_cases import CONTRACT as PLAIN

@@ -22,6 +22,7 @@ from gerank.data.importing.frequent import with_frequent_values
 from gerank.data.importing.hashing import register_hash
 from gerank.data.importing.joined import make_joined
 from gerank.data.importing.layouts import long_rows
+from gerank.data.importing.like import EarlierLog
 from gerank.data.importing.mapping import JoinedTable, Mapping
 from gerank.data.importing.mapping_toml import build_mapping, read_mapping
 from gerank.data.importing.offered import make_offered
@@ -76,6 +77,7 @@ def import_log(
     candidates: Table = None,
     skip_bad: bool = False,
     where: str = "",
+    like: Path | str | None = None,
 ) -> ExposureLog:
     """A table of pages as an exposure log in memory.
 
@@ -87,13 +89,23 @@ def import_log(
         candidates: The same for candidates.
         skip_bad: Whether pages that cannot be imported are left out.
         where: A condition of DuckDB on the rows of the table; others are passed over.
+        like: Folder of an earlier log whose values and vocabularies are taken.
 
     Raises:
         ImportLogError: The mapping does not fit, or a row or page cannot be imported.
+        ExposureLogError: `like` holds no log.
     """
     others = {"items": items, "users": users, "candidates": candidates}
     with tempfile.TemporaryDirectory(prefix="gerank-import-") as folder:
-        write_imported(table, mapping, Path(folder), skip_bad=skip_bad, where=where, others=others)
+        write_imported(
+            table,
+            mapping,
+            Path(folder),
+            skip_bad=skip_bad,
+            where=where,
+            others=others,
+            like=None if like is None else Path(like),
+        )
         return ExposureLog.read(Path(folder))
 
 
@@ -106,6 +118,7 @@ def write_imported(
     where: str = "",
     others: dict[str, Table] | None = None,
     memory: str = DEFAULT_MEMORY,
+    like: Path | None = None,
 ) -> Imported:
     """Writes a table of pages as an exposure log; see `import_log`.
 
@@ -118,9 +131,12 @@ def write_imported(
         where: A condition on the rows.
         others: `items`, `users`, `candidates` -> a table instead of the source that is named.
         memory: What DuckDB takes at most, as in 2GB.
+        like: Folder of an earlier log. Ids take the values and vocabularies that they have there in
+            place of those of the mapping, and a mapping that makes another schema is refused.
 
     Raises:
         ImportLogError: The mapping does not fit, or a row or page cannot be imported.
+        ExposureLogError: `like` holds no log.
         OSError: The folder cannot be written.
     """
     base, title = Path(), ""
@@ -129,8 +145,9 @@ def write_imported(
         mapping = read_mapping(Path(mapping))
     elif isinstance(mapping, dict):
         mapping = build_mapping(mapping)
+    earlier = None if like is None else EarlierLog(like)
     with database(memory) as connection:
-        job = _Import(connection, mapping, base, others or {}, skip_bad)
+        job = _Import(connection, mapping, base, others or {}, skip_bad, earlier)
         source = open_source(connection, "log", table, mapping.source, where=where)
         try:
             return job.run(source, directory)
@@ -173,9 +190,10 @@ class _Import:
         base: Path,
         others: dict[str, Table],
         skip_bad: bool,
+        earlier: EarlierLog | None,
     ) -> None:
         self.connection, self.mapping, self.base, self.others = connection, mapping, base, others
-        self.bad = BadRows(connection, skip_bad)
+        self.bad, self.earlier = BadRows(connection, skip_bad), earlier
 
     def run(self, source: Source, directory: Path) -> Imported:
         connection, mapping, bad = self.connection, self.mapping, self.bad
@@ -185,9 +203,13 @@ class _Import:
             "users": self._other("users", mapping.users),
         }
         candidates = self._candidates()
+        if self.earlier is not None:
+            mapping = self.earlier.with_its_values(mapping)
         self.mapping = mapping = with_frequent_values(connection, mapping, tables)
         features = self._plan(tables)
         schema = replace(schema_of(features), feedback=_further_feedback(mapping))
+        if self.earlier is not None:
+            self.earlier.check(schema)
         try:
             rows = long_rows(connection, source, mapping, features, bad)
             make_shown(connection, source, mapping, features, rows, bad)
