@@ -8,6 +8,9 @@
 A feature of several columns, a vector or a list of ids, is given as an array under its own name:
 `"tags": ["a", "b"]`, `"embedding": [0.1, 0.7]`. Its columns may be given one by one instead.
 
+A flag `age_missing` beside a feature `age` follows from whether the age is there, and may be left
+out. An age that is left out or null then has its default, where the artifact knows one.
+
 A candidate may have a `dedup_key`, a string or an integer. Ids and dedup keys are compared as text.
 All keys but `id`, `candidates` and, where the artifact has user features, `user` may be left out.
 """
@@ -23,6 +26,7 @@ from numpy.typing import NDArray
 from gerank.data.block_values import spread_blocks
 from gerank.data.contract import RequestContract
 from gerank.data.feature_names import check_names, rule_of, unknown_name
+from gerank.data.missing_values import check_missing_flags, with_missing_flags
 from gerank.data.native_query import MOST_BITS
 from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
@@ -142,17 +146,26 @@ def _candidates(
         candidate = _mapping(path, entry)
         if "id" not in candidate:
             raise RequestError(f"{path}.id", sorted(candidate), "the key is missing")
-        spread = spread_blocks(path, candidate, schema, "candidate")
+        spread = _spread(path, candidate, schema, "candidate")
         named = {key: number for key, number in spread.items() if key not in NOT_FEATURES}
         check_names(path, named, schema.candidate, unknown, blocks)
         read.append(spread)
     return read
 
 
+def _spread(
+    path: str, given: Mapping[str, Any], schema: FeatureSchema, side: str
+) -> Mapping[str, Any]:
+    """Every feature under its own name: blocks in their columns, flags of missing values told."""
+    spread = spread_blocks(path, with_missing_flags(path, given, schema, side), schema, side)
+    check_missing_flags(path, spread, schema, side)
+    return spread
+
+
 def _user(
     given: Mapping[str, Any], schema: FeatureSchema, unknown: UnknownFeatures
 ) -> dict[str, float | int]:
-    values, features = spread_blocks("user", given, schema, "user"), schema.user
+    values, features = _spread("user", given, schema, "user"), schema.user
     check_names("user", values, features, unknown, schema.blocks_of("user"))
     return {f.name: _number(f"user.{f.name}", f, values.get(f.name, f.default)) for f in features}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from gerank.data.feature_block import Block, check_blocks
 from gerank.data.feedback_kind import FurtherFeedback
+from gerank.data.missing_flag import MissingFlag, flags_among
 from gerank.data.scalars import is_real, is_truth, whole_number
 from gerank.data.schema_error import SchemaError as SchemaError
 
@@ -172,6 +173,11 @@ class FeatureSchema:
     def named(self) -> dict[str, dict[str, Feature]]:
         """Side -> name -> feature, in the order of their columns."""
         return {side: {f.name: f for f in getattr(self, side)} for side in ("user", "candidate")}
+
+    @cached_property
+    def missing_flags(self) -> dict[str, tuple[MissingFlag, ...]]:
+        """Side -> flags named `<name>_missing`, of the values no and yes, beside what they name."""
+        return {side: flags_among(self.named[side], self.blocks_of(side)) for side in self.named}
 
     def blocks_of(self, side: str) -> tuple[Block, ...]:
         """The blocks of `user` or `candidate`, in order."""

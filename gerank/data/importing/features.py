@@ -14,10 +14,9 @@ from gerank.data.importing.errors import MappingError
 from gerank.data.importing.feature_column import FeatureColumn
 from gerank.data.importing.mapping import Mapping
 from gerank.data.importing.sql import quoted
+from gerank.data.missing_flag import MISSING_SUFFIX, YES_NO
 from gerank.data.schema import UNKNOWN_NAME, Feature, FeatureKind, FeatureSchema, SchemaError
 
-YES_NO = ("no", "yes")
-MISSING_SUFFIX = "_missing"
 CUT_SUFFIX = " (cut)"
 """What a column that counts lists is named behind the list; it is in no log."""
 _HOURS_OF_A_DAY = 24
