@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.train.inspection.feedback import slot_numbers
+from gerank.train.inspection.item_slots import ItemSlots
 from gerank.train.warning_figures import sortedness
 
 LEAST_SHOWN = 5
@@ -37,19 +37,12 @@ class ExplorationFigures:
 def exploration_figures(log: ExposureLog) -> ExplorationFigures:
     """Measures a log of one page or more."""
     correlations = sorted(sortedness(log).items(), key=lambda pair: -abs(pair[1]))
-    page = np.repeat(np.arange(len(log)), np.diff(log.slate_offsets))
-    names = log.candidate_names[log.candidate_offsets[:-1][page] + log.slates]
-    item = np.unique(names, return_inverse=True)[1]
-    slot = slot_numbers(log)
-    times = np.bincount(item)
-    lowest, highest = np.full(len(times), slot.max()), np.zeros(len(times), dtype=np.int64)
-    np.minimum.at(lowest, item, slot)
-    np.maximum.at(highest, item, slot)
-    often = times >= LEAST_SHOWN
+    items = ItemSlots.of_log(log)
+    often, fixed = items.times >= LEAST_SHOWN, items.lowest == items.highest
     return ExplorationFigures(
         choice_known=float((~np.isnan(log.log_propensity)).mean()),
         placement_known=float((~np.isnan(log.placement_propensity)).mean()),
         sorted_by=dict(correlations),
         often_shown=int(often.sum()),
-        at_one_slot=float((lowest == highest)[often].mean()) if often.any() else None,
+        at_one_slot=float(fixed[often].mean()) if often.any() else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.exposure_log import ExposureLog
+from gerank.train.inspection.item_slots import name_hashes
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,13 @@ def page_figures(log: ExposureLog, time_unit: str | None) -> PageFigures:
     slots, candidates = np.diff(log.slate_offsets), np.diff(log.candidate_offsets)
     first, last = int(log.timestamps.min()), int(log.timestamps.max())
     known = time_unit == "us"
-    items = np.unique(log.candidate_names, return_inverse=True)[1].astype(np.int64)
+    items, repeated = _items_and_repeated_pages(log)
+    of_person = np.unique(log.person_ids, return_counts=True)[1]
     return PageFigures(
         pages=len(log),
-        people=len(np.unique(log.person_ids)),
-        items=int(items.max()) + 1,
-        pages_per_person=Spread.of(np.unique(log.person_ids, return_counts=True)[1]),
+        people=len(of_person),
+        items=items,
+        pages_per_person=Spread.of(of_person),
         slots=Spread.of(slots),
         candidates=Spread.of(candidates),
         first=_moment(first) if known else first,
@@ -81,7 +84,7 @@ def page_figures(log: ExposureLog, time_unit: str | None) -> PageFigures:
         span_hours=(last - first) / 3.6e9 if known else None,
         single_candidate=float((candidates == 1).mean()),
         all_shown=float((candidates == slots).mean()),
-        repeated_pages=_repeated_pages(log, items),
+        repeated_pages=repeated,
     )
 
 
@@ -89,11 +92,21 @@ def _moment(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")
 
 
-def _repeated_pages(log: ExposureLog, items: NDArray[np.int64]) -> int:
-    seen: set[tuple[str, int, bytes, bytes]] = set()
+def _items_and_repeated_pages(log: ExposureLog) -> tuple[int, int]:
+    """How many items there are, and how many pages were there before; by hashes, part by part."""
+    items = np.empty(0, np.int64)
+    pages: list[NDArray[np.int64]] = []
+    for part in log.windows():
+        names = name_hashes(part.candidate_names)
+        items = np.union1d(items, names)
+        pages.append(np.fromiter(_page_hashes(part, names), np.int64, len(part)))
+    return len(items), len(log) - len(np.unique(np.concatenate(pages)))
+
+
+def _page_hashes(log: ExposureLog, names: NDArray[np.int64]) -> Iterator[int]:
+    """64 bits of every page: its person, time, slate and set of candidates."""
     for row in range(len(log)):
         shown = log.slates[log.slate_offsets[row] : log.slate_offsets[row + 1]]
-        held = items[log.candidate_offsets[row] : log.candidate_offsets[row + 1]]
+        held = names[log.candidate_offsets[row] : log.candidate_offsets[row + 1]]
         slate = held[shown].tobytes(), np.sort(held).tobytes()
-        seen.add((str(log.person_ids[row]), int(log.timestamps[row]), *slate))
-    return len(log) - len(seen)
+        yield hash((str(log.person_ids[row]), int(log.timestamps[row]), *slate))
