@@ -53,7 +53,7 @@ class Block:
         columns: Names of the features of its columns, in order.
         in_context: Whether the dense columns of a candidate's vector have a rank and a z-score in
             the candidate set.
-        pool: Makes one vector of a list's embeddings; only candidates' lists have attention.
+        pool: Makes one vector of a list's embeddings; every candidate attends to a user's list.
     """
 
     side: str
@@ -68,11 +68,6 @@ class Block:
             raise SchemaError(f"block {self.name!r}: {self.side!r} is neither user nor candidate")
         if not self.name or not self.columns:
             raise SchemaError(f"block {self.name!r} needs a name and columns")
-        if self.side == "user" and self.pool is Pool.ATTENTION:
-            raise SchemaError(
-                f"user block {self.name!r}: pool: attention is of candidates' lists, for a user's "
-                "vector is the same for all candidates; take mean or sum"
-            )
 
     def to_json(self) -> dict[str, Any]:
         """A plain dictionary."""

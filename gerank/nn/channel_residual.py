@@ -111,7 +111,7 @@ class ChannelResidual(nn.Module):
     ) -> ChannelItems:
         """B candidate sets, shapes as in `RerankBatch`."""
         users = self.features.users(user_dense, user_ids)
-        vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask)
+        vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask, user_ids)
         product = self.candidate_side(vectors) * self.user_side(users).unsqueeze(1)
         tiled = users.unsqueeze(1).expand(-1, vectors.size(1), -1)
         encoded: Tensor = self.item(torch.cat([vectors, tiled, product], dim=-1)).relu()

@@ -11,6 +11,7 @@ from gerank.data.schema import Feature, FeatureSchema
 from gerank.nn.calibration import ScoreCalibration
 from gerank.nn.dense_views import context_columns, dense_views
 from gerank.nn.list_pooling import ListPooling, unit_of_columns
+from gerank.nn.user_lists import UserLists
 
 _MOST_DENSE_ROWS = 1 << 16
 """Below, a step over the whole table is as fast as one over the rows that were looked up."""
@@ -113,10 +114,12 @@ class FeatureEncoder(nn.Module):
 
     The entries of a candidate's list with attention are weighed by a softmax of products of their
     embeddings with a linear map of the candidate's other features (dense ones and ids that are no
-    lists). The map starts at zero, where attention is the mean.
+    lists). The map starts at zero, where attention is the mean. A user's list with attention is
+    its mean among the user's features, and is pooled once more for every candidate, by another such
+    map: what that gives stands behind the candidate's own features.
     """
 
-    __constants__ = ("any_alone", "attends")
+    __constants__ = ("any_alone", "attends", "user_attends")
     context_columns: Tensor
     alone_columns: Tensor
 
@@ -149,11 +152,17 @@ class FeatureEncoder(nn.Module):
         self.dense_width = len(dense_views(schema.candidate, candidates))
         self.candidate_width = self.dense_width + self.candidate_embedding.width
         pooling = self.candidate_embedding.pooling
+        inputs = self.dense_width + pooling.plain_units * embedding_width
         self.attends = pooling.any_attention
         if self.attends:
-            inputs = self.dense_width + len(pooling.plain_columns) * embedding_width
             lists = sum(block.pool is Pool.ATTENTION for block in candidates)
             self.list_query = nn.Parameter(torch.zeros(lists, inputs, embedding_width))
+        looked_at = sum(block.pool is Pool.ATTENTION for block in users)
+        self.user_attends = looked_at > 0
+        if self.user_attends:
+            self.user_lists = UserLists(id_units(schema.user_ids, users))
+            self.candidate_width += looked_at * embedding_width
+            self.user_list_query = nn.Parameter(torch.zeros(looked_at, inputs, embedding_width))
 
     def users(self, dense: Tensor, ids: Tensor) -> Tensor:
         """Values [B, Fu] and ids [B, Iu] -> x_u [B, user_width]."""
@@ -162,12 +171,25 @@ class FeatureEncoder(nn.Module):
             return scaled
         return torch.cat([scaled, self.user_embedding(ids)], dim=-1)
 
-    def candidates(self, dense: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """Values [B, M, F], ids [B, M, I] -> x_i [B, M, candidate_width], padding 0."""
+    def candidates(self, dense: Tensor, ids: Tensor, mask: Tensor, user_ids: Tensor) -> Tensor:
+        """Features of candidates, in view of their page's user.
+
+        Args:
+            dense: [B, M, F].
+            ids: [B, M, I] int64.
+            mask: [B, M] bool. True = real.
+            user_ids: [B, Iu] int64. Holds the lists of the users that candidates attend to.
+
+        Returns:
+            x_i [B, M, candidate_width], padding 0.
+        """
         vectors = self.set_vectors(dense, mask)
-        if self.candidate_embedding.width == 0:
+        if self.attends or self.user_attends:
+            embedded = self._attended(vectors, ids, user_ids)
+        elif self.candidate_embedding.width == 0:
             return vectors
-        embedded = self._attended(vectors, ids) if self.attends else self.candidate_embedding(ids)
+        else:
+            embedded = self.candidate_embedding(ids)
         real = mask.unsqueeze(-1)
         return torch.cat([vectors, torch.where(real, embedded, torch.zeros_like(embedded))], dim=-1)
 
@@ -194,18 +216,27 @@ class FeatureEncoder(nn.Module):
             vectors = torch.ops.gerank.set_features(values, mask, mean, deviation)
         return vectors
 
-    def _attended(self, vectors: Tensor, ids: Tensor) -> Tensor:
-        if self.attends:  # TorchScript compiles it in any case
-            rows = self.candidate_embedding.rows(ids)
-            entries: Tensor = self.candidate_embedding.table(rows)
-            plain = self.candidate_embedding.pooling.plain(entries)
-            seen = torch.cat([vectors, plain], dim=-1)
+    def _attended(self, vectors: Tensor, ids: Tensor, user_ids: Tensor) -> Tensor:
+        """Embeddings [B, M, ...] of the candidates' ids, and what they see of the user's lists."""
+        pooling = self.candidate_embedding.pooling
+        entries: Tensor = self.candidate_embedding.table(self.candidate_embedding.rows(ids))
+        seen = torch.cat([vectors, pooling.plain(entries)], dim=-1)
+        if self.attends:
             queries = torch.einsum("bmx,axw->bmaw", seen, self.list_query)
-            scores = self.candidate_embedding.pooling.scores(entries, queries)
-            weights = self.candidate_embedding.pooling.attention_weights(ids, scores)
-            pooled: Tensor = self.candidate_embedding.pooling(entries, weights)
-            return pooled
-        return vectors
+            weights = pooling.attention_weights(ids, pooling.scores(entries, queries))
+            embedded: Tensor = pooling(entries, weights)
+        elif pooling.any_lists:
+            embedded = pooling(entries, pooling.entry_weights(ids))
+        else:
+            embedded = entries.flatten(-2)
+        if self.user_attends:
+            columns = self.user_lists.columns
+            rows = self.user_embedding.rows(user_ids).index_select(1, columns)
+            queries = torch.einsum("bmx,axw->bmaw", seen, self.user_list_query)
+            held = user_ids.index_select(1, columns)
+            looked: Tensor = self.user_lists(self.user_embedding.table(rows), held, queries)
+            embedded = torch.cat([embedded, looked], dim=-1)
+        return embedded
 
 
 def set_zscores(values: Tensor, mask: Tensor) -> Tensor:

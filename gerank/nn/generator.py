@@ -113,7 +113,7 @@ class Generator(nn.Module):
     ) -> Encoded:
         """Everything that is computed once per request; shapes as in `RerankBatch`."""
         users = self.features.users(user_dense, user_ids)
-        vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask)
+        vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask, user_ids)
         attention = self.decoder.attention.unsqueeze(0)
         if self.controllable:
             terms = self.hypernetwork((weights - self.weight_middle) / self.weight_reach)

@@ -14,7 +14,7 @@ class ListPooling(nn.Module):
     none.
     """
 
-    __constants__ = ("any_attention", "any_lists", "units")
+    __constants__ = ("any_attention", "any_lists", "plain_units", "units")
     first: Tensor
     empty: Tensor
     listed: Tensor
@@ -27,6 +27,7 @@ class ListPooling(nn.Module):
     def __init__(self, units: tuple[IdUnit, ...]) -> None:
         super().__init__()
         self.units = len(units)
+        self.plain_units = sum(unit.pool is None for unit in units)
         self.any_lists = any(unit.pool is not None for unit in units)
         attending = [unit for unit in units if unit.pool is Pool.ATTENTION]
         self.any_attention = bool(attending)
@@ -57,6 +58,8 @@ class ListPooling(nn.Module):
 
     def plain(self, embedded: Tensor) -> Tensor:
         """[..., I, W] -> [..., P * W]: the embeddings of the P columns that are no list's."""
+        if not self.any_lists:
+            return embedded.flatten(-2)
         return embedded.index_select(-2, self.plain_columns).flatten(-2)
 
     def scores(self, embedded: Tensor, queries: Tensor) -> Tensor:

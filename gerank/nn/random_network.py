@@ -52,7 +52,7 @@ class RandomNetworks(nn.Module):
         requests, group, slots = slates.shape
         user = self.features.users(pages.user_dense, pages.user_ids)
         items = self.features.candidates(
-            pages.candidate_dense, pages.candidate_ids, pages.candidate_mask
+            pages.candidate_dense, pages.candidate_ids, pages.candidate_mask, pages.user_ids
         )
         index = slates.clamp(min=0).flatten(1).unsqueeze(-1).expand(-1, -1, items.size(-1))
         chosen = items.gather(1, index).view(requests, group, slots, -1)

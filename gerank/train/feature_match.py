@@ -126,8 +126,12 @@ class SideMatch:
         new: tuple[Feature, ...],
         old_blocks: tuple[Block, ...] = (),
         blocks: tuple[Block, ...] = (),
+        looked_at: SideMatch | None = None,
     ) -> None:
-        """`old_blocks` and `blocks` are those of the same side."""
+        """`old_blocks` and `blocks` are those of the same side; `looked_at`, of candidates, are the
+        users, whose lists with attention they look at.
+        """
+        self._looked_at = looked_at
         self._old_dense, dense = (_of_kind(some, FeatureKind.DENSE) for some in (old, new))
         old_ids, ids = (
             {unit.name: unit for unit in id_units(list(_of_kind(some, FeatureKind.ID).values()), b)}
@@ -157,7 +161,8 @@ class SideMatch:
         plain = [n if n in known else None for n, unit in ids.items() if unit.pool is None]
         self._old_plain = [name for name, unit in old_ids.items() if unit.pool is None]
         self._plain = by_name(self._old_plain, plain)
-        self._attending = by_name(_attending(old_ids), _attending(ids))
+        self._old_attending = _attending(old_ids)
+        self._attending = by_name(self._old_attending, _attending(ids))
         self.rows = Places(torch.cat(rows) if rows else torch.full((1,), -1), fresh=True)
         self.fates = [
             replace(
@@ -172,14 +177,23 @@ class SideMatch:
         """The columns of a layer's input, and how many there were.
 
         Args:
-            width: Is that of an id's embedding; embeddings stand behind the dense columns.
+            width: Is that of an id's embedding; embeddings stand behind the dense columns, and
+                behind those what candidates see of the user's lists.
         """
-        return self._columns((self._ids, len(self._old_ids)), width)
+        own = self._columns((self._ids, len(self._old_ids)), width)
+        if self._looked_at is None:
+            return own
+        lists, count = self._looked_at._attending, len(self._looked_at._old_attending)
+        looked = side_by_side((lists, count), repeated=width), count * width
+        return side_by_side(own, looked), own[1] + looked[1]
 
-    def asking(self, width: int) -> tuple[Places, Places]:
-        """The lists with attention, and the columns of what they ask with: those of no list."""
+    def asking(self, width: int, of: SideMatch | None = None) -> tuple[Places, Places]:
+        """The lists with attention, and the columns of what they are asked with: those of no list.
+
+        `of`: whose lists; None = the side's own.
+        """
         columns, _ = self._columns((self._plain, len(self._old_plain)), width)
-        return self._attending, columns
+        return (self if of is None else of)._attending, columns
 
     def _columns(self, ids: tuple[Places, int], width: int) -> tuple[Places, int]:
         seen = by_name(self._old_seen, self._seen)
@@ -205,7 +219,9 @@ class SchemaMatch:
     ) -> None:
         blocks = {side: (old.blocks_of(side), new.blocks_of(side)) for side in _SIDES}
         self.user = SideMatch("user", old.user, new.user, *blocks["user"])
-        self.candidate = SideMatch("candidate", old.candidate, new.candidate, *blocks["candidate"])
+        self.candidate = SideMatch(
+            "candidate", old.candidate, new.candidate, *blocks["candidate"], self.user
+        )
         self.groups, self.old_groups = by_name(old.groups, new.groups), len(old.groups)
         self.flags, self.old_flags = by_name(old.flags, new.flags), len(old.flags)
         self.utilities = by_name(old_utilities, utilities)

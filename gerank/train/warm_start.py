@@ -207,6 +207,7 @@ class WarmStart:
         user, candidate = match.user, match.candidate
         return {
             "attraction.list_query": dict(enumerate(candidate.asking(width), 1)),
+            "attraction.user_list_query": dict(enumerate(candidate.asking(width, user), 1)),
             "attraction.linear": {1: candidate.columns(0)[0]},
             "attraction.id_weight": {1: candidate.rows},
             "attraction.embedding": {1: candidate.rows},
@@ -245,7 +246,7 @@ class WarmStart:
         axes: Axes = {
             "features.user_embedding.table.weight": {0: match.user.rows},
             "features.candidate_embedding.table.weight": {0: match.candidate.rows},
-            "features.list_query": dict(enumerate(match.candidate.asking(config.embedding_width))),
+            **_queries(match, config.embedding_width),
             "encoder.candidate_side.weight": {1: candidate},
             "encoder.user_side.weight": {1: user},
             "encoder.item_mlp.0.weight": {1: item},
@@ -275,12 +276,21 @@ class WarmStart:
         return {
             "features.user_embedding.table.weight": {0: match.user.rows},
             "features.candidate_embedding.table.weight": {0: match.candidate.rows},
-            "features.list_query": dict(enumerate(match.candidate.asking(narrow))),
+            **_queries(match, narrow),
             "candidate_side.weight": {1: candidate},
             "user_side.weight": {1: user},
             "item.0.weight": {1: item},
             "repeats_side.weight": {1: side_by_side(groups, groups)},
         }
+
+
+def _queries(match: SchemaMatch, width: int) -> Axes:
+    """Axes of what lists with attention are asked with, in a `FeatureEncoder`."""
+    own, users = match.candidate.asking(width), match.candidate.asking(width, match.user)
+    return {
+        "features.list_query": dict(enumerate(own)),
+        "features.user_list_query": dict(enumerate(users)),
+    }
 
 
 def _start(model: nn.Module, state: State, axes: Axes) -> None:

@@ -83,11 +83,6 @@ def test_a_column_of_a_list_is_no_group() -> None:
         FeatureSchema((), TWO, groups=("l_1",), blocks=(block,))
 
 
-def test_a_users_list_has_no_attention() -> None:
-    with pytest.raises(SchemaError, match="user block 'l': pool: attention is of candidates"):
-        Block("user", "l", BlockKind.IDS, ("l_0",), pool=Pool.ATTENTION)
-
-
 @pytest.mark.parametrize("changes", [{"kind": "matrix"}, {"pool": "max"}, {"depth": 3}])
 def test_a_malformed_block_is_a_malformed_schema(changes: dict[str, Any]) -> None:
     document = SCHEMA.to_json()

@@ -149,11 +149,6 @@ def test_lists_of_json_lines(tmp_path: Path) -> None:
             "column 'colour': 'red' is not a time",
         ),
         (
-            {"user.read.pool": "attention"},
-            {},
-            "user block 'read': pool: attention is of candidates' lists",
-        ),
-        (
             {"candidate.tags_1": {"kind": "flag", "column": "fresh"}},
             {},
             "'tags_1' is defined twice",

@@ -98,7 +98,7 @@ def test_ranks_and_other_features_do_not_change_with_a_map(seed: int) -> None:
     name = schema.candidate_dense[0].name
     torch.manual_seed(seed)
     encoder = FeatureEncoder(schema, 2, (name,))
-    inputs = (batch.candidate_dense, batch.candidate_ids, batch.candidate_mask)
+    inputs = (batch.candidate_dense, batch.candidate_ids, batch.candidate_mask, batch.user_ids)
     before = encoder.candidates(*inputs)
     x, y = drawn_maps(seed, 1)
     encoder.calibration.set_maps(x - 15, y)

@@ -45,7 +45,9 @@ def test_a_block_is_as_wide_as_its_parts_say() -> None:
     assert encoder.candidate_embedding.table.num_embeddings == 5 + 16 + 6 + 2
     assert encoder.user_embedding.table.num_embeddings == 32
     batch = draw_batch(CONTRACT, 3, 7, seed=0)
-    vectors = encoder.candidates(batch.candidate_dense, batch.candidate_ids, batch.candidate_mask)
+    vectors = encoder.candidates(
+        batch.candidate_dense, batch.candidate_ids, batch.candidate_mask, batch.user_ids
+    )
     assert vectors.shape == (3, 7, encoder.candidate_width)
     assert encoder.users(batch.user_dense, batch.user_ids).shape == (3, encoder.user_width)
 
@@ -125,7 +127,8 @@ def test_the_order_of_a_list_makes_no_difference(seed: int) -> None:
     encoder, batch = encoder_of(seed), draw_batch(CONTRACT, 4, 7, seed)
     dense, ids, mask = batch.candidate_dense, batch.candidate_ids, batch.candidate_mask
     torch.testing.assert_close(
-        encoder.candidates(dense, shuffled(ids), mask), encoder.candidates(dense, ids, mask)
+        encoder.candidates(dense, shuffled(ids), mask, batch.user_ids),
+        encoder.candidates(dense, ids, mask, batch.user_ids),
     )
 
 
@@ -133,7 +136,7 @@ def test_attention_is_a_softmax_over_the_entries_that_there_are(seed: int) -> No
     encoder, batch = encoder_of(seed), draw_batch(CONTRACT, 3, 7, seed)
     ids, mask = batch.candidate_ids, torch.ones_like(batch.candidate_mask)
     ids[0, 0, 4:8] = 5
-    vectors = encoder.candidates(batch.candidate_dense, ids, mask)
+    vectors = encoder.candidates(batch.candidate_dense, ids, mask, batch.user_ids)
     genres = vectors[..., VIEWS + 2 * WIDTH : VIEWS + 3 * WIDTH]
     fresh, seller = vectors[..., -WIDTH:], vectors[..., VIEWS + WIDTH : VIEWS + 2 * WIDTH]
     seen = torch.cat([vectors[..., :VIEWS], seller, fresh], dim=-1)
@@ -154,7 +157,7 @@ def test_fresh_attention_is_the_mean_and_learns(seed: int) -> None:
     torch.manual_seed(seed)
     encoder, batch = FeatureEncoder(SCHEMA, WIDTH), draw_batch(CONTRACT, 3, 7, seed)
     dense, ids, mask = batch.candidate_dense, batch.candidate_ids, batch.candidate_mask
-    vectors = encoder.candidates(dense, ids, mask)
+    vectors = encoder.candidates(dense, ids, mask, batch.user_ids)
     alike = encoder.candidate_embedding(ids)
     torch.testing.assert_close(vectors[..., VIEWS:][mask], alike[mask])
     vectors.square().sum().backward()
@@ -164,7 +167,9 @@ def test_fresh_attention_is_the_mean_and_learns(seed: int) -> None:
 def test_attention_stays_finite_for_large_products(seed: int) -> None:
     encoder, batch = encoder_of(seed), draw_batch(CONTRACT, 3, 7, seed)
     encoder.list_query.mul_(1e6)
-    found = encoder.candidates(batch.candidate_dense, batch.candidate_ids, batch.candidate_mask)
+    found = encoder.candidates(
+        batch.candidate_dense, batch.candidate_ids, batch.candidate_mask, batch.user_ids
+    )
     assert found.isfinite().all()
 
 
@@ -174,11 +179,11 @@ def test_an_encoder_with_blocks_can_be_scripted(seed: int) -> None:
             super().__init__()
             self.encoder = encoder_of(seed)
 
-        def forward(self, dense: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-            return self.encoder.candidates(dense, ids, mask)
+        def forward(self, dense: Tensor, ids: Tensor, mask: Tensor, user_ids: Tensor) -> Tensor:
+            return self.encoder.candidates(dense, ids, mask, user_ids)
 
     model, batch = Both(), draw_batch(CONTRACT, 3, 7, seed)
-    given = (batch.candidate_dense, batch.candidate_ids, batch.candidate_mask)
+    given = (batch.candidate_dense, batch.candidate_ids, batch.candidate_mask, batch.user_ids)
     torch.testing.assert_close(torch.jit.script(model)(*given), model(*given))
 
 

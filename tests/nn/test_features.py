@@ -49,7 +49,9 @@ def test_a_value_far_outside_training_counts_as_six_deviations() -> None:
 
 def test_ranks_and_zscores_are_those_of_a_direct_loop(seed: int, encoder: FeatureEncoder) -> None:
     batch = random_batch(seed)
-    vectors = encoder.candidates(batch.candidate_dense, batch.candidate_ids, batch.candidate_mask)
+    vectors = encoder.candidates(
+        batch.candidate_dense, batch.candidate_ids, batch.candidate_mask, batch.user_ids
+    )
     for b, count in enumerate(batch.candidate_mask.sum(1).tolist()):
         values = batch.candidate_dense[b, :count].double().numpy()
         for column in range(DENSE_WIDTH):
@@ -69,7 +71,9 @@ def test_huge_values_leave_the_vectors_finite(largest: float, encoder: FeatureEn
     for signs in ([1, 1, 1], [1, -1, 1], [-1, -1, 1]):
         dense = batch.candidate_dense.clone()
         dense[:, :3] = largest * torch.tensor(signs).view(1, 3, 1)
-        assert encoder.candidates(dense, batch.candidate_ids, every).isfinite().all()
+        assert (
+            encoder.candidates(dense, batch.candidate_ids, every, batch.user_ids).isfinite().all()
+        )
 
 
 def test_a_fixed_id_is_its_row_of_its_own_columns_table() -> None:
@@ -103,7 +107,9 @@ def test_ids_that_share_low_bits_are_spread_over_the_buckets(stride: int) -> Non
 
 def test_padding_gives_zeros(seed: int, encoder: FeatureEncoder) -> None:
     batch = padded(random_batch(seed), candidates=5, slots=0)
-    vectors = encoder.candidates(batch.candidate_dense, batch.candidate_ids, batch.candidate_mask)
+    vectors = encoder.candidates(
+        batch.candidate_dense, batch.candidate_ids, batch.candidate_mask, batch.user_ids
+    )
     assert not vectors[~batch.candidate_mask].any()
     assert vectors[batch.candidate_mask].any(dim=1).all()
 
@@ -112,7 +118,9 @@ def test_the_width_of_the_padding_changes_no_candidate(seed: int, encoder: Featu
     narrow = random_batch(seed)
     wide = padded(narrow, candidates=9, slots=0)
     left, right = (
-        encoder.candidates(batch.candidate_dense, batch.candidate_ids, batch.candidate_mask)
+        encoder.candidates(
+            batch.candidate_dense, batch.candidate_ids, batch.candidate_mask, batch.user_ids
+        )
         for batch in (narrow, wide)
     )
     torch.testing.assert_close(left, right[:, : left.size(1)], atol=1e-5, rtol=1e-5)
@@ -124,5 +132,5 @@ def test_a_schema_may_lack_user_features_and_ids() -> None:
     none = torch.zeros(2, 0)
     assert encoder.users(none, none.long()).shape == (2, 0) == (2, encoder.user_width)
     dense, mask = torch.randn(2, 3, 1), torch.ones(2, 3, dtype=torch.bool)
-    vectors = encoder.candidates(dense, torch.zeros(2, 3, 0, dtype=torch.int64), mask)
+    vectors = encoder.candidates(dense, torch.zeros(2, 3, 0, dtype=torch.int64), mask, none.long())
     assert vectors.shape == (2, 3, encoder.candidate_width)

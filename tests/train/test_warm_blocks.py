@@ -47,13 +47,18 @@ def block_of(side: str, name: str, kind: str, count: int, **how: Any) -> Block:
 
 
 def log_with_blocks(
-    tags: tuple[str, ...] = TAGS, longest: int = 3, pool: Pool = Pool.ATTENTION, more: bool = False
+    tags: tuple[str, ...] = TAGS,
+    longest: int = 3,
+    pool: Pool = Pool.ATTENTION,
+    more: bool = False,
+    of_users: Pool = Pool.SUM,
+    count: int = 80,
 ) -> ExposureLog:
     """Pages with a list of tags and a vector of the candidates, and a list of the users.
 
     The same pages whatever the names of the tags and the longest list: values follow their names.
     """
-    log, _ = tiny_log(pages=80)
+    log, _ = tiny_log(pages=count)
     rng = np.random.default_rng(0)
     items, pages = int(log.candidate_offsets[-1]), len(log)
     code = np.array([tags.index(name) for name in TAGS])
@@ -65,7 +70,7 @@ def log_with_blocks(
         (block_of("candidate", "tags", "ids", longest, pool=pool), tag, lists),
         (block_of("candidate", "vector", "vector", 2), Feature("v", FeatureKind.DENSE), vectors),
         (
-            block_of("user", "read", "ids", 2, pool=Pool.SUM),
+            block_of("user", "read", "ids", 2, pool=of_users),
             Feature("r", FeatureKind.ID, 16, hashed=True, default=-1),
             read,
         ),
@@ -80,12 +85,14 @@ def log_with_blocks(
     return log
 
 
-CHANGES: dict[str, Callable[[], ExposureLog]] = {
-    "the same": log_with_blocks,
-    "longer": lambda: log_with_blocks(longest=5),
-    "other values": lambda: log_with_blocks(tags=("c", "z", "a", "y", "b", "<empty>")),
-    "one more": lambda: log_with_blocks(more=True),
-    "a number more": lambda: one_more(log_with_blocks()),
+CHANGES: dict[str, Callable[[Pool], ExposureLog]] = {
+    "the same": lambda read: log_with_blocks(of_users=read),
+    "longer": lambda read: log_with_blocks(of_users=read, longest=5),
+    "other values": lambda read: log_with_blocks(
+        of_users=read, tags=("c", "z", "a", "y", "b", "<empty>")
+    ),
+    "one more": lambda read: log_with_blocks(of_users=read, more=True),
+    "a number more": lambda read: one_more(log_with_blocks(of_users=read)),
 }
 
 
@@ -126,9 +133,10 @@ def logits(residual: ChannelResidual, log: ExposureLog) -> torch.Tensor:
     return found[(pages.slates >= 0)]
 
 
+@pytest.mark.parametrize("read", [Pool.SUM, Pool.ATTENTION])
 @pytest.mark.parametrize("change", CHANGES)
-def test_models_with_blocks_begin_as_yesterdays(change: str, tmp_path: Path) -> None:
-    log, today = log_with_blocks(), CHANGES[change]()
+def test_models_with_blocks_begin_as_yesterdays(change: str, read: Pool, tmp_path: Path) -> None:
+    log, today = log_with_blocks(of_users=read), CHANGES[change](read)
     config = tiny_config(tmp_path)
     config = replace(config, evaluator=replace(config.evaluator, residual=True))
     before = RunFolder(tmp_path / "before", config, log.schema, 512)

@@ -43,8 +43,8 @@ class FeatureColumn:
         in_context: Whether each number of a candidate's vector has a rank and a z-score in the set.
         longest: How many entries of a list are kept, the first ones; an empty or a missing list
             has none. In a list of an id without names integers are >= 0.
-        pool: What is made of the embeddings of a list's entries: `mean`, `sum`, or `attention` to
-            the candidate, which candidates' own lists alone have.
+        pool: What is made of the embeddings of a list's entries: `mean`, `sum`, or `attention`: a
+            candidate weighs the entries of its own list, or those of the user's.
         time_unit: What the numbers of a time count; of timestamps and dates not needed.
         default: Stands where a value is missing; without one a missing value is an error.
         optional: Whether a request may leave the feature out; it then has the default.

@@ -67,10 +67,14 @@ class Attraction(nn.Module):
         wide = ids * embedding_width + dense
         user_wide = user_ids * embedding_width + users
         outputs = PRODUCT_WIDTH + HIDDEN_WIDTH + 2 * FACET_WIDTH
+        asked = (members, dense + pooling.plain_units * embedding_width, embedding_width)
         if pooling.any_attention:
-            lists, plain = self.features.list_query.size(0), len(pooling.plain_columns)
-            seen = dense + plain * embedding_width
-            self.list_query = nn.Parameter(torch.zeros(members, lists, seen, embedding_width))
+            lists = self.features.list_query.size(0)
+            self.list_query = nn.Parameter(torch.zeros(asked[0], lists, *asked[1:]))
+        if self.features.user_attends:
+            lists = self.features.user_lists.count
+            self.user_list_query = nn.Parameter(torch.zeros(asked[0], lists, *asked[1:]))
+            wide += lists * embedding_width
         self.linear = nn.Parameter(torch.zeros(members, dense))
         self.id_weight = nn.Parameter(torch.zeros(members, rows))
         self.embedding = nn.Parameter(0.1 * torch.randn(members, rows, embedding_width))
@@ -106,6 +110,9 @@ class Attraction(nn.Module):
         user_embedded, user_effect = self._looked_up(
             user_pooling, (self.user_embedding, self.user_id_weight), user_rows, users[1], None
         )
+        if self.features.user_attends:
+            looked = self._looked_at(users[1], rows, dense)
+            embedded = torch.cat([embedded, looked.flatten(1, 2)], dim=-1)
         side = _projected(dense, embedded, self.side)  # [K, B, X, outputs]
         user_side = _projected(user_dense, user_embedded, self.user_side)
         user_side = user_side.unsqueeze(2)
@@ -172,6 +179,23 @@ class Attraction(nn.Module):
         effect = (weight[:, rows] * shares.view(-1, *rows.shape)).sum(-1)
         return pooling(entries, shares), effect
 
+    def _looked_at(self, user_ids: Tensor, rows: Tensor, dense: Tensor) -> Tensor:
+        """[K, B, X, A * W] what candidates see of their user's lists with attention.
+
+        Args:
+            user_ids: [B, Iu] int64.
+            rows: [B, X, I] int64. Rows of the candidates' ids.
+            dense: [B, X, D]. Set features of the candidates.
+        """
+        lists = self.features.user_lists
+        held = user_ids.index_select(1, lists.columns)
+        their_rows = self.features.user_embedding.rows(user_ids).index_select(1, lists.columns)
+        plain = self._poolings()[0].plain(self.embedding[:, rows])
+        seen = torch.cat([dense.expand(self.members, -1, -1, -1), plain], dim=-1)
+        queries = torch.einsum("kbxf,kafw->kbxaw", seen, self.user_list_query)
+        looked: Tensor = lists(self.user_embedding[:, their_rows], held, queries)
+        return looked
+
     def prior(self) -> Tensor:
         """[K] squared norms under the prior: |lin|^2 + 4 |P|^2 + 4 |Q|^2 + 4 |MLP|^2 + |ids|^2."""
         wide = (
@@ -187,6 +211,8 @@ class Attraction(nn.Module):
         )
         if self.features.attends:
             deep = deep + self.list_query.square().sum((1, 2, 3))
+        if self.features.user_attends:
+            deep = deep + self.user_list_query.square().sum((1, 2, 3))
         embeddings = self.embedding.square().sum((1, 2)) + self.user_embedding.square().sum((1, 2))
         return wide + 4 * deep + embeddings
 

@@ -93,7 +93,8 @@ class NetworkEvaluator(PageEvaluator):
         candidate_mask: Tensor,
     ) -> NetworkItems:
         """B candidate sets, shapes as in `RerankBatch`."""
-        candidates, each = (candidate_dense, candidate_ids, candidate_mask), self._each()
+        each = self._each()
+        candidates = (candidate_dense, candidate_ids, candidate_mask, user_ids)
         return NetworkItems(
             [member.features.candidates(*candidates) for member in each],
             [member.features.users(user_dense, user_ids) for member in each],
