@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -24,6 +24,7 @@ class ColumnFacts:
         lowest, highest: Bound a number or time; None = of no such type, or no value.
         width: Is the length that a list has in all rows; 0 = lengths differ.
         longest: Is the greatest length of a list.
+        inner: Describes the entries of a list of lists; None = of no such.
     """
 
     name: str
@@ -35,6 +36,14 @@ class ColumnFacts:
     highest: float | None = None
     width: int = 0
     longest: int = 0
+    inner: ColumnFacts | None = None
+
+    @property
+    def of_item(self) -> ColumnFacts:
+        """Of a list with an entry per shown item: what is known of an entry."""
+        if self.inner is not None:
+            return replace(self.inner, rows=self.rows, present=self.present)
+        return replace(self, kind=self.entry_kind, width=0, longest=0)
 
     @property
     def is_list(self) -> bool:
@@ -67,7 +76,7 @@ def column_facts(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str,
     single = [name for name in names if not casts.is_list(kinds[name])]
     facts = _single_facts(connection, table, {name: kinds[name] for name in single})
     facts |= {
-        name: _list_facts(connection, table, name, kinds[name])
+        name: _list_facts(connection, quoted(table), name, kinds[name])
         for name in names
         if name not in facts
     }
@@ -93,17 +102,22 @@ def _single_facts(
 def _list_facts(
     connection: duckdb.DuckDBPyConnection, table: str, name: str, kind: str
 ) -> ColumnFacts:
+    """The facts of a column of lists; `table` is SQL."""
     column = quoted(name)
     sizes = f"count({column}), min(len({column})), max(len({column}))"
     rows, present, shortest, longest = first_row(
-        connection, f"SELECT count(*), {sizes} FROM {quoted(table)}"
+        connection, f"SELECT count(*), {sizes} FROM {table}"
     )
     figures = ", ".join(_figures("value", element_type(kind)))
-    values = f"SELECT unnest({column}) AS value FROM {quoted(table)}"
+    values = f"SELECT unnest({column}) AS value FROM {table}"
     distinct, lowest, highest = first_row(connection, f"SELECT {figures} FROM ({values})")
     width = int(longest or 0) if shortest == longest else 0
+    inner = None
+    if casts.is_list(element_type(kind)):
+        entries = f"(SELECT unnest({column}) AS {column} FROM {table})"
+        inner = _list_facts(connection, entries, name, element_type(kind))
     return ColumnFacts(
-        name, kind, rows, present, distinct, lowest, highest, width, int(longest or 0)
+        name, kind, rows, present, distinct, lowest, highest, width, int(longest or 0), inner
     )
 
 

@@ -37,13 +37,13 @@ def vocabulary(distinct: int) -> int:
     return int(min(_MOST_ROWS_OF_A_TABLE, max(16, 2 ** (4 * max(1, distinct) - 1).bit_length())))
 
 
-def feature_lines(side: str, columns: list[ColumnFacts], wide: bool = False) -> Iterator[str]:
+def feature_lines(side: str, columns: list[ColumnFacts]) -> Iterator[str]:
     """The tables of features, and comments for columns that can be none.
 
     Args:
         side: `user` or `candidate`.
-        columns: What is known of them.
-        wide: Whether lists hold an entry per shown item; otherwise a list is one feature.
+        columns: What is known of them. A list is one feature; of lists with an entry per shown
+            item that is what is known of an entry.
     """
     patterns = _patterns(columns)
     for beginning, alike in patterns.items():
@@ -55,7 +55,16 @@ def feature_lines(side: str, columns: list[ColumnFacts], wide: bool = False) -> 
     told = {column.name for alike in patterns.values() for column in alike}
     for column in columns:
         if column.name not in told:
-            yield from _feature(side, column, wide)
+            yield from _feature(side, column)
+
+
+def unsure_lines(side: str, column: ColumnFacts, why: str) -> Iterator[str]:
+    """The table of a feature as comments, which a person may take in."""
+    yield f"# {column.name} is left out: {why}"
+    yield from (
+        line if line.startswith("#") else f"# {line}" for line in _feature(side, column) if line
+    )
+    yield ""
 
 
 def item_id_lines(column: ColumnFacts, rows_per_item: float) -> Iterator[str]:
@@ -81,16 +90,12 @@ def _patterns(columns: list[ColumnFacts]) -> dict[str, list[ColumnFacts]]:
     return {name: alike for name, alike in found.items() if len(alike) >= _ALIKE_COLUMNS}
 
 
-def _feature(side: str, column: ColumnFacts, wide: bool) -> Iterator[str]:
+def _feature(side: str, column: ColumnFacts) -> Iterator[str]:
     kind, header = column.kind, f"[{side}.{key(column.name)}]"
-    nested = casts.is_list(column.entry_kind) or (column.is_list and column.width > 1)
-    listed = nested or (column.is_list and not wide)
-    if casts.is_moment(column.entry_kind):
-        yield f"# {column.name}: a time; an expression makes a number of it:"
-        expression = f"=epoch({column.name}) / 86400"
-        yield from (
-            f"# {line}" for line in (header, 'kind = "dense"', f"column = {string(expression)}")
-        )
+    listed = column.is_list
+    if casts.is_moment(column.kind):
+        yield f"# {column.name}: a time; how old it was when the page was shown may tell something:"
+        yield from (f"# {line}" for line in (header, 'kind = "age_hours"', "default = 0.0"))
     elif column.is_number and not listed and column.entry_kind != "BOOLEAN" and not column.is_flag:
         yield header
         yield from _number(column)
@@ -103,9 +108,9 @@ def _feature(side: str, column: ColumnFacts, wide: bool) -> Iterator[str]:
         yield 'kind = "vector"'
         yield f"width = {column.width}"
         yield from _default(column, "0.0")
-    elif casts.is_text(column.entry_kind) and not listed and not column.is_list:
+    elif casts.is_text(column.entry_kind) and not listed:
         yield from _text(side, header, column)
-    elif column.is_list and not wide and _is_category(column.entry_kind):
+    elif listed and _is_category(column.entry_kind):
         yield header
         yield 'kind = "ids"'
         longest = max(1, min(_LONGEST_LIST, column.longest))

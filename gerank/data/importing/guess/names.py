@@ -15,6 +15,15 @@ PERSON = (
     r"u_?id|device_id|cookie(_id)?|session(_id)?",
 )
 TIME = (r".*(timestamp|_time|_at|_ts)", r"ts|time|timestamp|date|datetime|when", r".*date.*")
+SHORT_TIME = (r"t|ts_?(s|ms|us|ns)?|(unix|epoch).*|.*(_epoch|_unix)",)
+"""A number or a moment that is called so is a time; a text may be anything."""
+ORDER = (r"t|ts|step|seq(uence)?(_?(no|number))?",)
+"""Small numbers that are called so may tell the order of pages."""
+HISTORY = (
+    r"(.*_)?(history|histories|hist|last|recent|past|previous|prev|interests?|segments?)(_.*)?",
+    r"(user|person|reader|visitor|customer|member|profile)_.*",
+)
+"""Lists of a page that are called so tell of the person or page before it was shown."""
 ITEM = (
     r"(item|sku|article|product|prod|doc|document|movie|film|video|song|track|listing|offer|ad|news"
     r"|content|book|game|restaurant|hotel|property|prop|candidate|creative|asin|pin|post)s?"

@@ -29,6 +29,10 @@ class Roles:
         feedback: Kind -> its column and what its numbers are.
         candidates: Column with the list of candidates of a wide table.
         left_out: Column -> why it is no feature.
+        other_times: Columns that may be the page's time as well.
+        maybe_order: Column of small numbers that may tell the order of pages.
+        page_lists: Columns of a wide table with lists that tell of the user.
+        unsure_lists: Columns of a wide table with lists that may tell of the user.
         page_features, item_features: Columns of features.
     """
 
@@ -45,6 +49,10 @@ class Roles:
     candidates: str = ""
     feedback: dict[str, tuple[str, str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    other_times: list[str] = field(default_factory=list)
+    maybe_order: str = ""
+    page_lists: list[str] = field(default_factory=list)
+    unsure_lists: list[str] = field(default_factory=list)
     page_features: list[str] = field(default_factory=list)
     item_features: list[str] = field(default_factory=list)
 
@@ -98,7 +106,7 @@ def _identify(roles: Roles, free: dict[str, ColumnFacts]) -> None:
     roles.item = names.first_named(held, names.ITEM) or UNKNOWN
     roles.page = _take(scalars, names.PAGE) or ("" if roles.wide else UNKNOWN)
     roles.person = _take(scalars, names.PERSON)
-    roles.time = _take([n for n in scalars if _may_be_time(free[n])], names.TIME)
+    _find_time(roles, free, scalars)
     if not roles.wide:
         roles.slot = _take(scalars, names.SLOT)
     held = [name for name in held if name not in (roles.item, roles.page)]
@@ -111,6 +119,22 @@ def _identify(roles: Roles, free: dict[str, ColumnFacts]) -> None:
         roles.choice, roles.placement, roles.candidates,
     ):  # fmt: skip
         free.pop(name, None)
+
+
+def _find_time(roles: Roles, free: dict[str, ColumnFacts], scalars: list[str]) -> None:
+    """The page's time: by name, else the one column of moments; several are told of."""
+    likely = [name for name in scalars if _may_be_time(free[name])]
+    sure = [name for name in likely if free[name].kind != "VARCHAR"]
+    moments = [name for name in scalars if casts.is_moment(free[name].kind)]
+    roles.time = names.first_named(likely, names.TIME) or names.first_named(sure, names.SHORT_TIME)
+    if not roles.time and len(moments) == 1:
+        roles.time = moments[0]
+    if roles.time:
+        scalars.remove(roles.time)
+    else:
+        roles.other_times = moments
+        numbers = [name for name in scalars if casts.is_integer(free[name].kind)]
+        roles.maybe_order = names.first_named(numbers, names.ORDER)
 
 
 def _take(held: list[str], patterns: tuple[str, ...]) -> str:
@@ -135,9 +159,15 @@ def _wide_lists(
     if roles.click != UNKNOWN:
         roles.clicked_ids = not _parallel(connection, table, roles, roles.click)
     for name in [n for n, column in free.items() if column.is_list]:
-        if not _parallel(connection, table, roles, name):
-            roles.left_out[name] = "a list without an entry per shown item"
-            del free[name]
+        if _parallel(connection, table, roles, name):
+            continue
+        feedback = [pattern for *_, pattern in names.FEEDBACK]
+        told_after = names.is_named(name, (*names.CLICK, *names.OUTCOMES, *feedback))
+        if names.is_named(name, names.HISTORY) and not told_after:
+            roles.page_lists.append(name)
+        else:
+            roles.unsure_lists.append(name)
+        del free[name]
 
 
 def _parallel(connection: duckdb.DuckDBPyConnection, table: str, roles: Roles, name: str) -> bool:

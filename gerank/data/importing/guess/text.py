@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import duckdb
 
 from gerank.data.importing.guess.facts import ColumnFacts
-from gerank.data.importing.guess.lines import feature_lines, item_id_lines, string, vocabulary
+from gerank.data.importing.guess.lines import (
+    feature_lines,
+    item_id_lines,
+    string,
+    unsure_lines,
+    vocabulary,
+)
 from gerank.data.importing.guess.roles import UNKNOWN, Facts, Roles
 from gerank.data.importing.offered import MOST_CANDIDATES
 from gerank.data.importing.sql import first_row, quoted
@@ -40,8 +46,13 @@ def mapping_text(
         yield f"vocabulary = {vocabulary(facts[roles.slot].distinct)}"
         yield "integers = true"
         yield ""
-    yield from feature_lines("user", [facts[name] for name in roles.page_features])
-    yield from feature_lines("candidate", [facts[name] for name in roles.item_features], roles.wide)
+    told = [*roles.page_features, *roles.page_lists]
+    yield from feature_lines("user", [facts[name] for name in told])
+    for name in roles.unsure_lists:
+        why = "a list without an entry per shown item; if it was known before the page was shown:"
+        yield from unsure_lines("user", facts[name], why)
+    items = [facts[name] for name in roles.item_features]
+    yield from feature_lines("candidate", [c.of_item for c in items] if roles.wide else items)
     if roles.item != UNKNOWN:
         item = facts[roles.item]
         yield from item_id_lines(item, _entries(connection, table, item) / max(1, item.distinct))
@@ -74,8 +85,18 @@ def _page(facts: Facts, roles: Roles) -> Iterator[str]:
             unit = _time_unit(column.highest or 0)
             yield f'time_unit = "{unit}"  # by the size of its numbers, {column.highest:.0f}'
     else:
-        yield "# No column looks like a time: pages are in the order of the source."
+        yield from _no_time(roles)
     yield ""
+
+
+def _no_time(roles: Roles) -> Iterator[str]:
+    yield "# No column looks like a time: pages are in the order of the source."
+    if roles.other_times:
+        yield "# Several hold times, though. Is one of them when the page was shown?"
+        yield from (f"# time = {string(name)}" for name in roles.other_times)
+    elif roles.maybe_order:
+        yield f"# {roles.maybe_order} may tell their order:"
+        yield f'# time = {string(roles.maybe_order)}\n# time_unit = "order"'
 
 
 def _time_unit(highest: float) -> str:
