@@ -84,9 +84,3 @@ def _query(rng: np.random.Generator, index: int, size: Size) -> pb.Query:
         slots=size.slots,
     )
     return query_from_request(request)
-
-
-def _distinct(rng: np.random.Generator, count: int) -> list[int]:
-    """Numbers below a million."""
-    numbers: list[int] = ((rng.integers(10**6) + 7919 * np.arange(count)) % 10**6).tolist()
-    return numbers

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gerank.data.relaxed import rule_names
 from gerank.data.request import Request
 from gerank.data.scalars import plain_id
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -35,23 +30,6 @@ class Slate:
     model_version: str
 
 
-def split_slates(
-    answer: tuple[Tensor, Tensor, Tensor], requests: Sequence[Request], model_version: str
-) -> list[Slate]:
-    """Cuts a generator's answer into one slate per request.
-
-    Args:
-        answer: Slates, log_prob and relaxed, each [B, N]; see `gerank.data.batch.Slates`.
-        requests: The B requests of the batch.
-        model_version: The artifact that answered.
-    """
-    choices, log_prob, relaxed = (part.tolist() for part in answer)
-    return [
-        _slate(choices[b], log_prob[b], relaxed[b], request.seed or 0, model_version)
-        for b, request in enumerate(requests)
-    ]
-
-
 def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
     """The answer as JSON: `id`, `slate`, `model_version`; `seed` where it may be sampled."""
     document: dict[str, Any] = {
@@ -72,17 +50,3 @@ def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
     }
     greedy = request.preset is None if request.greedy is None else request.greedy
     return document if greedy else document | {"seed": slate.seed}
-
-
-def _slate(
-    choices: list[int], log_prob: list[float], relaxed: list[int], seed: int, model_version: str
-) -> Slate:
-    slots = tuple(slot for slot, choice in enumerate(choices) if choice >= 0)
-    return Slate(
-        slots=slots,
-        candidates=tuple(choices[slot] for slot in slots),
-        log_prob=tuple(log_prob[slot] for slot in slots),
-        relaxed=tuple(rule_names(relaxed[slot]) for slot in slots),
-        seed=seed,
-        model_version=model_version,
-    )

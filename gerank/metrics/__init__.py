@@ -18,13 +18,7 @@ from gerank.metrics.importance_weights import (
     slate_weights,
     stochastic_placement_weights,
 )
-from gerank.metrics.intervals import (
-    Interval,
-    difference_interval,
-    mean_interval,
-    ratio_difference_interval,
-    ratio_interval,
-)
+from gerank.metrics.intervals import Interval, mean_interval, ratio_interval
 from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
 from gerank.metrics.recall import recall_at_k
@@ -40,7 +34,6 @@ __all__ = [
     "auc",
     "better_percentage",
     "calibration_bins",
-    "difference_interval",
     "doubly_robust",
     "effective_sample_size",
     "expected_calibration_error",
@@ -55,7 +48,6 @@ __all__ = [
     "ndcg_at_k",
     "placement_weights",
     "prefix_weights",
-    "ratio_difference_interval",
     "ratio_interval",
     "recall_at_k",
     "self_normalised",

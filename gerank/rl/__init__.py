@@ -10,7 +10,7 @@ from gerank.rl.flow_control import (
     page_flow_control,
 )
 from gerank.rl.intra_list_distance import intra_list_distance, intra_list_distance_by_slot
-from gerank.rl.policy_losses import entropy_loss, ppo_clipped, reinforce
+from gerank.rl.policy_losses import ppo_clipped, reinforce
 from gerank.rl.random_network import novelty_bonus, predictor_loss
 from gerank.rl.rewards import utility_scales, weighted_reward, weighted_terms
 from gerank.rl.slot_credit import at_last_slot, slot_returns
@@ -30,7 +30,6 @@ __all__ = [
     "batch_totals",
     "diversity",
     "diversity_by_slot",
-    "entropy_loss",
     "err_ia",
     "err_ia_by_slot",
     "expected_clicks",

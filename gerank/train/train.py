@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
@@ -272,8 +272,3 @@ def _train_generator(
         support=support,
     )
     run_stage(stage, folder, training.metrics, training.resume)
-
-
-def count_parameters(model: nn.Module) -> int:
-    """How many numbers a model learns."""
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gerank.rl import entropy_loss, leave_one_out, ppo_clipped, reinforce, slot_returns
+from gerank.rl import leave_one_out, ppo_clipped, reinforce, slot_returns
 
 SLATES = torch.tensor(list(permutations(range(3), 2)))  # [6, 2]
 INF = float("inf")
@@ -250,7 +250,6 @@ def test_a_nan_is_not_hidden() -> None:
     gain, mask = torch.ones(1, 1), everything(broken)
     assert reinforce(broken, gain, mask).isnan()
     assert ppo_clipped(broken, torch.full((1, 1, 2), -1.0), gain, mask).isnan()
-    assert entropy_loss(broken, mask).isnan()
 
 
 def test_no_gradient_flows_into_advantage_and_behavior() -> None:
@@ -262,16 +261,6 @@ def test_no_gradient_flows_into_advantage_and_behavior() -> None:
     assert log_prob.grad is not None
     assert gain.grad is None
     assert behavior.grad is None
-
-
-def test_entropy_loss_by_hand_and_its_gradient() -> None:
-    entropy = torch.tensor([[[1.0, 2.0], [3.0, 9.0]]], requires_grad=True)
-    mask = torch.tensor([[[True, True], [True, False]]])
-    loss = entropy_loss(entropy, mask)
-    loss.backward()
-    assert loss.item() == -(1 + 2 + 3) / 2
-    assert entropy.grad is not None
-    assert entropy.grad.tolist() == [[[-0.5, -0.5], [-0.5, 0.0]]]
 
 
 def test_wrong_shapes_dtypes_and_clips_are_named() -> None:
@@ -291,5 +280,3 @@ def test_wrong_shapes_dtypes_and_clips_are_named() -> None:
         ppo_clipped(log_prob, log_prob[..., 0], gain, mask)
     with pytest.raises(ValueError, match=r"ppo_clipped: clip must be > 0, got 0"):
         ppo_clipped(log_prob, log_prob, gain, mask, clip=0)
-    with pytest.raises(ValueError, match=r"entropy_loss: slot_mask must be \[2, 3, 4\]"):
-        entropy_loss(log_prob, mask[0])

@@ -18,13 +18,14 @@ import gerank
 from gerank.client import RerankClient
 from gerank.data.collate_requests import collate_requests
 from gerank.data.request_json import parse_request
-from gerank.data.slate import Slate, split_slates
+from gerank.data.slate import Slate
 from gerank.export.artifact import Artifact, write_artifact
 from gerank.nn.generator import Generator, GeneratorShape
 from gerank_server import Front, serve
 from gerank_server.native import is_built
 from tests.cpp_projects import built
 from tests.data.request_cases import CONTRACT, Document, random_document
+from tests.data.scripted_ranking import split_slates
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "cpp_embed"

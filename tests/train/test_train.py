@@ -18,7 +18,7 @@ from gerank.train.choices import Baseline, Exploration, PolicyLoss
 from gerank.train.evaluate import evaluate
 from gerank.train.run_folder import RunFolder, read_checkpoint
 from gerank.train.stage import MetricsLog
-from gerank.train.train import count_parameters, train
+from gerank.train.train import train
 from tests.train.tiny import RANGED, STAGES, tiny_config
 from tests.train.uniform_log import bare_config, uniform_log, written
 
@@ -243,10 +243,6 @@ def test_the_barest_schema_and_single_candidates_train(tmp_path: Path) -> None:
     log = written(tmp_path / "log", uniform_log(0, pages=120, candidates=(1, 4), slots=3))
     folder = train(bare_config(log), tmp_path / "run")
     assert folder.load_generator().decoder.context == 0
-
-
-def test_count_parameters_counts_numbers() -> None:
-    assert count_parameters(torch.nn.Linear(3, 4)) == 3 * 4 + 4
 
 
 def test_the_judges_members_are_other_models(run: RunFolder) -> None:

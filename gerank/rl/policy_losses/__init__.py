@@ -8,8 +8,7 @@ gradient can make it possible, so it counts as nothing, where -inf times an adva
 have been NaN.
 """
 
-from gerank.rl.policy_losses.entropy import entropy_loss
 from gerank.rl.policy_losses.ppo import ppo_clipped
 from gerank.rl.policy_losses.reinforce import reinforce
 
-__all__ = ["entropy_loss", "ppo_clipped", "reinforce"]
+__all__ = ["ppo_clipped", "reinforce"]
