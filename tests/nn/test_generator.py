@@ -10,7 +10,7 @@ from gerank.data.schema import hash_id
 from gerank.export.artifact import script
 from gerank.nn.control import Control
 from gerank.nn.generator import Generator
-from gerank.rl.policy_losses import reinforce
+from gerank.rl import reinforce
 from tests.data.request_cases import CONTRACT
 from tests.nn.batches import (
     SHAPE,
