@@ -8,15 +8,6 @@ from torch import Tensor
 from gerank.rl.shapes import check_axes, check_floating, check_mask, check_shape
 
 
-def err_ia(click_probability: Tensor, group: Tensor, intent: Tensor, slot_mask: Tensor) -> Tensor:
-    """The sum over slots of `err_ia_by_slot`, which takes the same. Range 0..1. Differentiable.
-
-    Returns:
-        [...]. 0 for a slate without candidates.
-    """
-    return err_ia_by_slot(click_probability, group, intent, slot_mask).sum(dim=-1)
-
-
 def err_ia_by_slot(
     click_probability: Tensor, group: Tensor, intent: Tensor, slot_mask: Tensor
 ) -> Tensor:

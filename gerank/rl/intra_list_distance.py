@@ -9,17 +9,6 @@ from torch.nn import functional
 from gerank.rl.shapes import check_axes, check_floating, check_mask
 
 
-def intra_list_distance(vectors: Tensor, slot_mask: Tensor) -> Tensor:
-    """The sum over slots of `intra_list_distance_by_slot`, which takes the same. Range 0..1.
-
-    Differentiable.
-
-    Returns:
-        [...]. 0 for a slate of fewer than two candidates.
-    """
-    return intra_list_distance_by_slot(vectors, slot_mask).sum(dim=-1)
-
-
 def intra_list_distance_by_slot(vectors: Tensor, slot_mask: Tensor) -> Tensor:
     """U = 2 / (|p| (|p| - 1)) sum_{i<j} (1 - cos(x_i, x_j)) / 2, each pair credited to its slot j.
 

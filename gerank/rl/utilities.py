@@ -1,11 +1,11 @@
 """Utilities of single pages: how well a slate does by one measure.
 
 Every function takes slates with any leading axes ([B, N] exposed pages, [B, G, N] sampled
-slates) and answers one value per slate. Its sister `<name>_by_slot` is the formula: it takes the
-same and answers what each slot adds to the value. For so many filled slots that depends on the
-candidates of this slot and of those before alone. Slots where `slot_mask` is False (empty, or
-behind the end) do not exist for a utility, except that they keep their place: slot 3 is slot 3
-also when slot 2 is empty. Batch-gated utilities are in `gerank.rl.flow_control`.
+slates). One named `<utility>_by_slot` answers what each slot adds to the value U of a slate, which
+is their sum. For so many filled slots that depends on the candidates of this slot and of earlier
+ones alone. Slots where `slot_mask` is False (empty, or behind the end) do not exist for a utility,
+except that they keep their place: slot 3 is slot 3 also when slot 2 is empty. Batch-gated utilities
+are in `gerank.rl.flow_control`.
 """
 
 from __future__ import annotations
@@ -15,15 +15,6 @@ from torch import Tensor
 
 from gerank.rl.shapes import check_axes, check_floating, check_mask
 from gerank.rl.slot_credit import at_last_slot
-
-
-def diversity(group: Tensor, slot_mask: Tensor, window: int | None = None) -> Tensor:
-    """The sum over slots of `diversity_by_slot`, which takes the same. Range 0..1.
-
-    Returns:
-        [...] float32. 0 for a slate without candidates.
-    """
-    return diversity_by_slot(group, slot_mask, window).sum(dim=-1).float()
 
 
 def diversity_by_slot(group: Tensor, slot_mask: Tensor, window: int | None = None) -> Tensor:
@@ -57,15 +48,6 @@ def diversity_by_slot(group: Tensor, slot_mask: Tensor, window: int | None = Non
     return fresh.double() / slot_mask.sum(dim=-1, keepdim=True).clamp(min=1)
 
 
-def group_ordering(priority: Tensor, slot_mask: Tensor) -> Tensor:
-    """The sum over slots of `group_ordering_by_slot`, which takes the same. Range 0..1.
-
-    Returns:
-        [...] float32. 1 for a slate of fewer than two candidates: nothing is out of order.
-    """
-    return group_ordering_by_slot(priority, slot_mask).sum(dim=-1).float()
-
-
 def group_ordering_by_slot(priority: Tensor, slot_mask: Tensor) -> Tensor:
     """U = 2 / (|p| (|p| - 1)) sum_{i<j} 1[priority(g_i) >= priority(g_j)].
 
@@ -91,17 +73,6 @@ def group_ordering_by_slot(priority: Tensor, slot_mask: Tensor) -> Tensor:
     pairs = pair.sum(dim=(-2, -1))
     share = ordered.sum(dim=-2).double() / pairs.clamp(min=1).unsqueeze(-1)
     return share + at_last_slot((pairs == 0).double(), size)
-
-
-def expected_clicks(click_probability: Tensor, slot_mask: Tensor) -> Tensor:
-    """The sum over slots of `expected_clicks_by_slot`, which takes the same. Range 0..N.
-
-    Differentiable.
-
-    Returns:
-        [...].
-    """
-    return expected_clicks_by_slot(click_probability, slot_mask).sum(dim=-1)
 
 
 def expected_clicks_by_slot(click_probability: Tensor, slot_mask: Tensor) -> Tensor:

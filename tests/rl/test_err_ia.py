@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gerank.rl import err_ia, err_ia_by_slot
+from gerank.rl import err_ia_by_slot
 
 
 def test_err_ia_by_hand() -> None:
@@ -13,7 +13,7 @@ def test_err_ia_by_hand() -> None:
     intent = torch.tensor([[0.5, 0.25, 0.5]])
     expected = 0.5 * (0.4 / 1 + (1 - 0.4) * 0.6 / 3) + 0.25 * (0.5 / 2)
     mask = torch.ones(1, 3, dtype=torch.bool)
-    assert err_ia(clicks, group, intent, mask).item() == pytest.approx(expected)
+    assert err_ia_by_slot(clicks, group, intent, mask).sum(-1).item() == pytest.approx(expected)
     by_slot = [0.5 * 0.4, 0.25 * 0.5 / 2, 0.5 * (1 - 0.4) * 0.6 / 3]
     assert err_ia_by_slot(clicks, group, intent, mask).tolist() == [pytest.approx(by_slot)]
 
@@ -38,7 +38,7 @@ def test_err_ia_is_that_of_a_direct_loop_over_users_wishes(
     groups = torch.randint(-1, 4, shape, generator=source)
     clicks, mask = torch.rand(shape, generator=source), torch.rand(shape, generator=source) < 0.7
     intent = torch.tensor([0.1, 0.2, 0.3, 0.4, 0.0])[groups]
-    found = err_ia(clicks, groups, intent, mask)
+    found = err_ia_by_slot(clicks, groups, intent, mask).sum(-1)
     assert found.shape == shape[:-1]
     pages = zip(*(t.flatten(0, -2).tolist() for t in (clicks, groups, intent, mask)), strict=True)
     torch.testing.assert_close(found.flatten(), torch.tensor([loop(*page) for page in pages]))
@@ -49,7 +49,8 @@ def test_a_second_item_of_a_group_adds_less_than_one_of_another() -> None:
     clicks, mask = torch.full((1, 2), 0.5), torch.ones(1, 2, dtype=torch.bool)
     intent = torch.full((1, 2), 0.5)
     same, other = (
-        err_ia(clicks, torch.tensor([groups]), intent, mask).item() for groups in ([3, 3], [3, 4])
+        err_ia_by_slot(clicks, torch.tensor([groups]), intent, mask).sum(-1).item()
+        for groups in ([3, 3], [3, 4])
     )
     assert other == pytest.approx(0.5 * 0.5 + 0.5 * 0.5 / 2)
     assert same == pytest.approx(0.5 * 0.5 + 0.5 * 0.5 * 0.5 / 2)
@@ -61,14 +62,16 @@ def test_gradients_are_those_of_finite_differences(seed: int) -> None:
     groups = torch.randint(-1, 2, (3, 4), generator=source)
     intent = torch.rand(3, 4, dtype=torch.float64, generator=source)
     mask = torch.rand(3, 4, generator=source) < 0.7
-    assert torch.autograd.gradcheck(lambda c: err_ia(c, groups, intent, mask), (clicks,))
+    assert torch.autograd.gradcheck(
+        lambda c: err_ia_by_slot(c, groups, intent, mask).sum(-1), (clicks,)
+    )
 
 
 def test_wrong_shapes_are_named() -> None:
     page, mask = torch.rand(2, 3), torch.ones(2, 3, dtype=torch.bool)
     with pytest.raises(ValueError, match=r"err_ia: group must be \[2, 3\].*got \[2, 2\]"):
-        err_ia(page, torch.zeros(2, 2, dtype=torch.int64), page, mask)
+        err_ia_by_slot(page, torch.zeros(2, 2, dtype=torch.int64), page, mask).sum(-1)
     with pytest.raises(ValueError, match=r"err_ia: intent must be \[2, 3\]"):
-        err_ia(page, torch.zeros(2, 3, dtype=torch.int64), page[:1], mask)
+        err_ia_by_slot(page, torch.zeros(2, 3, dtype=torch.int64), page[:1], mask).sum(-1)
     with pytest.raises(ValueError, match="err_ia: slot_mask must be bool"):
-        err_ia(page, torch.zeros(2, 3, dtype=torch.int64), page, page)
+        err_ia_by_slot(page, torch.zeros(2, 3, dtype=torch.int64), page, page).sum(-1)

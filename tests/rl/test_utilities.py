@@ -7,17 +7,29 @@ import torch
 from torch import Tensor
 
 from gerank.rl import (
-    diversity,
     diversity_by_slot,
-    expected_clicks,
     expected_clicks_by_slot,
-    group_ordering,
     group_ordering_by_slot,
     page_click,
 )
 
 SHAPES = [(5, 7), (3, 2, 6)]
 ALL = torch.ones(1, 4, dtype=torch.bool)
+
+
+def diversity(group: Tensor, mask: Tensor, window: int | None = None) -> Tensor:
+    """[...] float32: the value of each slate, as training has it."""
+    return diversity_by_slot(group, mask, window).sum(dim=-1).float()
+
+
+def group_ordering(priority: Tensor, mask: Tensor) -> Tensor:
+    """[...] float32: the value of each slate, as training has it."""
+    return group_ordering_by_slot(priority, mask).sum(dim=-1).float()
+
+
+def expected_clicks(probability: Tensor, mask: Tensor) -> Tensor:
+    """[...] the value of each slate."""
+    return expected_clicks_by_slot(probability, mask).sum(dim=-1)
 
 
 def random_page(seed: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
