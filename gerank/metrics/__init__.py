@@ -10,14 +10,7 @@ from gerank.metrics.calibration import (
 )
 from gerank.metrics.control import hypervolume, spearman
 from gerank.metrics.counterfactual import doubly_robust, ips, self_normalised
-from gerank.metrics.importance_weights import (
-    effective_sample_size,
-    expected_prediction,
-    placement_weights,
-    prefix_weights,
-    slate_weights,
-    stochastic_placement_weights,
-)
+from gerank.metrics.importance_weights import effective_sample_size, placement_weights
 from gerank.metrics.intervals import Interval, mean_interval, ratio_interval
 from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
@@ -37,7 +30,6 @@ __all__ = [
     "doubly_robust",
     "effective_sample_size",
     "expected_calibration_error",
-    "expected_prediction",
     "fit_monotone_curve",
     "group_aucs",
     "grouped_auc",
@@ -47,11 +39,8 @@ __all__ = [
     "mean_ndcg",
     "ndcg_at_k",
     "placement_weights",
-    "prefix_weights",
     "ratio_interval",
     "recall_at_k",
     "self_normalised",
-    "slate_weights",
     "spearman",
-    "stochastic_placement_weights",
 ]

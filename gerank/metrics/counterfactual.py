@@ -27,8 +27,7 @@ def ips(clicks: ArrayLike, weights: ArrayLike) -> FloatArray:
 
     Args:
         clicks: [E, N]. Feedback y at each logged slot (any quantity); 0 at empty slots.
-        weights: [E, N] from `placement_weights` or `prefix_weights`, or [E, 1] from
-            `slate_weights`.
+        weights: [E, N], such as `placement_weights`; or [E, 1] of whole slates.
 
     Returns:
         [E].
@@ -92,8 +91,8 @@ def doubly_robust(
         clicks: [E, N]. As in `ips`.
         weights: [E, N] or [E, 1]. As in `ips`.
         predicted_logged: [E, N]. q of the logged candidate at each slot; 0 at empty slots.
-        predicted_target: [E, N]. q of the target's candidate there (0 at its empty slots), or
-            `expected_prediction` for a target that draws its slates.
+        predicted_target: [E, N]. q of the target's candidate there (0 at its empty slots), in
+            expectation for a target that draws its slates.
 
     Returns:
         [E].
