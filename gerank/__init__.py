@@ -1,6 +1,6 @@
 """gerank re-ranks whole pages: a generator proposes the slate, rules are masks in its decoding.
 
-Three names, said here once: the library `libgerank.so`, the op namespace `torch.ops.gerank`, the
+Three names are said here once: the library `libgerank.so`, the op namespace `torch.ops.gerank`, the
 package `gerank`. Importing it loads nothing heavy, and registers the ops as soon as torch is there.
 """
 
@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gerank.import_hooks import install as install_import_hooks
+from gerank.torch_version import LIBRARY
 from gerank.version import __version__
 
 if TYPE_CHECKING:
     from gerank.ranker import Ranker
 
-LIBRARY = "libgerank.so"
 NAMESPACE = "gerank"
 cmake_prefix_path = str(Path(__file__).resolve().parent)
 """For C++ programs: `cmake -DCMAKE_PREFIX_PATH=...`, then `find_package(gerank)`."""

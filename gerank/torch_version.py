@@ -10,8 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from gerank import LIBRARY
-
+LIBRARY = "libgerank.so"
 LIBRARY_FOLDER = Path(__file__).resolve().parent / "lib"
 _BUILT_FOR = re.compile(rb"gerank was built for torch ([0-9.]*[0-9])")
 _INSTALLED = re.compile(r"""^__version__ *(?::[^=]*)?= *['"](.*)['"]""", re.MULTILINE)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.exposure_fields import ExposureFields
 from gerank.data.feature_block import EMPTY_HASHED, id_units
 from gerank.data.feedback_kind import RULES, contradicts
 from gerank.data.log_columns import (
@@ -26,9 +27,6 @@ from gerank.data.log_columns import (
 from gerank.data.schema import Feature, FeatureKind
 from gerank.data.texts import TextColumn, is_text_column
 
-if TYPE_CHECKING:
-    from gerank.data.exposure_log import ExposureLog
-
 _LOG_ONE = 1e-5  # float32 log-probabilities of certain choices may come out a little above 0
 
 
@@ -36,7 +34,7 @@ class ExposureLogError(ValueError):
     """An exposure log that cannot be used; the message names file, column, page and value."""
 
 
-def check_shapes(log: ExposureLog) -> None:
+def check_shapes(log: ExposureFields) -> None:
     """Refuses columns whose names, types or lengths do not fit each other: a caller's slip.
 
     Raises:
@@ -63,9 +61,9 @@ def check_shapes(log: ExposureLog) -> None:
 _DTYPES = {"O": "a string", "i8": "int64", "f4": "float32"}
 
 
-def _expected_shapes(log: ExposureLog) -> Iterator[tuple[str, TextColumn, str, int]]:
+def _expected_shapes(log: ExposureFields) -> Iterator[tuple[str, TextColumn, str, int]]:
     """Name, values, kind and length of every column, offsets first: they tell the lengths."""
-    pages = len(log.page_ids)
+    pages = len(log)
     yield "candidate_offsets", log.candidate_offsets, "i8", pages + 1
     yield "slate_offsets", log.slate_offsets, "i8", pages + 1
     items, slots = int(log.candidate_offsets[-1]), int(log.slate_offsets[-1])
@@ -94,7 +92,7 @@ def _number(feature: Feature) -> str:
     return "f4" if feature.kind is FeatureKind.DENSE else "i8"
 
 
-def check_exposures(log: ExposureLog, source: str) -> None:
+def check_exposures(log: ExposureFields, source: str) -> None:
     """Refuses a log that holds a value no model could be trained on.
 
     Args:
@@ -148,7 +146,7 @@ class _Report:
 
 
 def check_page_ids(page_ids: TextColumn, source: str) -> None:
-    """Refuses a log in which two pages have one id; arguments as those of `check_exposures`.
+    """Refuses a log in which two pages have one id; its arguments are as in `check_exposures`.
 
     Raises:
         ExposureLogError: Names the id.
@@ -171,7 +169,7 @@ def _is_first(values: NDArray[Any]) -> NDArray[np.bool_]:
     return first
 
 
-def _check_lengths_of_lists(log: ExposureLog, report: _Report) -> None:
+def _check_lengths_of_lists(log: ExposureFields, report: _Report) -> None:
     pages = np.arange(len(log) + 1, dtype=np.int64)
     for column, offsets in ((CANDIDATE_ID, log.candidate_offsets), (SLATE, log.slate_offsets)):
         lengths = np.diff(offsets)
@@ -193,7 +191,7 @@ def _check_feature(
         report.refuse(outside, column, values, offsets, rule)
 
 
-def _check_lists(log: ExposureLog, report: _Report) -> None:
+def _check_lists(log: ExposureFields, report: _Report) -> None:
     """Refuses negative ids in lists of hashed ids: there -1 says that there is no entry."""
     pages = np.arange(len(log) + 1, dtype=np.int64)
     for side, prefix, ids, columns, offsets in (
@@ -216,7 +214,7 @@ def _check_lists(log: ExposureLog, report: _Report) -> None:
                 report.refuse(values < EMPTY_HASHED, name, values, offsets, rule)
 
 
-def _check_candidates(log: ExposureLog, report: _Report) -> None:
+def _check_candidates(log: ExposureFields, report: _Report) -> None:
     """A name stands once on a page, as the id of a candidate does in a request."""
     names = log.candidate_names
     hashes = np.fromiter(map(hash, names), np.int64, len(names))
@@ -231,7 +229,7 @@ def _check_candidates(log: ExposureLog, report: _Report) -> None:
     )
 
 
-def _check_slates(log: ExposureLog, report: _Report) -> None:
+def _check_slates(log: ExposureFields, report: _Report) -> None:
     counts = np.diff(log.candidate_offsets)
     limit = np.repeat(counts, np.diff(log.slate_offsets))
     outside = (log.slates < 0) | (log.slates >= limit)
@@ -244,7 +242,7 @@ def _check_slates(log: ExposureLog, report: _Report) -> None:
     report.refuse(repeated, SLATE, log.slates, log.slate_offsets, "is shown twice")
 
 
-def _check_feedback(log: ExposureLog, report: _Report) -> None:
+def _check_feedback(log: ExposureFields, report: _Report) -> None:
     offsets = log.slate_offsets
     clicks, choice, placement = log.clicks, log.log_propensity, log.placement_propensity
     outside = ~((clicks >= 0) & (clicks <= 1))
@@ -264,7 +262,7 @@ def _check_feedback(log: ExposureLog, report: _Report) -> None:
 def check_lengths(
     name: str, lengths: NDArray[np.int64], expected: NDArray[np.int64], pages: TextColumn
 ) -> None:
-    """Refuses a list column whose lists are not as long as those of its leading column.
+    """Refuses a list column whose lists are not as long as its leading column's.
 
     Raises:
         ExposureLogError: Names column, page and both lengths; no file.

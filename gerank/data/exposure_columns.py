@@ -1,14 +1,15 @@
-"""The columns of a log's files, as the fields of an `ExposureLog`."""
+"""The columns of a log's files, as `ExposureFields`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.exposure_checks import check_lengths
+from gerank.data.exposure_fields import ExposureFields
 from gerank.data.exposure_parquet import Column
 from gerank.data.log_columns import (
     CANDIDATE_ID,
@@ -26,12 +27,9 @@ from gerank.data.log_columns import (
 from gerank.data.schema import FeatureSchema
 from gerank.data.texts import TextColumn
 
-if TYPE_CHECKING:
-    from gerank.data.exposure_log import ExposureLog
-
 
 def fields_of(schema: FeatureSchema, columns: Mapping[str, Column]) -> dict[str, Any]:
-    """Name of each field of an `ExposureLog` -> its value.
+    """Name of each of `ExposureFields` -> its value.
 
     Raises:
         ExposureLogError: The lists of two columns of a page are not of one length; no file.
@@ -59,7 +57,7 @@ def fields_of(schema: FeatureSchema, columns: Mapping[str, Column]) -> dict[str,
     }
 
 
-def columns_of(log: ExposureLog) -> dict[str, Column]:
+def columns_of(log: ExposureFields) -> dict[str, Column]:
     """Name of each column of a log's file -> its values."""
     items, slots = log.candidate_offsets, log.slate_offsets
     columns = {
@@ -82,7 +80,7 @@ def columns_of(log: ExposureLog) -> dict[str, Column]:
 def _shared_offsets(
     columns: Mapping[str, Column], prefix: str | tuple[str, ...], leader: str, pages: TextColumn
 ) -> NDArray[np.int64]:
-    """Offsets of the leading list column, which those of every column it leads must equal."""
+    """Offsets of the leading list column, which every column that it leads must have."""
     lists = {name: column.offsets for name, column in columns.items() if column.offsets is not None}
     for name, offsets in lists.items():
         if name.startswith(prefix):

@@ -1,13 +1,12 @@
-"""Pages that were really shown: candidates, slate, feedback, and the propensity of every choice.
+"""Pages that were really shown: they are read, checked, selected, batched and written.
 
-An `ExposureLog` holds all pages in flat numpy columns; a page's candidates and slots are the ranges
-that `candidate_offsets` and `slate_offsets` tell. On disk it is a folder with `exposures.parquet`.
+On disk an `ExposureLog` is a folder with `exposures.parquet`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.batch import ExposureBatch, ShownSlots
-from gerank.data.column_store import DEFAULT_MEMORY_MB, ColumnStore
+from gerank.data.column_store import DEFAULT_MEMORY_MB
 from gerank.data.exposure_checks import (
     ExposureLogError,
     check_exposures,
@@ -25,12 +24,13 @@ from gerank.data.exposure_checks import (
     check_shapes,
 )
 from gerank.data.exposure_columns import columns_of, fields_of
+from gerank.data.exposure_fields import ExposureFields
 from gerank.data.exposure_parquet import write_columns
 from gerank.data.exposure_reading import read_columns
 from gerank.data.flat_lists import checked_rows, padded
 from gerank.data.log_selection import Selection, window
-from gerank.data.schema import Feature, FeatureKind, FeatureSchema
-from gerank.data.texts import TextColumn, text_column
+from gerank.data.schema import Feature, FeatureKind
+from gerank.data.texts import text_column
 
 __all__ = ["FILE_NAME", "ExposureLog", "ExposureLogError"]
 
@@ -44,51 +44,13 @@ _PAGES_OF_A_WINDOW = 1 << 16
 
 
 @dataclass(frozen=True)
-class ExposureLog:
-    """E logged pages, flat. sum M: candidates of all pages; sum N: shown slots of all pages.
-
-    Attributes:
-        schema: What the columns of `user` and `candidate` are.
-        page_ids: [E] object, each a str. Unique.
-        person_ids: [E] object, each a str. Splits and intervals go by person.
-        timestamps: [E] int64. Their order only has a meaning.
-        candidate_offsets: [E + 1] int64. Page i has the candidates [offsets[i], offsets[i + 1]).
-        slate_offsets: [E + 1] int64. The same for slots.
-        user: Feature name -> [E], float32 (dense) or int64 (id).
-        candidate: Feature name -> [sum M], float32 (dense) or int64 (id).
-        candidate_names: [sum M] object, each a str. Item ids as people know them.
-        slates: [sum N] int64. Index of the shown candidate among its page's candidates.
-        clicks: [sum N] float32. 1 where the slot was clicked.
-        log_propensity: [sum N] float32. log P(choice | choices before it), behavior policy;
-            NaN = unknown.
-        placement_propensity: [sum N] float32. P(this candidate at this slot); NaN = unknown.
-        feedback: Name of a kind of `schema.feedback` -> [sum N] float32; NaN = unknown.
-        store: Where the columns lie: in memory, or in files where the log is large.
-    """
-
-    schema: FeatureSchema
-    page_ids: TextColumn
-    person_ids: NDArray[Any]
-    timestamps: NDArray[np.int64]
-    candidate_offsets: NDArray[np.int64]
-    slate_offsets: NDArray[np.int64]
-    user: Mapping[str, NDArray[Any]]
-    candidate: Mapping[str, NDArray[Any]]
-    candidate_names: TextColumn
-    slates: NDArray[np.int64]
-    clicks: NDArray[np.float32]
-    log_propensity: NDArray[np.float32]
-    placement_propensity: NDArray[np.float32]
-    feedback: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
-    store: ColumnStore = field(default_factory=ColumnStore, repr=False, compare=False)
+class ExposureLog(ExposureFields):
+    """E logged pages, checked, and what is done with them."""
 
     def __post_init__(self) -> None:
         for name in ("page_ids", "person_ids", "candidate_names"):
             object.__setattr__(self, name, text_column(getattr(self, name)))
         check_shapes(self)
-
-    def __len__(self) -> int:
-        return len(self.page_ids)
 
     def select(self, rows: NDArray[Any]) -> ExposureLog:
         """The pages `rows`, in that order.
@@ -185,7 +147,7 @@ class ExposureLog:
         )
 
     def shown(self, rows: NDArray[Any], max_slots: int | None = None) -> ShownSlots:
-        """What the pages `rows` showed, without their candidates; arguments as those of `batch`.
+        """What the pages `rows` showed, without their candidates; the arguments are as in `batch`.
 
         Raises:
             IndexError: A row is outside the log.

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gerank.data.feature import Feature
 from gerank.data.schema_error import SchemaError
-
-if TYPE_CHECKING:
-    from gerank.data.schema import Feature
 
 EMPTY_NAME = "<empty>"
 """Names the last value of a list's vocabulary where its values have names: no entry."""
