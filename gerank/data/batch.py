@@ -9,6 +9,36 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from torch import Tensor
+from torch.nn import functional
+
+
+class Features(NamedTuple):
+    """What is known of B people and of the candidates of their pages.
+
+    Attributes:
+        user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask: As in `RerankBatch`.
+    """
+
+    user_dense: Tensor
+    user_ids: Tensor
+    candidate_dense: Tensor
+    candidate_ids: Tensor
+    candidate_mask: Tensor
+
+
+class Rules(NamedTuple):
+    """What a slate must satisfy, and how it is drawn.
+
+    Attributes:
+        pins, dedup_keys, spacing, quotas, slots, temperature: As in `RerankBatch`.
+    """
+
+    pins: Tensor
+    dedup_keys: Tensor
+    spacing: Tensor
+    quotas: Tensor
+    slots: Tensor
+    temperature: Tensor
 
 
 class RerankBatch(NamedTuple):
@@ -45,6 +75,16 @@ class RerankBatch(NamedTuple):
     temperature: Tensor
     seeds: Tensor
     greedy: Tensor
+
+    @property
+    def features(self) -> Features:
+        """The part that tells of people and candidates."""
+        return Features(*(getattr(self, name) for name in Features._fields))
+
+    @property
+    def rules(self) -> Rules:
+        """The part that forbids or weighs choices, in sampling and in teacher forcing alike."""
+        return Rules(*(getattr(self, name) for name in Rules._fields))
 
 
 class Slates(NamedTuple):
@@ -95,3 +135,13 @@ class ExposureBatch(NamedTuple):
     clicks: Tensor
     log_propensity: Tensor
     placement_propensity: Tensor
+
+    @property
+    def features(self) -> Features:
+        """The part that tells of people and candidates."""
+        return Features(*(getattr(self, name) for name in Features._fields))
+
+
+def pad_slots(values: Tensor, slots: int, padding: float = -1) -> Tensor:
+    """[..., N'] -> [..., slots]: slates, or what stands at their slots, and `padding` behind."""
+    return functional.pad(values, (0, slots - values.size(-1)), value=padding)

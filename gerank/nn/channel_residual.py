@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from gerank.data.batch import pad_slots
 from gerank.data.schema import FeatureSchema
 from gerank.nn.channels import (
     PairwiseProducts,
@@ -130,7 +131,7 @@ class ChannelResidual(nn.Module):
         asked = slates.size(-1)
         if slates.size(-1) > self.shape.slots:
             raise ValueError(f"slates have {slates.size(-1)} slots, not at most {self.shape.slots}")
-        slates = functional.pad(slates, (0, self.shape.slots - slates.size(-1)), value=-1)
+        slates = pad_slots(slates, self.shape.slots)
         mask = slates.view(-1, self.shape.slots) >= 0
         repeats = self.repeats_side(group_repeats(gather_slates(items.groups, slates), mask))
         page = gather_slates(items.vectors, slates) + self.slot_embedding + repeats

@@ -144,7 +144,7 @@ class Evaluator(nn.Module):
         placed = self.structured.place_exposed(pages)
         if self.residual is None:
             return placed
-        items = self.residual.items(*pages[:5])
+        items = self.residual.items(*pages.features)
         return self.with_residual(placed, self.residual(items, pages.slates.unsqueeze(1)))
 
 

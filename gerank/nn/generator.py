@@ -1,4 +1,4 @@
-"""The generator: the policy that is served. Scriptable; every decode is one fused op."""
+"""The generator, the policy that is served: it is scriptable, and every decode is one fused op."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -186,7 +186,7 @@ class Generator(nn.Module):
     @torch.jit.unused
     def encode_batch(self, batch: RerankBatch) -> Encoded:
         """`encode` of a batch's request tensors."""
-        encoded: Encoded = self.encode(*batch[:6])
+        encoded: Encoded = self.encode(*batch.features, batch.weights)
         return encoded
 
     @torch.jit.unused
@@ -194,7 +194,7 @@ class Generator(nn.Module):
         """Samples `num_slates` slates per request, without gradient: [B, G, N] int64."""
         with torch.no_grad():
             slates, _, _ = torch.ops.gerank.decode_slates(
-                *encoded, *batch[6:], num_slates, self.context_window
+                *encoded, *batch.rules, batch.seeds, batch.greedy, num_slates, self.context_window
             )
         drawn: Tensor = slates
         return drawn
@@ -205,6 +205,6 @@ class Generator(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Teacher forcing: log_prob and entropy [B, G, N] of `slates` [B, G, N]; differentiable."""
         log_prob, entropy = torch.ops.gerank.slate_log_prob(
-            *encoded, *batch[6:12], slates, self.context_window
+            *encoded, *batch.rules, slates, self.context_window
         )
         return log_prob, entropy

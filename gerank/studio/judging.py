@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.collate_requests import collate_requests
 from gerank.data.contract import RequestContract
 from gerank.data.simulator import SimulatorTruth
@@ -86,8 +86,11 @@ class SlateJudge:
 
     def _judged(self, page: Page, before: tuple[int, ...], after: tuple[int, ...]) -> JudgedSlates:
         width = max(len(before), len(after), 1)
-        slates = torch.tensor([[_padded(before, width), _padded(after, width)]])  # [1, 2, N]
-        columns = collate_requests([page.request], self.contract)[:5]
+        both = (
+            pad_slots(torch.tensor(slate, dtype=torch.int64), width) for slate in (before, after)
+        )
+        slates = torch.stack([*both])[None]  # [1, 2, N]
+        columns = collate_requests([page.request], self.contract).features
         nothing = torch.zeros(1, width)
         pages = ExposureBatch(*columns, slates[:, 0], nothing, nothing, nothing)
         if self.feedback is None:  # what depends on clicks is then no number either
@@ -112,10 +115,6 @@ class SlateJudge:
         if np.isnan(after):
             return (None, None), "needs clicks: pass --run, or --data with a simulated log"
         return (before, after), ""
-
-
-def _padded(slate: tuple[int, ...], width: int) -> list[int]:
-    return [*slate, *[-1] * (width - len(slate))]
 
 
 def judge_of_artifact(

@@ -75,7 +75,7 @@ class StepExplainer:
         count = len(request.candidate_ids)
         shown = max(1, min(len(chosen), _MOST_WORK // (count * count * len(chosen))))
         with torch.inference_mode():
-            encoded = self._artifact.module.encode(*batch[:6])
+            encoded = self._artifact.module.encode(*batch.features, batch.weights)
             alternatives = _alternatives(chosen, count, shown)
             scored = [
                 self._probabilities(encoded, variant, alternatives, shown)
@@ -91,7 +91,7 @@ class StepExplainer:
         parts = []
         for first in range(0, len(alternatives), _SLATES_AT_ONCE):
             slates = alternatives[first : first + _SLATES_AT_ONCE].unsqueeze(0)
-            scored = torch.ops.gerank.slate_log_prob(*encoded, *batch[6:12], slates, window)
+            scored = torch.ops.gerank.slate_log_prob(*encoded, *batch.rules, slates, window)
             parts.append(scored[0][0])
         log_prob = torch.cat(parts)  # [shown * M, N]
         by_slot = log_prob.view(shown, -1, log_prob.size(1))

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
 from gerank.train.page_batches import PageBatches, by_page
@@ -91,9 +92,7 @@ class CloneStage:
         pages = self._log.batch(rows, self._slots)
         weights = self._weights.expand(len(rows), -1)
         batch = as_requests(pages, weights, self._log.schema, slots=self._slots)
-        slates = torch.nn.functional.pad(
-            pages.slates, (0, self._slots - pages.slates.size(1)), value=-1
-        )
+        slates = pad_slots(pages.slates, self._slots)
         encoded = self.model.encode_batch(batch)
         log_prob, _ = self.model.slate_log_prob(encoded, batch, slates.unsqueeze(1))
         return log_prob.sum((1, 2))

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.metrics.auc import auc, group_aucs, grouped_auc
 from gerank.metrics.calibration import expected_calibration_error
@@ -39,9 +39,8 @@ class LoggedPages:
     def of(cls, log: ExposureLog, slots: int) -> LoggedPages:
         """Cuts the pages of `log`."""
         pages = log.shown(np.arange(len(log)), slots)
-        short = (0, slots - pages.slates.size(1))
-        filled = torch.nn.functional.pad(pages.slates >= 0, short)
-        clicks = torch.nn.functional.pad(pages.clicks, short)
+        filled = pad_slots(pages.slates, slots) >= 0
+        clicks = pad_slots(pages.clicks, slots, 0)
         return cls(log.person_ids, filled.numpy(), clicks.numpy())
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.metrics.association import within_page_association
 from gerank.metrics.platt import fit_platt_line
@@ -168,9 +169,8 @@ def item_association(structured: PageEvaluator, log: ExposureLog, rows: np.ndarr
     def told(places: np.ndarray) -> tuple[Tensor, ...]:
         pages = log.batch(rows[places], slots)
         placed = structured.place_exposed(pages)
-        short = (0, slots - placed.mask.size(1))
         columns = (pages.clicks, placed.logits[0], placed.mask.float())
-        return tuple(torch.nn.functional.pad(column, short) for column in columns)
+        return tuple(pad_slots(column, slots, 0) for column in columns)
 
     clicks, scores, mask = (column.numpy() for column in by_page(log, rows, _PAGES_AT_ONCE, told))
     return within_page_association(clicks, scores, mask)
@@ -190,9 +190,8 @@ def logged_support(structured: PageEvaluator, log: ExposureLog, rows: np.ndarray
 
     def shown(places: np.ndarray) -> tuple[Tensor, ...]:
         placed = structured.place_exposed(log.batch(rows[places], slots))
-        short = (0, slots - placed.mask.size(1))
         columns = (placed.strength[0], placed.mask)
-        return tuple(torch.nn.functional.pad(column, short) for column in columns)
+        return tuple(pad_slots(column, slots, 0) for column in columns)
 
     return Support.of(*by_page(log, rows, _PAGES_AT_ONCE, shown))
 

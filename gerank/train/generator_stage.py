@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch, RerankBatch
+from gerank.data.batch import ExposureBatch, RerankBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Encoded, Generator
 from gerank.nn.random_network import RandomNetworks
@@ -158,7 +158,7 @@ class GeneratorStage:
 
         What a baseline refers to is the last.
         """
-        exposed = _wide(exposures.slates, self._slots).unsqueeze(1)
+        exposed = pad_slots(exposures.slates, self._slots).unsqueeze(1)
         if self._config.baseline is not Baseline.GREEDY_ROLLOUT:
             return exposed
         greedy = self.model.rollout(encoded, batch._replace(greedy=~batch.greedy), 1)
@@ -180,7 +180,7 @@ class GeneratorStage:
             slates = self.model(
                 *as_requests(pages, weights, self._log.schema, slots=self._slots)
             ).slates
-            both = torch.stack([slates, _wide(pages.slates, self._slots)], dim=1)
+            both = torch.stack([slates, pad_slots(pages.slates, self._slots)], dim=1)
             reward = self._credit.reward(rows, pages, both, weights)
             price = self._credit.price(rows, pages, both[:, :1]).sum((1, 2))
             return reward[:, 0], reward[:, 1], price
@@ -220,8 +220,3 @@ class GeneratorStage:
         drawn = low + (high - low) * place
         keep_default = torch.rand(requests, 1, generator=draw) < self._config.default_share
         return torch.where(keep_default, default, drawn)
-
-
-def _wide(slates: Tensor, slots: int) -> Tensor:
-    """[B, N'] -> [B, N], padded with -1."""
-    return torch.nn.functional.pad(slates, (0, slots - slates.size(1)), value=-1)

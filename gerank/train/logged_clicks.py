@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.metrics import counterfactual
 from gerank.metrics.importance_weights import placement_weights
@@ -105,7 +106,7 @@ def page_values(
     """
     width = next(iter(slates.values())).size(1)
     pages = log.shown(np.arange(len(log)), width)
-    filled = (_padded(pages.slates, width, -1) >= 0).numpy()
+    filled = (pad_slots(pages.slates, width) >= 0).numpy()
     rows = np.arange(len(log))
     known = not np.isnan(log.placement_propensity).any()
     values = {}
@@ -130,9 +131,9 @@ def _weighted(
     """
     width = order.shape[1]
     pages = log.shown(np.arange(len(log)), width)
-    shown = _padded(pages.slates, width, -1).numpy()
+    shown = pad_slots(pages.slates, width).numpy()
     clicks, propensity = (
-        _padded(values, width, 0.0).numpy() for values in (pages.clicks, pages.placement_propensity)
+        pad_slots(values, width, 0).numpy() for values in (pages.clicks, pages.placement_propensity)
     )
     filled = shown >= 0
     ones = filled.astype(np.float64)
@@ -159,7 +160,3 @@ def _ranking(
     values = (measure(relevance.numpy(), slates[rows]) for measure in (ndcg_at_k, recall_at_k))
     ndcg, recall = map(torch.from_numpy, values)
     return ndcg, recall
-
-
-def _padded(values: Tensor, width: int, padding: float) -> Tensor:
-    return torch.nn.functional.pad(values, (0, width - values.size(1)), value=padding)

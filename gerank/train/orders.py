@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
 from gerank.train.page_batches import by_page
@@ -66,7 +67,7 @@ def shuffled_slates(log: ExposureLog, slots: int) -> Tensor:
 
 
 def name_ranks(log: ExposureLog, rows: NDArray[np.int64]) -> Tensor:
-    """[B, M] int64 place of each candidate when those of its page are sorted by name.
+    """[B, M] int64 place of each candidate when its page is sorted by name.
 
     Ties are broken by it, as the place in the log may be the logged order. Padding comes last.
     """
@@ -86,7 +87,7 @@ def _name_ranks(log: ExposureLog, page: int) -> NDArray[np.int64]:
 def exposed_slates(log: ExposureLog, slots: int) -> Tensor:
     """What was shown, cut to N slots: [E, N] int64, -1 behind the end."""
     shown = log.shown(np.arange(len(log)), slots).slates
-    return torch.nn.functional.pad(shown, (0, slots - shown.size(1)), value=-1)
+    return pad_slots(shown, slots)
 
 
 def shown_length(slates: Tensor, logged: Tensor) -> Tensor:

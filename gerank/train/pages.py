@@ -97,7 +97,7 @@ def as_requests(
     candidate_ids = exposures.candidate_ids
     none = candidate_ids.new_full
     return RerankBatch(
-        *exposures[:5],
+        *exposures.features,
         weights=weights,
         pins=none((requests, slots), -1),
         dedup_keys=none((requests, candidates), -1),

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import FeatureSchema
 from gerank.rl.rewards import utility_scales
@@ -126,13 +126,8 @@ def reward_statistics(
         order = noise.masked_fill(~real.unsqueeze(1), 2.0).argsort(dim=-1)
         order = order.masked_fill(torch.arange(real.size(1)) >= real.sum(1).view(-1, 1, 1), -1)
         both = (pages.slates.unsqueeze(1), order[..., :slots])
-        slates = torch.cat([_wide(each, slots) for each in both], dim=1)
+        slates = torch.cat([pad_slots(each, slots) for each in both], dim=1)
         return (reward.ungated(some[places], pages, slates),)
 
     (utilities,) = by_page(log, some, _STATISTICS_PAGES, told)
     return RewardStatistics(utilities[:, 0].mean(0), utility_scales(utilities))
-
-
-def _wide(slates: Tensor, slots: int) -> Tensor:
-    """[..., N'] -> [..., N], padded with -1."""
-    return torch.nn.functional.pad(slates, (0, slots - slates.size(-1)), value=-1)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import PageEvaluator
 from gerank.train.best_members import BestMembers
@@ -131,8 +132,8 @@ class StructuredStage:
 def _slot_rates(log: ExposureLog, rows: np.ndarray, slots: int) -> Tensor:
     """[N] click rate of every slot, drawn to the overall one where few pages show the slot."""
     pages = log.shown(at_most(rows), slots)
-    shown = torch.nn.functional.pad(pages.slates >= 0, (0, slots - pages.slates.size(1)))
-    clicks = torch.nn.functional.pad(pages.clicks, (0, slots - pages.clicks.size(1)))
+    shown = pad_slots(pages.slates, slots) >= 0
+    clicks = pad_slots(pages.clicks, slots, 0)
     overall = (clicks.sum() + 0.5) / (shown.sum() + 1)
     return (clicks.sum(0) + 4 * overall) / (shown.sum(0) + 4)
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import NetworkEvaluator
 from gerank.train.config import TrainConfig
@@ -110,8 +110,7 @@ def _batch(
     """Rows [B], their pages, and slates [B, 2, N]: the exposed ones, without and with a hole."""
     some = rows[:_PAGES]
     pages = log.batch(some, config.data.slots)
-    short = config.data.slots - pages.slates.size(1)
-    exposed = torch.nn.functional.pad(pages.slates, (0, short), value=-1)
+    exposed = pad_slots(pages.slates, config.data.slots)
     shorter = exposed.clone()
     shorter[:, -1] = -1
     return some, pages, torch.stack([exposed, shorter], dim=1)

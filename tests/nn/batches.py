@@ -122,7 +122,7 @@ def exposed(batch: RerankBatch, slates: Tensor, seed: int = 0) -> ExposureBatch:
     source = torch.Generator().manual_seed(seed)
     clicks = (torch.rand(slates.shape, generator=source) < 0.4) & (slates >= 0)
     unknown = torch.full(slates.shape, torch.nan)
-    return ExposureBatch(*batch[:5], slates, clicks.float(), unknown, unknown)
+    return ExposureBatch(*batch.features, slates, clicks.float(), unknown, unknown)
 
 
 def pages_of(schema: FeatureSchema, seed: int) -> tuple[RerankBatch, ExposureBatch]:

@@ -31,7 +31,7 @@ from tests.nn.batches import (
 def judge(residual: ChannelResidual, batch: RerankBatch, slates: Tensor) -> Tensor:
     """[E, N] logits, those of empty slots (which mean nothing) set to 0."""
     with torch.no_grad():
-        logits = residual(residual.items(*batch[:5]), slates)
+        logits = residual(residual.items(*batch.features), slates)
     return without_empty(logits, slates)
 
 
@@ -156,7 +156,7 @@ def test_a_page_without_anything_is_judged_finitely(seed: int) -> None:
     batch = random_batch(seed, requests=2)
     empty = torch.full((2, 1, MAX_SLOTS), -1)
     residual = random_residual(seed)
-    assert residual(residual.items(*batch[:5]), empty).isfinite().all()
+    assert residual(residual.items(*batch.features), empty).isfinite().all()
 
 
 def test_too_long_a_slate_is_refused_with_both_lengths() -> None:
@@ -184,7 +184,7 @@ def test_features_are_dropped_alike_in_all_slots(seed: int) -> None:
 def test_gradients_reach_every_parameter(seed: int) -> None:
     residual, batch = random_residual(seed), random_batch(seed, requests=40)
     slates = random_slates(batch, seed)
-    logits = residual(residual.items(*batch[:5]), slates)
+    logits = residual(residual.items(*batch.features), slates)
     (logits * (slates.squeeze(1) >= 0)).square().sum().backward()
     assert without_gradient(residual) == []
 

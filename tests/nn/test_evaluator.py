@@ -32,7 +32,7 @@ WITH_AND_WITHOUT = pytest.mark.parametrize("residual", [True, False], ids=["resi
 
 def judge(evaluator: Evaluator, batch: RerankBatch, slates: Tensor) -> PageFeedback:
     with torch.no_grad():
-        feedback: PageFeedback = evaluator(evaluator.items(*batch[:5]), slates)
+        feedback: PageFeedback = evaluator(evaluator.items(*batch.features), slates)
     return feedback
 
 
@@ -89,7 +89,7 @@ def test_exposed_slates_are_placed_as_any_others(seed: int, residual: bool) -> N
     slates = with_holes(random_slates(batch, seed), seed)
     evaluator.set_support(around(evaluator, batch, slates, shift=0.5))
     with torch.no_grad():
-        left = evaluator.place(evaluator.items(*batch[:5]), slates)
+        left = evaluator.place(evaluator.items(*batch.features), slates)
         right = evaluator.exposed(exposed(batch, slates.squeeze(1)))
     torch.testing.assert_close(left.logits * left.mask, right.logits * right.mask)
     torch.testing.assert_close(left.strength, right.strength)
@@ -116,7 +116,7 @@ def test_a_residual_that_learnt_changes_clicks_and_not_strength(seed: int) -> No
 def test_the_residual_is_whole_inside_the_support_and_fades_outside(seed: int) -> None:
     evaluator, batch = random_evaluator(seed), random_batch(seed)
     slates = random_slates(batch, seed)
-    items = evaluator.items(*batch[:5])
+    items = evaluator.items(*batch.features)
     plain = evaluator.structured.place(items.structured, slates).logits
     added = []
     for shift in (None, 0.0, 0.5, 2.0, 1e4):
@@ -139,7 +139,7 @@ def test_page_heads_are_those_of_the_slots_until_they_are_calibrated(seed: int) 
     evaluator, batch = random_evaluator(seed), random_batch(seed)
     slates = random_slates(batch, seed)
     feedback = judge(evaluator, batch, slates)
-    placed = evaluator.place(evaluator.items(*batch[:5]), slates)
+    placed = evaluator.place(evaluator.items(*batch.features), slates)
     any_click, two_or_more = evaluator.page_clicks(placed)
     torch.testing.assert_close(feedback.page_click, any_click, atol=2e-6, rtol=1e-4)
     torch.testing.assert_close(feedback.two_or_more, two_or_more, atol=2e-6, rtol=1e-4)

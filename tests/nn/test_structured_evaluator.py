@@ -35,7 +35,7 @@ DENSE, ID = FeatureKind.DENSE, FeatureKind.ID
 def judge(evaluator: StructuredEvaluator, batch: RerankBatch, slates: Tensor) -> list[Tensor]:
     """What it says of slates: clicks per slot, any click, two or more; [K, E, ...]."""
     with torch.no_grad():
-        placed = evaluator.place(evaluator.items(*batch[:5]), slates)
+        placed = evaluator.place(evaluator.items(*batch.features), slates)
         return said_of(evaluator, placed)
 
 
@@ -118,7 +118,7 @@ def test_slates_that_were_exposed_are_placed_as_any_others(seed: int) -> None:
     evaluator, batch = random_structured(seed, members=MEMBERS), random_batch(seed)
     slates = with_holes(random_slates(batch, seed), seed)
     with torch.no_grad():
-        left = evaluator.place(evaluator.items(*batch[:5]), slates)
+        left = evaluator.place(evaluator.items(*batch.features), slates)
         right = evaluator.place_exposed(exposed(batch, slates.squeeze(1)))
     assert torch.equal(left.mask, right.mask)
     torch.testing.assert_close(filled_logits(left), filled_logits(right), atol=1e-5, rtol=1e-5)
@@ -139,7 +139,7 @@ def test_an_empty_slot_has_no_strength_and_no_click(seed: int) -> None:
     evaluator, batch = random_structured(seed, members=MEMBERS), random_batch(seed)
     slates = with_holes(random_slates(batch, seed), seed)
     with torch.no_grad():
-        placed = evaluator.place(evaluator.items(*batch[:5]), slates)
+        placed = evaluator.place(evaluator.items(*batch.features), slates)
     empty = slates.squeeze(1) < 0
     assert not placed.strength[:, empty].any()
     assert not evaluator.slot_click(placed)[:, empty].any()
@@ -148,7 +148,7 @@ def test_an_empty_slot_has_no_strength_and_no_click(seed: int) -> None:
 def test_strength_is_the_items_own_wherever_it_stands(seed: int) -> None:
     evaluator, batch = random_structured(seed, members=MEMBERS), random_batch(seed)
     slates = random_slates(batch, seed)
-    items = evaluator.items(*batch[:5])
+    items = evaluator.items(*batch.features)
     upright, flipped = (evaluator.place(items, s).strength for s in (slates, slates.flip(-1)))
     assert torch.equal(upright, flipped.flip(-1))
 

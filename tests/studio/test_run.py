@@ -36,7 +36,7 @@ def test_clicks_are_what_the_evaluator_of_the_run_expects(folder: Path) -> None:
     page = ExposureLog.read(folder / "log").batch(np.array([7]))
     slates = torch.tensor([[outcome.before, outcome.after]])
     with torch.no_grad():
-        click = evaluator(evaluator.items(*page[:5]), slates).slot_click
+        click = evaluator(evaluator.items(*page.features), slates).slot_click
     clicks = outcome.utilities[0]
     expected = click.view(2, -1).sum(1).tolist()
     assert [clicks.before, clicks.after] == pytest.approx(expected, rel=1e-4)

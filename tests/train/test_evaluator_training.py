@@ -134,7 +134,7 @@ def test_evaluators_of_longer_pages_than_the_slate_are_calibrated_on_the_slate(
     assert evaluator.shape.structured.slots == 6
     pages = log.batch(training.split.judge, 3)
     with torch.no_grad():
-        said = evaluator(evaluator.items(*pages[:5]), pages.slates.unsqueeze(1)).page_click
+        said = evaluator(evaluator.items(*pages.features), pages.slates.unsqueeze(1)).page_click
     clicked = (pages.clicks.sum(1) > 0).float()
     error = clicked.std().item() / len(clicked) ** 0.5
     assert said.mean().item() == pytest.approx(clicked.mean().item(), abs=5 * error)

@@ -131,7 +131,7 @@ def test_members_of_an_ensemble_speak_for_themselves(seed: int) -> None:
     _, pages = pages_of(CONTRACT.schema, seed)
     rows, slates = np.arange(6), pages.slates.unsqueeze(1)
     members = members_of(ensemble)
-    placed = ensemble.place(ensemble.items(*pages[:5]), slates)
+    placed = ensemble.place(ensemble.items(*pages.features), slates)
     together = ensemble.slot_click(placed), ensemble.page_clicks(placed)[0]
     for k, member in enumerate(members):
         clicks, any_click = member(rows, pages, slates)
