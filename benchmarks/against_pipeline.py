@@ -1,6 +1,6 @@
 """One model against the classical pipeline, both tuned on some pages and compared on others.
 
-Two readings of "tuned by grid". Every setting of the pipeline that no other beats is an opponent;
+"Tuned by grid" has two readings. Every setting of the pipeline that no other beats is an opponent,
 or the one setting that a weighting's reward likes best is. An absolute rule pass takes a utility to
 the largest value that a page allows (a final sort has every pair in order, an unbounded penalty
 repeats no category that it need not): nothing passes that, so there a tie is all there is to win.

@@ -1,11 +1,11 @@
 """A new upstream model that is a rising function of the old one, and `gerank calibrate`.
 
 Simulated pages of 12 candidates and 6 slots; a generator is trained on calibrated click scores.
-Then the score is distorted in logs and requests alike: the reward of the same artifact before and
-after its map is refitted to 4,000 distorted pages, relative to the undistorted; the same for a
-generator without maps. Once with all features for clicks alone, and once where the score is all
-that is known of an item's appeal and is weighed against its margin. Clicks by the truth on pages
-of other people, means over five seeds with bootstrap intervals.
+Then the score is distorted in logs and requests alike. A row tells the reward of the same artifact
+before and after its map is refitted to 4,000 distorted pages, relative to the undistorted, and that
+of a generator without maps. One case has all features and the reward of clicks alone; in the other
+the score is all that is known of an item's appeal, and is weighed against its margin. The truth
+tells clicks on pages of other people; figures are means over five seeds with bootstrap intervals.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """What one model with weights per request can do that a model per weighting can.
 
-Simulated pages of 12 candidates and 6 slots, clicks by the truth; three utilities: clicks, category
-diversity, order of content types. One model per way of control (hypernetwork, the paper's linear
-generator, weights as input) against nine generators that were each trained for one weighting; one
-that was trained longer against the classical pipeline, with settings of both chosen on pages of
-their own. Also: a trigger item pinned inside decoding against one inserted afterwards. Means over
-five seeds of people, pages and training, with bootstrap intervals.
+Simulated pages have 12 candidates and 6 slots, and the truth tells clicks; the three utilities are
+clicks, category diversity and order of content types. One model per way of control (hypernetwork,
+the paper's linear generator, weights as input) is compared with nine generators that were each
+trained for one weighting, and one that was trained longer with the classical pipeline, with
+settings of both chosen on pages of their own. A trigger item pinned inside decoding is compared
+with one inserted afterwards. Figures are means over five seeds of people, pages and training, with
+bootstrap intervals.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """decode_slates against eager PyTorch and its compilers, and against what the core can do.
 
-Greedy decoding without rules, except where a row says otherwise. Every way is checked before it is
-timed: a wrong one is reported as wrong. All run in turns in one process on one thread; times are
-medians, in microseconds per request.
+Decoding is greedy and without rules, except where a row says otherwise. Every way is checked before
+it is timed: a wrong one is reported as wrong. All ways run in turns in one process on one thread;
+times are medians, in microseconds per request.
 """
 
 from __future__ import annotations

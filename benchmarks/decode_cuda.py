@@ -1,7 +1,7 @@
 """decode_slates on a GPU against eager PyTorch and a CUDA graph of torch.compile.
 
-Greedy decoding without rules; times are medians, in microseconds per call, beside what a roofline
-predicts for an H100. A way whose slates are not the exact decoder's is reported as wrong.
+Decoding is greedy and without rules; times are medians, in microseconds per call, beside what a
+roofline predicts for an H100. A way whose slates are not the exact decoder's is reported as wrong.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The decode loop as one would write it in PyTorch: the baseline, and what compilers get.
 
-The same model as `decode_slates` without its rules: GRU, additive attention with local context, no
-candidate twice, greedy. What does not change from slot to slot is computed once.
+The model is that of `decode_slates` without its rules: GRU and additive attention with local
+context; the choice is greedy, and no candidate comes twice. What does not change from slot to slot
+is computed once.
 """
 
 from __future__ import annotations

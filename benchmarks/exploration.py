@@ -1,11 +1,11 @@
 """Random network distillation on deceptive pages, and PPO beside REINFORCE.
 
-Deceptive pages: 12 candidates, 4 slots; the four least attractive candidates are a bundle (flag
-`fresh`), and a slate that shows the whole bundle gets 3 clicks more. One, two or three of them
-only cost clicks, so that a policy which follows its samples leaves the bundle; the best slate of
-every page is the bundle. PPO and REINFORCE learn clicks on pages of 12 candidates and 6 slots from
-the same number of roll-outs. Clicks by the truth, greedy slates on pages of other people, means
-over five seeds with bootstrap intervals.
+Deceptive pages have 12 candidates and 4 slots; the four least attractive candidates are a bundle
+(flag `fresh`), and a slate that shows the whole bundle gets 3 clicks more. One, two or three of
+them only cost clicks, so that a policy which follows its samples leaves the bundle; the best slate
+of every page is the bundle. PPO and REINFORCE learn clicks on pages of 12 candidates and 6 slots
+from the same number of roll-outs. The truth tells the clicks of greedy slates on pages of other
+people; figures are means over five seeds with bootstrap intervals.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Flow control gated by the batch against the page form: is the target hit, and what does it cost?
 
-Simulated pages of 16 candidates and 5 slots, clicks by the truth. The controlled group is the long
-tail: the 40 % least popular items of the catalogue, which a generator of clicks alone shows in
-about a tenth of the slots. Shares and clicks are of greedy slates on pages of other people. Means
-over five seeds with bootstrap intervals.
+Simulated pages have 16 candidates and 5 slots, and the truth tells clicks. The controlled group is
+the long tail: the 40 % least popular items of the catalogue, which a generator of clicks alone
+shows in about a tenth of the slots. Shares and clicks are of greedy slates on pages of other
+people. They are means over five seeds with bootstrap intervals.
 """
 
 from __future__ import annotations

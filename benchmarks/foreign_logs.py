@@ -1,9 +1,9 @@
 """What a generator reaches on logs that other systems wrote.
 
-letor: LightGBM's lambdarank example, 201 judged queries to learn from and 50 to be judged on; by
-NDCG@10 with the gain 2^grade - 1, against LambdaMART on the same features.
-news: pages of a news site, cross-fitted over readers; by NDCG@10 and recall, against the order by
-the click rate of other readers.
+- *letor* is LightGBM's lambdarank example: 201 judged queries to learn from and 50 to be judged on.
+  The figure is NDCG@10 with the gain 2^grade - 1, against LambdaMART on the same features.
+- *news* is pages of a news site, cross-fitted over readers. The figures are NDCG@10 and recall,
+  against the order by the click rate of other readers.
 
 In neither log does the order of a page tell anything, so a generator learns from shuffled pages of
 a reader who looks at slot n with probability 1 / log2(n + 2): expected clicks are then the DCG.

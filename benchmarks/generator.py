@@ -1,6 +1,7 @@
 """A whole forward pass, from padded features to slates: as it is served, and of plain layers.
 
-20 or 100 candidates of 64 floats, one hashed id and one flag, 10 slots, one thread. "As served" is
+Pages have 20 or 100 candidates of 64 floats, one hashed id and one flag, and 10 slots; one thread
+works. "As served" is
 the scripted module of an artifact, its weights packed: `set_features`, `encode_set`,
 `decode_slates`. "Plain layers" is the same generator before freeze(), scripted; "eager" is that
 in Python. All call the same `set_features` and `decode_slates`.

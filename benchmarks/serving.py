@@ -1,14 +1,17 @@
 """The native front, the one in Python, a server written by hand, and grpc++ alone, in turns.
 
-20 candidates of 64 floats, 10 slots, one query per call; client and server share the machine.
+A call has one query of 20 candidates of 64 floats, and 10 slots; client and server share the
+machine.
 
-throughput: 32 calls in flight; server CPU from /proc; the model's share is that of the engine's
-worker thread, less its padding. latency: an open loop at half of the most that each front can,
-from the intended start of a call. overload: twice the capacity, every call with a deadline; of a
-model that costs far more than transport (256 wide), of large pages, of calls of eight pages,
-which cost the load generator nearly as much as the server, and of pages of 512 candidates, whose
-queue only the engine's own estimate bounds. swaps: a new artifact again and
-again under full load, then a damaged one.
+- *throughput*: 32 calls are in flight. The server's CPU comes from /proc; the model's share is what
+  the engine's worker thread takes, less its padding.
+- *latency*: an open loop runs at half of the most that each front can, and a call is timed from its
+  intended start.
+- *overload*: twice the capacity is asked, every call with a deadline, of a model that costs far
+  more than transport (256 wide), of large pages, of calls of eight pages, which cost the load
+  generator nearly as much as the server, and of pages of 512 candidates, whose queue only the
+  engine's own estimate bounds.
+- *swaps*: a new artifact comes again and again under full load, then a damaged one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What a generator reaches on the simulator, judged by the truth.
 
-Pages of 20 candidates and 10 slots: evaluator AUC, better percentage by the truth and by a
-held-out evaluator. Pages of 8 and 4, where all 1,680 slates are enumerated: share of the gap
-between logged and best, with the truth as reward and with the learned evaluator.
+On pages of 20 candidates and 10 slots it tells the evaluator's AUC, and the better percentage by
+the truth and by a held-out evaluator. On pages of 8 and 4 all 1,680 slates are enumerated, and it
+tells the share of the gap between logged and best, with the truth as reward and with the learned
+evaluator.
 """
 
 from __future__ import annotations

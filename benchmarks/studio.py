@@ -1,9 +1,9 @@
 """From a slider of the control page to the new slate on screen, in a real headless Chromium.
 
-The clock is the browser's: from the event of the key that moves the slider until the frame with
-the new slate was drawn. `single`: each move when the page has come to rest. `burst`: five moves
-50 ms apart, as a hand drags; timed from the last of them to the last change. The model is not
-trained: its size is what costs time.
+The clock is the browser's: from the event of the key that moves the slider until the frame with the
+new slate was drawn. In `single` each move waits until the page has come to rest. In `burst` five
+moves come 50 ms apart, as a hand drags, timed from the last of them to the last change. The model
+is not trained: its size is what costs time.
 """
 
 from __future__ import annotations

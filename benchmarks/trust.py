@@ -1,11 +1,11 @@
-"""Can gerank be believed? Verdicts against the truth, over kinds of users, logs and sizes.
+"""Verdicts against the truth, over kinds of users, logs and sizes.
 
 For every kind of simulated users, way of logging and size of the log, over seeds of log and
-training alike: the true gain of the generator over the logged page, what the evaluator and the
-judge said, and the verdict. Beside it the greedy slates of the evaluator, the logged-like policy,
-the upstream order, and the control in which clicks are shuffled within pages.
+training alike, a row tells the true gain of the generator over the logged page, what the evaluator
+and the judge said, and the verdict. Beside it stand the greedy slates of the evaluator, the
+logged-like policy, the upstream order, and the control in which clicks are shuffled within pages.
 
-Settings were chosen on seeds from 100 on; reported are seeds 0 to 4. Runs are kept in --work, so
+Settings were chosen on seeds from 100 on; seeds 0 to 4 are reported. Runs are kept in --work, so
 that a benchmark that was stopped goes on where it was.
 """
 

@@ -1,6 +1,7 @@
 """Generates gerank/proto/, the Python side of protos/, with the protoc inside grpcio-tools.
 
-Called by setup.py; by hand: `python tools/generate_protos.py [OUT]`. The output is not committed.
+setup.py calls it; `python tools/generate_protos.py [OUT]` does by hand. The output is not
+committed.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def page() -> str:
 
 
 def _tables(settings: type[Any], path: str) -> Iterator[str]:
-    """The table of a class, then those of the classes below it."""
+    """The table of a class, then the tables of the classes below it."""
     hints = get_type_hints(settings)
     nested = [(f.name, *_nested(hints[f.name])) for f in dataclasses.fields(settings)]
     below = {name: (kind, named) for name, kind, named in nested if kind is not None}

@@ -1,7 +1,7 @@
 """Pages of a news site: which articles a reader saw, and which one was opened.
 
 Nothing is known of an article but who saw and who opened it, and its number, which rises with time.
-Rates are out of fold by reader: those of the training readers, less what the page's own reader did.
+Rates are out of fold by reader: they count the training readers, less what the page's own did.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def news_log(
     shuffles: int,
     seed: int,
 ) -> ExposureLog:
-    """Pages of the `wanted` readers; rates are those of the `trained` ones.
+    """Pages of the `wanted` readers; rates count the `trained` ones.
 
     Args:
         pages: In the order of time.

@@ -1,8 +1,8 @@
-"""What one writes first: grpcio, torch.jit, a forward pass per call. No batching, no checks.
+"""What one writes first: grpcio, torch.jit, a forward pass per call; it neither batches nor checks.
 
     python plain_server.py MODEL [THREADS]
 
-Takes the requests of `workload` alone. Prints "serving on PORT".
+It takes the requests of `workload` alone, and prints "serving on PORT".
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def studio(
     """Open a web page to move weights and rules, and see slates re-rank.
 
     Without --server the engine in this process answers. Step probabilities are always of --model.
-    Clicks are those of --run's evaluator, or the truth where --data was simulated.
+    --run's evaluator tells the clicks, or the truth does where --data was simulated.
 
     Example:  gerank studio --model model.gerank --data data/test
     """

@@ -47,7 +47,7 @@ def check_names(
 
 
 def _as_written(given: Mapping[str, object], blocks: Sequence[Block]) -> list[str]:
-    """The names of what was given, those of blocks in place of their columns."""
+    """The names of what was given; a block's name stands for its columns."""
     whole = [block for block in blocks if given.keys() >= set(block.columns)]
     columns = {name for block in whole for name in block.columns}
     return sorted({*(given.keys() - columns), *(block.name for block in whole)})

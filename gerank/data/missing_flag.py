@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gerank.data.feature_block import Block
 
 if TYPE_CHECKING:
-    from gerank.data.schema import Feature
+    from gerank.data.feature import Feature
 
 MISSING_SUFFIX = "_missing"
 """Ends the name of a flag that tells the default of a feature or block from its values."""

@@ -1,1 +1,1 @@
-"""The artifact: the one file that is served. The only user of torch.jit."""
+"""The artifact, the one file that is served; nothing else in gerank uses torch.jit."""

@@ -1,7 +1,7 @@
 """Writes, checks and loads the one file that is served.
 
-A TorchScript archive with three extra files: `gerank.json` (the manifest), `golden.pt` (requests
-and the slates they must get) and `checksums.json` (CRC-32 of every other record).
+It is a TorchScript archive with three extra files: `gerank.json` (the manifest), `golden.pt`
+(requests and the slates they must get) and `checksums.json` (CRC-32 of every other record).
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ VALUE, RANK, ZSCORE = "value", "rank", "z-score"
 def context_columns(
     features: Sequence[Feature], blocks: Sequence[Block]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The dense columns of candidates that have rank and z-score, and those of values alone.
+    """The dense columns of candidates: which have rank and z-score, and which values alone.
 
     Args:
-        features: Those of the candidates, in order.
+        features: The candidates' features, in order.
         blocks: The blocks of the candidates; a vector's columns are in context where it says so.
 
     Returns:

@@ -70,7 +70,7 @@ class IdEmbedding(nn.Module):
         *,
         sparse: bool = False,
     ) -> None:
-        """`blocks` are those of the same side; `sparse` as in `FeatureEncoder`."""
+        """`blocks` belong to the same side; `sparse` as in `FeatureEncoder`."""
         super().__init__()
         units = id_units(features, blocks)
         sizes = torch.tensor([feature.vocabulary for feature in features], dtype=torch.int64)

@@ -40,7 +40,7 @@ def pointer_step(
         greedy: [B] bool. True: the best candidate, ties to the lower index; False: a sample.
         forced: [B] int64. The candidate to take; -1 = choose.
         slot: Slot of the slate, >= 0.
-        slate: Index of the slate among those of its request, >= 0.
+        slate: Index of the slate among its request's, >= 0.
 
     Returns:
         choice: [B] int64. -1 where nothing is allowed; then the rest is 0.

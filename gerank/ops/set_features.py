@@ -15,7 +15,7 @@ def set_features(values: Tensor, mask: Tensor, mean: Tensor, deviation: Tensor) 
     - (value - set mean) / set deviation: the z-score within the set; 0 where the set agrees.
 
     Args:
-        values: [B, M, F] float32 or float64. Those of padding are not read.
+        values: [B, M, F] float32 or float64. Padding is not read.
         mask: [B, M] bool. True where the candidate is real.
         mean: [F], dtype of `values`. Holds the means over the training pages.
         deviation: [F], likewise; > 0.

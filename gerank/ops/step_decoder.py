@@ -66,7 +66,7 @@ class StepDecoder:
         """Starts over at slot 0.
 
         Args:
-            slate: Index of the slate among those of its request, >= 0: which noise it is sampled
+            slate: Index of the slate among its request's, >= 0: which noise it is sampled
                 with, as along the axis G of `decode_slates`.
         """
         self._loop.begin(slate)

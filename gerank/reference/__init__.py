@@ -1,8 +1,8 @@
 """The ops of gerank in plain PyTorch: the executable specification.
 
-Small and slow on purpose. Each function has the signature and the meaning of the op of the same
-name in `gerank.ops`, for float32 and float64, and is differentiable where the op is, through plain
-autograd. Tests and benchmarks compare the kernels with it; nothing in production imports it.
+They are small and slow on purpose. Each function has the signature and the meaning of the op of the
+same name in `gerank.ops`, for float32 and float64, and is differentiable where the op is, through
+plain autograd. Tests and benchmarks compare the kernels with it; nothing in production imports it.
 """
 
 from __future__ import annotations

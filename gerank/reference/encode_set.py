@@ -16,7 +16,7 @@ def encode_set(
     """e_i = MLP1([x_i; x_u; P x_i * Q x_u]), e_c = tanh(MLP2(sum_i e_i / sqrt(#real))).
 
     Args:
-        candidates: [B, M, X]. Those of padding are ignored.
+        candidates: [B, M, X]. Padding is ignored.
         users: [B, U].
         mask: [B, M]. True where the candidate is real.
         weights: [P]. Per layer a matrix [inputs, outputs], row-major, and a bias.

@@ -1,6 +1,6 @@
 """The hard constraints of a request: which candidates may take a slot.
 
-Stated without counters that are carried from slot to slot: every question is answered by looking at
+No counters are carried from slot to slot: every question is answered by looking at
 the slate as it stands, with the pins of the later slots already in their places.
 """
 

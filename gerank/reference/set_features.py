@@ -15,7 +15,7 @@ def set_features(
     """What each candidate's values are to the training pages and within its own set.
 
     Args:
-        values: [B, M, F]. Any finite values; those of padding are ignored.
+        values: [B, M, F]. Any finite values; padding is ignored.
         mask: [B, M]. True where the candidate is real.
         mean: [F]. Holds the means over the training pages.
         deviation: [F]. Likewise.

@@ -1,6 +1,6 @@
 """Shapes and dtypes of arguments, checked on the first lines of every function here.
 
-Shapes only: to look at values would make a training step wait for the device.
+Values are not looked at, for a training step would have to wait for the device.
 """
 
 from __future__ import annotations

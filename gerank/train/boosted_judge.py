@@ -187,7 +187,7 @@ class _Boosting:
         clicked: [X]. Their clicks.
         held_out: Table and clicks of the examples that stop the boosting.
         categorical: Columns of categories.
-        settings: Those of LightGBM.
+        settings: Set LightGBM.
     """
 
     table: NDArray[np.float32]

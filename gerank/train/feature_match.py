@@ -128,8 +128,8 @@ class SideMatch:
         blocks: tuple[Block, ...] = (),
         looked_at: SideMatch | None = None,
     ) -> None:
-        """`old_blocks` and `blocks` are those of the same side; `looked_at`, of candidates, are the
-        users, whose lists with attention they look at.
+        """`old_blocks` and `blocks` belong to the same side; `looked_at`, for candidates, is the side
+        of the users, whose lists with attention they look at.
         """
         self._looked_at = looked_at
         self._old_dense, dense = (_of_kind(some, FeatureKind.DENSE) for some in (old, new))
@@ -188,7 +188,7 @@ class SideMatch:
         return side_by_side(own, looked), own[1] + looked[1]
 
     def asking(self, width: int, of: SideMatch | None = None) -> tuple[Places, Places]:
-        """The lists with attention, and the columns of what they are asked with: those of no list.
+        """The lists with attention, and the columns outside of lists, which they ask with.
 
         `of`: whose lists; None = the side's own.
         """
@@ -229,7 +229,7 @@ class SchemaMatch:
 
     @property
     def fates(self) -> list[FeatureFate]:
-        """What became of every feature, those of users first."""
+        """What became of every feature, users' features first."""
         return self.user.fates + self.candidate.fates
 
 

@@ -10,7 +10,7 @@ from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
 from gerank.train.writing import write_tensors
 
 EVALUATOR, JUDGE = "feedback", "judge-feedback"
-"""Whose heads: those that the reward comes from, and those of the judge's people."""
+"""Heads that the reward comes from, and heads that judge it, of the judge's people."""
 
 
 def write_heads(folder: RunFolder, whose: str, heads: FeedbackHeads | None) -> None:

@@ -139,7 +139,7 @@ def member_rewards(
     reward: Mapping[str, UtilityConfig],
     weights: Tensor,
 ) -> Tensor:
-    """[K, E] reward of the slates [E, N] by every member; arguments as those of `opinion`."""
+    """[K, E] reward of the slates [E, N] by every member; the arguments are as in `opinion`."""
     judges = [PageJudge(member, log, reward) for member in members]
     return torch.stack([judge.rewards(slates, weights).double() for judge in judges])
 

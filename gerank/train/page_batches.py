@@ -142,7 +142,7 @@ def ordered_batches(
 ) -> Iterator[Places]:
     """Batches of like length out of neighbouring pages, so that a log in files is read in order.
 
-    It yields places in `rows`; arguments as those of `by_page`.
+    It yields places in `rows`; the arguments are as in `by_page`.
     """
     lengths, step = np.diff(log.candidate_offsets)[rows], _BATCHES_OF_A_WINDOW * size
     for first in range(0, len(rows), step):

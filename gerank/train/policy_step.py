@@ -76,7 +76,7 @@ class PolicyStep:
             self.steps = config.ppo_epochs
 
     def __call__(self, rollout: Rollout) -> Metrics:
-        """Learns from a roll-out; entropy and gradient norm are those of the first step."""
+        """Learns from a roll-out; entropy and gradient norm are of the first step."""
         encoded, behavior, figures = rollout.encoded, None, Metrics()
         for step in range(self.steps):
             if step:

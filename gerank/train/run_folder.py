@@ -82,7 +82,7 @@ class RunFolder:
         write_text(written, to_toml(self.config))  # comes last: with it the folder holds a run
 
     def check(self, resume: bool, log: LogIdentity | None = None) -> None:
-        """Whether training may begin or go on here; arguments as those of `create`.
+        """Whether training may begin or go on here; the arguments are as in `create`.
 
         Raises:
             RunError: The folder holds a run already, and `resume` is unset or would go on with

@@ -1,6 +1,6 @@
 """What stands in a slot, and what stands above it, as one row of numbers per filled slot.
 
-For models of another family than the evaluator's: trees and linear models read tables.
+Models of another family than the evaluator's read it: trees and linear models take tables.
 """
 
 from __future__ import annotations

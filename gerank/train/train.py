@@ -134,7 +134,7 @@ def _learn_from_users(training: Training) -> None:
 
 
 def _train_heads(training: Training) -> None:
-    """Further feedback, on the people of the evaluator and on those of the judge."""
+    """Trains further feedback, on the evaluator's people and on the judge's."""
     folder, split, seed = training.folder, training.split, training.folder.config.seed
     for whose, rows, own_seed in (
         (EVALUATOR, split.train, seed),

@@ -16,8 +16,8 @@ What is matched, and how:
   with yesterday's evaluator where that is of the same form. Its members differ by the strength of
   their prior and begin alike. A form that yesterday's run did not try is fresh.
 
-Never taken over: scales of features and maps of scores, which are fitted on the log of now;
-optimizers; and the judge. It must not have learnt from what yesterday's choices were made by.
+Scales of features and maps of scores, which are fitted on the log of now, are never taken over, nor
+are optimizers or the judge, which must not have learnt from what yesterday's choices were made by.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ class Page:
         person: The `user` of the event.
         timestamp: Milliseconds.
         films: Ids in the order shown, all different.
-        clicked: Those of them that were clicked.
+        clicked: The clicked ones among them.
     """
 
     page_id: str

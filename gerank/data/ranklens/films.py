@@ -33,7 +33,7 @@ class FilmTable:
         names: Ids, sorted.
         rows: Id -> row.
         popularity, votes: [films] float64. log(1 + value).
-        fame: [films] float64. `votes` against those of the catalogue's median film.
+        fame: [films] float64. `votes` against the catalogue's median film.
         vote_average, runtime, year: [films] float64. 0..10, minutes, years with fraction.
         genres: [films, genres + 1] float64. 1 where the film has the genre; the last: any other.
         primary_genre: [films] int64. Column of `genres`; the last one for films without genre.

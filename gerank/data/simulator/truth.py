@@ -36,7 +36,7 @@ class SimulatorTruth:
     """Latent state of E pages of M candidates. Only metrics and rewards of experiments see it.
 
     Attributes:
-        page_ids: [E] str. Those of the log.
+        page_ids: [E] str. The ids of the log's pages.
         attraction: [E, M] float32. Tells how each candidate attracts the page's person, in logits.
         seller, category, content_type: [E, M] int64.
         person: [E] float32. Activity of the person and intent of the page, in logits.

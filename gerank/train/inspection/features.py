@@ -14,7 +14,7 @@ from gerank.data.feature_block import BlockKind
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 
 LATE_SHARE = 0.2
-"""Share of the pages, the latest, whose values are looked up among those of the earlier ones."""
+"""Share of the pages, the latest, whose values are looked up among the earlier ones'."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Inspection:
     Attributes:
         pages: Counts of pages, people, slots and candidates.
         feedback: By kind.
-        features: Those of the user first.
+        features: The user's features first.
         exploration: How pages were ordered.
         warnings: What it cannot teach.
     """
