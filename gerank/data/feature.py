@@ -108,6 +108,11 @@ class Feature:
         return number
 
 
+def named_id(name: str, values: tuple[str, ...]) -> Feature:
+    """An id whose values, in this order, have names."""
+    return Feature(name, FeatureKind.ID, vocabulary=len(values), values=values)
+
+
 def hash_id(text: str) -> int:
     """FNV-1a, 64 bit, of the UTF-8 bytes, without its sign bit: any language repeats it easily.
 

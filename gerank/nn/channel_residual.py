@@ -20,7 +20,7 @@ from gerank.nn.channels import (
     keep,
 )
 from gerank.nn.features import FeatureEncoder
-from gerank.nn.layers import FeatureLinear, mlp
+from gerank.nn.layers import FeatureLinear, mlp, zero_linear
 from gerank.nn.small_tables import with_small_tables
 
 
@@ -98,9 +98,7 @@ class ChannelResidual(nn.Module):
         channels = 3 * wide + 8 * slots + slots * (slots + 1) // 2
         self.page = nn.Sequential(mlp(channels, 2 * wide, wide), nn.ReLU())
         self.slot_hidden = mlp(6 * wide, wide)
-        self.slot_last = nn.Linear(wide, 1)
-        nn.init.zeros_(self.slot_last.weight)
-        nn.init.zeros_(self.slot_last.bias)
+        self.slot_last = zero_linear(wide, 1)
 
     def items(
         self,

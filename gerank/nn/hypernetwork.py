@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from gerank.nn.control_terms import ControlTerms
-from gerank.nn.layers import mlp
+from gerank.nn.layers import mlp, zero_linear
 
 _HIDDEN = 64
 
@@ -25,11 +25,8 @@ class PolicyHypernetwork(nn.Module):
         self.rows = rows
         self.attention_width = attention_width
         self.hidden = mlp(utilities, _HIDDEN, _HIDDEN)
-        self.attention_head = nn.Linear(_HIDDEN + utilities, rows * attention_width)
-        self.set_head = nn.Linear(_HIDDEN + utilities, set_width)
-        for head in (self.attention_head, self.set_head):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.attention_head = zero_linear(_HIDDEN + utilities, rows * attention_width)
+        self.set_head = zero_linear(_HIDDEN + utilities, set_width)
 
     def forward(self, weights: Tensor) -> ControlTerms:
         """[B, U] weights, scaled to -1..1 over their ranges -> additions per request."""

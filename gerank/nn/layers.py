@@ -24,3 +24,11 @@ def mlp(*widths: int) -> nn.Sequential:
     for wide, narrow in itertools.pairwise(widths):
         layers += [nn.Linear(wide, narrow), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
+
+
+def zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer that answers zeros until it has learnt."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

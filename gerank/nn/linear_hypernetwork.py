@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from gerank.nn.control_terms import ControlTerms
+from gerank.nn.layers import zero_linear
 
 
 class LinearHypernetwork(nn.Module):
@@ -16,11 +17,8 @@ class LinearHypernetwork(nn.Module):
         super().__init__()
         self.rows = rows
         self.attention_width = attention_width
-        self.attention_head = nn.Linear(utilities, rows * attention_width)
-        self.set_head = nn.Linear(utilities, set_width)
-        for head in (self.attention_head, self.set_head):
-            nn.init.zeros_(head.weight)
-            nn.init.zeros_(head.bias)
+        self.attention_head = zero_linear(utilities, rows * attention_width)
+        self.set_head = zero_linear(utilities, set_width)
 
     def forward(self, weights: Tensor) -> ControlTerms:
         """[B, U] weights, scaled to -1..1 over their ranges -> additions per request."""

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from gerank.train.stage import Model, Stage
+
 
 class Ensemble(Protocol):
     """A model of members that can be kept one by one."""
@@ -47,3 +49,26 @@ class BestMembers:
     def load(self, state: dict[str, Any]) -> None:
         """The inverse of `to_state`."""
         self.state, self.loss = state["best"], state["best_loss"]
+
+
+class EnsembleStage(Stage[Model]):
+    """A stage that trains an ensemble, and keeps the best of every member.
+
+    Attributes:
+        best: The members as they were at their best.
+    """
+
+    best: BestMembers
+
+    def restore_best(self) -> None:
+        """Gives every member the parameters with which it did best on validation pages."""
+        self.model.load_state_dict(self.best.state)
+        self.model.eval().requires_grad_(False)
+
+    def more_state(self) -> dict[str, Any]:
+        """The best parameters so far."""
+        return self.best.to_state()
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """The inverse of `more_state`."""
+        self.best.load(state)

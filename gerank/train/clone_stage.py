@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
-from gerank.train.stage import Metrics
+from gerank.train.stage import Metrics, Stage
 from gerank.train.table_adam import adam, clip_gradients
 
 _STEPS_BETWEEN_LOOKS = 50
@@ -23,7 +22,7 @@ _BATCH_SIZE = 64
 _PAGES_AT_ONCE = 1024
 
 
-class CloneStage:
+class CloneStage(Stage[Generator]):
     """Maximum likelihood of the logged slates: behavior cloning, by teacher forcing.
 
     It is what to serve where the log gives no reason to believe in anything better, and what the
@@ -79,13 +78,6 @@ class CloneStage:
         )
         score = log_prob.mean().item()
         return score, {"log_prob": score}
-
-    def more_state(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def load_more_state(self, state: dict[str, Any]) -> None:
-        """Nothing to load."""
 
     def _log_prob(self, rows: np.ndarray) -> Tensor:
         """[B] log-probability of the exposed slates."""

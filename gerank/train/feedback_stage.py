@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.feedback_heads import FeedbackHeads
-from gerank.train.best_members import BestMembers
+from gerank.train.best_members import BestMembers, EnsembleStage
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics
 from gerank.train.structured_stage import parameter_groups
@@ -21,7 +20,7 @@ _STEPS_BETWEEN_LOOKS = 50
 _PAGES_AT_ONCE = 2048
 
 
-class FeedbackStage:
+class FeedbackStage(EnsembleStage[FeedbackHeads]):
     """Minus the mean log-likelihood of what is known, plus the prior over the number of pages.
 
     A head that is conditioned on clicks learns from clicked slots alone.
@@ -98,19 +97,6 @@ class FeedbackStage:
             dim=1,
         )
         return losses.mean(1)
-
-    def restore_best(self) -> None:
-        """Gives every head the parameters with which it did best on validation pages."""
-        self.model.load_state_dict(self.best.state)
-        self.model.eval().requires_grad_(False)
-
-    def more_state(self) -> dict[str, Any]:
-        """The best parameters so far."""
-        return self.best.to_state()
-
-    def load_more_state(self, state: dict[str, Any]) -> None:
-        """The inverse of `more_state`."""
-        self.best.load(state)
 
     def _losses(self, rows: np.ndarray) -> Tensor:
         """[H, B] loss of each page, summed over the slots that a head learns from."""

@@ -23,14 +23,14 @@ from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
 from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
 from gerank.train.reward import Reward
-from gerank.train.stage import Metrics
+from gerank.train.stage import Metrics, Stage
 from gerank.train.table_adam import adam
 
 _SEEDS_PER_EPOCH = 2**32
 _PAGES_AT_ONCE = 1024
 
 
-class GeneratorStage:
+class GeneratorStage(Stage[Generator]):
     """Policy gradients over logged candidate sets; preference weights drawn for every page.
 
     A choice learns from the return to go of its slot, less the baseline's at that slot.

@@ -15,13 +15,13 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.nn.evaluator import Evaluator
 from gerank.train.config import EvaluatorConfig
 from gerank.train.page_batches import PageBatches, by_page
-from gerank.train.stage import Metrics
+from gerank.train.stage import Metrics, Stage
 
 _STEPS_BETWEEN_LOOKS = 50
 _PAGES_AT_ONCE = 1024
 
 
-class ResidualStage:
+class ResidualStage(Stage[Evaluator]):
     """Minus the log-likelihood of pages, the structured part frozen, the residual drawn to zero."""
 
     def __init__(
@@ -84,13 +84,6 @@ class ResidualStage:
         """Mean log-likelihood of validation pages."""
         score = held_out_likelihood(self.model, self._log, self._validation).mean().item()
         return (score if math.isfinite(score) else math.nan), {"validation_loss": -score}
-
-    def more_state(self) -> dict[str, Any]:
-        """Nothing."""
-        return {}
-
-    def load_more_state(self, state: dict[str, Any]) -> None:
-        """Nothing to load."""
 
 
 @torch.no_grad()

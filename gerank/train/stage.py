@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import csv
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, TypeVar
 
 import torch
 from rich.console import Console
@@ -29,7 +30,10 @@ from gerank.train.writing import naming, write_tensors
 Metrics = dict[str, float]
 
 
-class Stage(Protocol):
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Stage(ABC, Generic[Model]):
     """A model and how it learns.
 
     Attributes:
@@ -41,34 +45,27 @@ class Stage(Protocol):
         steps_per_epoch: Batches of one pass, for the progress bar.
     """
 
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def model(self) -> nn.Module: ...  # noqa: D102
-    @property
-    def optimizer(self) -> torch.optim.Optimizer: ...  # noqa: D102
-    @property
-    def schedule(self) -> torch.optim.lr_scheduler.LRScheduler: ...  # noqa: D102
-    @property
-    def epochs(self) -> int: ...  # noqa: D102
-    @property
-    def steps_per_epoch(self) -> int: ...  # noqa: D102
+    name: str
+    model: Model
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    epochs: int
+    steps_per_epoch: int
 
+    @abstractmethod
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """Makes one pass, a batch at a time; must depend on `epoch` and the model's state only."""
-        ...
 
+    @abstractmethod
     def validate(self) -> tuple[float, Metrics]:
         """Judges the model on validation pages: the score to maximise, and figures to log."""
-        ...
 
     def more_state(self) -> dict[str, Any]:
-        """What a checkpoint must hold beside model, optimizer and schedule."""
-        ...
+        """What a checkpoint must hold beside model, optimizer and schedule: nothing by default."""
+        return {}
 
     def load_more_state(self, state: dict[str, Any]) -> None:
         """The inverse of `more_state`."""
-        ...
 
 
 class MetricsLog:
@@ -109,7 +106,7 @@ def _drop_torn_line(table: Path) -> None:
             file.truncate(whole)
 
 
-def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) -> None:
+def run_stage(stage: Stage[Any], folder: RunFolder, log: MetricsLog, resume: bool) -> None:
     """Trains a stage to its end, from its last checkpoint where `resume` is set.
 
     Checkpoints are written whole or not at all: a run that is killed resumes from the epoch
@@ -143,7 +140,7 @@ def run_stage(stage: Stage, folder: RunFolder, log: MetricsLog, resume: bool) ->
     stage.model.eval()
 
 
-def _mean_of(stage: Stage, epoch: int, progress: Progress, task: TaskID) -> Metrics:
+def _mean_of(stage: Stage[Any], epoch: int, progress: Progress, task: TaskID) -> Metrics:
     sums: Metrics = {}
     steps = 0
     stage.model.train()
@@ -156,7 +153,7 @@ def _mean_of(stage: Stage, epoch: int, progress: Progress, task: TaskID) -> Metr
     return {name: value / steps for name, value in sums.items()}
 
 
-def _state(stage: Stage, epoch: int, best_score: float) -> dict[str, object]:
+def _state(stage: Stage[Any], epoch: int, best_score: float) -> dict[str, object]:
     return {
         "model": stage.model.state_dict(),
         "optimizer": stage.optimizer.state_dict(),
@@ -168,7 +165,7 @@ def _state(stage: Stage, epoch: int, best_score: float) -> dict[str, object]:
     }
 
 
-def _resume(stage: Stage, last: Path) -> tuple[int, float]:
+def _resume(stage: Stage[Any], last: Path) -> tuple[int, float]:
     state = read_checkpoint(last)
     stage.model.load_state_dict(state["model"])
     stage.optimizer.load_state_dict(state["optimizer"])

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import PageEvaluator
-from gerank.train.best_members import BestMembers
+from gerank.train.best_members import BestMembers, EnsembleStage
 from gerank.train.page_batches import PageBatches, at_most, by_page
 from gerank.train.stage import Metrics
 
@@ -23,7 +23,7 @@ _FAST_PARAMETERS = ("linear", "id_weight", "user_linear", "user_id_weight", "sid
 _PAGES_AT_ONCE = 2048
 
 
-class StructuredStage:
+class StructuredStage(EnsembleStage[PageEvaluator]):
     """Minus the mean log-likelihood of pages, plus the prior over the number of pages.
 
     Members differ by the strength of their prior, by whether items count at all, or by the pages
@@ -114,19 +114,6 @@ class StructuredStage:
             return (self.model.log_likelihood(self.model.place_exposed(pages), pages.clicks),)
 
         return by_page(self._log, rows, _PAGES_AT_ONCE, likelihood, dim=1)[0]
-
-    def restore_best(self) -> None:
-        """Gives every member the parameters with which it did best on validation pages."""
-        self.model.load_state_dict(self.best.state)
-        self.model.eval().requires_grad_(False)
-
-    def more_state(self) -> dict[str, Any]:
-        """The best parameters so far."""
-        return self.best.to_state()
-
-    def load_more_state(self, state: dict[str, Any]) -> None:
-        """The inverse of `more_state`."""
-        self.best.load(state)
 
 
 def _slot_rates(log: ExposureLog, rows: np.ndarray, slots: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
+from gerank.nn.generator import Generator
 from gerank.train.choices import Validation
 from gerank.train.clone_stage import CloneStage
 from gerank.train.config import TrainConfig
@@ -221,13 +222,7 @@ def _try(config: TrainConfig, log: ExposureLog, split: PageSplit, reward: Reward
 
 def _train_clone(training: Training) -> None:
     folder, config, split = training.folder, training.folder.config, training.split
-    torch.manual_seed(config.seed)
-    clone = folder.new_generator()
-    fit_features(clone.features, config.data.calibrated, training.log, split.train)
-    training.tables.put(clone)
-    if training.warm is not None:
-        training.warm.start_clone(clone)
-    training.tables.hold(clone)
+    clone = _new_generator(training, WarmStart.start_clone)
     weights = torch.tensor([utility.default for utility in config.reward.values()])
     stage = CloneStage(
         clone,
@@ -251,13 +246,7 @@ def _train_generator(
     reward does not come from the judge, and the verdict is given on the pages of others.
     """
     folder, config, split = training.folder, training.folder.config, training.split
-    torch.manual_seed(config.seed)
-    generator = folder.new_generator()
-    fit_features(generator.features, config.data.calibrated, training.log, split.train)
-    training.tables.put(generator)
-    if training.warm is not None:
-        training.warm.start_generator(generator)
-    training.tables.hold(generator)
+    generator = _new_generator(training, WarmStart.start_generator)
     stage = GeneratorStage(
         generator,
         reward,
@@ -272,3 +261,17 @@ def _train_generator(
         support=support,
     )
     run_stage(stage, folder, training.metrics, training.resume)
+
+
+def _new_generator(training: Training, start: Callable[[WarmStart, Generator], None]) -> Generator:
+    """A generator at the start of its training; `start` puts yesterday's weights into it."""
+    config = training.folder.config
+    torch.manual_seed(config.seed)
+    generator = training.folder.new_generator()
+    rows = training.split.train
+    fit_features(generator.features, config.data.calibrated, training.log, rows)
+    training.tables.put(generator)
+    if training.warm is not None:
+        start(training.warm, generator)
+    training.tables.hold(generator)
+    return generator

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.feature import named_id
 from gerank.data.ranklens.catalogue import OTHER_GENRE, Catalogue
 from gerank.data.ranklens.events import Page
 from gerank.data.ranklens.films import DECADES, FilmTable
@@ -54,19 +55,15 @@ def feature_schema(catalogue: Catalogue) -> FeatureSchema:
         user=tuple(Feature(name, FeatureKind.DENSE) for name in USER_DENSE),
         candidate=(
             *(Feature(name, FeatureKind.DENSE) for name in FILM_DENSE + TASTE_DENSE),
-            _fixed("genre", (*catalogue.genres, OTHER_GENRE)),
+            named_id("genre", (*catalogue.genres, OTHER_GENRE)),
             Feature("director", FeatureKind.ID, vocabulary=_DIRECTOR_EMBEDDINGS, hashed=True),
-            _fixed("decade", DECADES),
-            _fixed("long_tail", ("no", "yes")),
-            _fixed("recent", ("no", "yes")),
+            named_id("decade", DECADES),
+            named_id("long_tail", ("no", "yes")),
+            named_id("recent", ("no", "yes")),
         ),
         groups=("genre", "director"),
         flags=("long_tail", "recent"),
     )
-
-
-def _fixed(name: str, values: tuple[str, ...]) -> Feature:
-    return Feature(name, FeatureKind.ID, vocabulary=len(values), values=values)
 
 
 def feature_columns(

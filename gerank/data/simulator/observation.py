@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.data.feature import named_id
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 from gerank.data.simulator.world import CATEGORIES, CONTENT_TYPES, TASTE_WIDTH, Catalogue, People
 
@@ -58,18 +59,18 @@ def simulator_schema(sellers: int) -> FeatureSchema:
             *(_dense(f"taste_{axis}") for axis in range(TASTE_WIDTH)),
             _dense("activity"),
             _dense("intent"),
-            _names("segment", tuple(f"segment-{index}" for index in range(SEGMENTS))),
+            named_id("segment", tuple(f"segment-{index}" for index in range(SEGMENTS))),
         ),
         candidate=(
             _dense("ctr_score"),
             _dense("value_score"),
             _dense("popularity"),
             *(_dense(f"style_{axis}") for axis in range(TASTE_WIDTH)),
-            _names("seller", tuple(f"seller-{index:03d}" for index in range(sellers))),
-            _names("category", CATEGORIES),
-            _names("content_type", CONTENT_TYPES),
-            _names("cold_start", ("no", "yes")),
-            _names("fresh", ("no", "yes")),
+            named_id("seller", tuple(f"seller-{index:03d}" for index in range(sellers))),
+            named_id("category", CATEGORIES),
+            named_id("content_type", CONTENT_TYPES),
+            named_id("cold_start", ("no", "yes")),
+            named_id("fresh", ("no", "yes")),
         ),
         groups=("seller", "category", "content_type"),
         flags=("cold_start", "fresh"),
@@ -148,7 +149,3 @@ def _blur(
 
 def _dense(name: str) -> Feature:
     return Feature(name, FeatureKind.DENSE)
-
-
-def _names(name: str, values: tuple[str, ...]) -> Feature:
-    return Feature(name, FeatureKind.ID, vocabulary=len(values), values=values)
