@@ -57,7 +57,7 @@ OTHERS = {
     "pointer_step": script_pointer_step,
 }
 STEP_LOOPS = {"StepDecoder": False, "own choice": True}
-"""And whether the caller chooses, by the logits."""
+"""Tells of each loop over steps whether the caller chooses, by the logits."""
 
 
 def make_requests(shape: Shape, seed: int) -> Arguments:

@@ -5,7 +5,7 @@
   its own, in turns, and the ratios.
 - *Vocabulary*: an id feature of 20,000 values and one of 2,000,000, on the same pages.
 - *Loading*: pages per second of reading shuffled batches alone, and of the generator's and the
-  evaluator's training, loading included. From a log in memory, and from one in files.
+  evaluator's training, loading included. The log lies in memory, or in files.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from gerank.data.texts import TextColumn
 
 @dataclass(frozen=True)
 class ExposureFields:
-    """The columns of E logged pages, flat. Of all pages, sum M is the candidates, sum N the slots.
+    """The columns of E logged pages, flat: sum M candidates and sum N shown slots.
 
     Attributes:
         schema: What the columns of `user` and `candidate` are.

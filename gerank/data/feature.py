@@ -116,7 +116,7 @@ def named_id(name: str, values: tuple[str, ...]) -> Feature:
 def hash_id(text: str) -> int:
     """FNV-1a, 64 bit, of the UTF-8 bytes, without its sign bit: any language repeats it easily.
 
-    Never negative: a negative id in a group key means "no group".
+    It is never negative: a negative id in a group key means "no group".
     """
     state = 0xCBF29CE484222325
     for byte in text.encode():

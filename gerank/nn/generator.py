@@ -150,7 +150,7 @@ class Generator(nn.Module):
         seeds: Tensor,
         greedy: Tensor,
     ) -> Slates:
-        """Answers B requests; arguments as in `RerankBatch`. One slate each."""
+        """Answers B requests; each with one slate; arguments as in `RerankBatch`."""
         encoded = self.encode(
             user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask, weights
         )

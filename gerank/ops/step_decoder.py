@@ -22,11 +22,12 @@ class StepDecoder:
 
     TorchScript code calls `torch.classes.gerank.StepDecoder`, which has the same methods. It keeps
     its state between the calls, so it cannot be saved or traced, and one thread at a time may use
-    it. On the CPU only: on a GPU loop over `pointer_step`. Not differentiable: `slate_log_prob` is.
+    it. It works on the CPU only (on a GPU, loop over `pointer_step`) and is not differentiable, as
+    `slate_log_prob` is.
 
     Args:
-        candidates, ..., greedy: As of `decode_slates`; must not change while the decoder is used.
-        context_window: As of `decode_slates`.
+        candidates, ..., greedy: As in `decode_slates`; must not change while the decoder is used.
+        context_window: As in `decode_slates`.
 
     Raises:
         RuntimeError: A shape, dtype or value is wrong, or the pins contradict each other; the

@@ -131,7 +131,7 @@ class Session:
         return Outcome(page, request, before, answer, utilities)
 
     def warning(self, outcome: Outcome) -> str:
-        """What is amiss with an outcome: a server may serve another model. Empty = nothing."""
+        """What is amiss with an outcome: a server may serve another model; empty if nothing is."""
         answered_by = outcome.answer.model_version
         if answered_by == self.model_version:
             return ""

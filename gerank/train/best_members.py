@@ -15,7 +15,7 @@ class Ensemble(Protocol):
     """A model of members that can be kept one by one."""
 
     def state_dict(self) -> dict[str, Any]:
-        """As of any module."""
+        """The state, as any module has it."""
         ...
 
     def keep_members(self, kept: dict[str, Tensor], which: Tensor) -> None:

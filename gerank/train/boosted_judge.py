@@ -44,7 +44,7 @@ def boosted_judge_available() -> bool:
 class BoostedJudge:
     """Click probabilities of slots by boosted trees; slots of a page are independent given it.
 
-    Thread-safe once built. Equal arguments and threads give equal answers.
+    It is thread-safe once built. Equal arguments and threads give equal answers.
 
     Attributes:
         features: The columns the trees read.

@@ -16,7 +16,7 @@ def clicks_table(
     """Clicks in the slate by three estimators, with intervals by person, and what they rest on.
 
     The effective sample size is the mean over slots: an estimate from few pages can be anything,
-    whatever its interval says. None where propensities are unknown.
+    whatever its interval says. It is None where propensities are unknown.
     """
     rows: list[tuple[Cell, ...]] = []
     for name, page in values.items():

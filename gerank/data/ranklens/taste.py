@@ -91,7 +91,7 @@ class PersonHistory:
     def _click_log_odds(self) -> float:
         """How much more than others the person clicks: an offset to the log-odds of every film.
 
-        The mode of a logistic model with a standard normal prior.
+        It is the mode of a logistic model with a standard normal prior.
         """
         offset = 0.0
         for _ in range(_NEWTON_STEPS):
