@@ -9,13 +9,16 @@ from functools import cached_property
 from typing import Any
 
 from gerank.data.scalars import is_real, is_truth, whole_number
-from gerank.data.schema_error import SchemaError
 
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _FLOAT32_MAX = 3.4028234663852886e38
 
 UNKNOWN_NAME = "<unknown>"
 """A fixed id that has a value of this name takes any text that is none of its names for it."""
+
+
+class SchemaError(ValueError):
+    """A schema that contradicts itself, or a value that does not fit its feature."""
 
 
 class FeatureKind(StrEnum):

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from gerank.data.feature import Feature
-from gerank.data.schema_error import SchemaError
+from gerank.data.feature import Feature, SchemaError
 
 EMPTY_NAME = "<empty>"
 """Names the last value of a list's vocabulary where its values have names: no entry."""

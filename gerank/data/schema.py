@@ -14,11 +14,11 @@ from typing import Any
 from gerank.data.feature import UNKNOWN_NAME as UNKNOWN_NAME
 from gerank.data.feature import Feature as Feature
 from gerank.data.feature import FeatureKind as FeatureKind
+from gerank.data.feature import SchemaError as SchemaError
 from gerank.data.feature import hash_id as hash_id
 from gerank.data.feature_block import Block, check_blocks
 from gerank.data.feedback_kind import FurtherFeedback
 from gerank.data.missing_flag import MissingFlag, flags_among
-from gerank.data.schema_error import SchemaError as SchemaError
 
 NOT_FEATURES = ("id", "dedup_key")
 """What a request says of a candidate that is no feature."""

@@ -1,7 +1,6 @@
 """Reinforcement learning: pure functions of tensors. They know no modules or configurations."""
 
 from gerank.rl.baselines import exposed_page, greedy_rollout, leave_one_out
-from gerank.rl.err_ia import err_ia_by_slot
 from gerank.rl.flow_control import (
     BatchTotals,
     batch_totals,
@@ -9,15 +8,16 @@ from gerank.rl.flow_control import (
     global_totals,
     page_flow_control,
 )
-from gerank.rl.intra_list_distance import intra_list_distance_by_slot
 from gerank.rl.policy_losses import ppo_clipped, reinforce
 from gerank.rl.random_network import novelty_bonus, predictor_loss
 from gerank.rl.rewards import utility_scales, weighted_reward, weighted_terms
 from gerank.rl.slot_credit import at_last_slot, slot_returns
 from gerank.rl.utilities import (
     diversity_by_slot,
+    err_ia_by_slot,
     expected_clicks_by_slot,
     group_ordering_by_slot,
+    intra_list_distance_by_slot,
     page_click,
 )
 

@@ -128,8 +128,9 @@ class SideMatch:
         blocks: tuple[Block, ...] = (),
         looked_at: SideMatch | None = None,
     ) -> None:
-        """`old_blocks` and `blocks` belong to the same side; `looked_at`, for candidates, is the side
-        of the users, whose lists with attention they look at.
+        """`old_blocks` and `blocks` belong to the same side.
+
+        `looked_at`, for candidates, is the users' side, whose lists with attention they look at.
         """
         self._looked_at = looked_at
         self._old_dense, dense = (_of_kind(some, FeatureKind.DENSE) for some in (old, new))
