@@ -50,11 +50,7 @@ class SlotStep(nn.Module):
         logits = (hidden @ own.v).masked_fill(chosen, float("-inf"))
         log_p = torch.log_softmax(logits, dim=1)
         choice = log_p.argmax(1, keepdim=True)
-        index = choice[:, :, None]
-        inputs = candidates.gather(1, index.expand(-1, -1, candidates.shape[2]))[:, 0]
-        counts = counts + flags.gather(1, index.expand(-1, -1, flags.shape[2]))[:, 0]
-        placed = groups.gather(1, index.expand(-1, -1, groups.shape[2]))
-        last = torch.where(groups == placed, slot, last)
+        inputs, counts, last = own.placed(slot, choice, candidates, flags, groups, counts, last)
         chosen = chosen.scatter(1, choice, True)
         return choice, log_p.gather(1, choice), state, inputs, counts, last, chosen
 

@@ -71,6 +71,23 @@ class EagerDecoder(nn.Module):
         logits = (hidden @ self.v).masked_fill(chosen, float("-inf"))
         return state, torch.log_softmax(logits, dim=1)
 
+    def placed(
+        self,
+        slot: int,
+        choice: Tensor,  # [B, 1]
+        candidates: Tensor,
+        flags: Tensor,
+        groups: Tensor,
+        counts: Tensor,
+        last: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The next slot's inputs [B, D], counts [B, Q] and last [B, M, K]."""
+        index = choice[:, :, None]
+        inputs = candidates.gather(1, index.expand(-1, -1, candidates.shape[2]))[:, 0]
+        counts = counts + flags.gather(1, index.expand(-1, -1, flags.shape[2]))[:, 0]
+        own = groups.gather(1, index.expand(-1, -1, groups.shape[2]))  # [B, 1, K]
+        return inputs, counts, torch.where(groups == own, slot, last)
+
     def forward(
         self,
         candidates: Tensor,  # [B, M, D]
@@ -93,11 +110,9 @@ class EagerDecoder(nn.Module):
             log_probs.append(log_p.gather(1, choice))
             slates.append(choice)
             chosen = chosen.scatter(1, choice, True)
-            index = choice[:, :, None]
-            inputs = candidates.gather(1, index.expand(-1, -1, candidates.shape[2]))[:, 0]
-            counts = counts + flags.gather(1, index.expand(-1, -1, flags.shape[2]))[:, 0]
-            own = groups.gather(1, index.expand(-1, -1, groups.shape[2]))  # [B, 1, K]
-            last = torch.where(groups == own, slot, last)
+            inputs, counts, last = self.placed(
+                slot, choice, candidates, flags, groups, counts, last
+            )
         return torch.cat(slates, dim=1), torch.cat(log_probs, dim=1)
 
     def log_prob_of(
@@ -123,11 +138,9 @@ class EagerDecoder(nn.Module):
             log_probs.append(log_p.gather(1, choice))
             entropies.append(-(log_p.exp() * log_p.masked_fill(chosen, 0.0)).sum(1, keepdim=True))
             chosen = chosen.scatter(1, choice, True)
-            index = choice[:, :, None]
-            inputs = candidates.gather(1, index.expand(-1, -1, candidates.shape[2]))[:, 0]
-            counts = counts + flags.gather(1, index.expand(-1, -1, flags.shape[2]))[:, 0]
-            own = groups.gather(1, index.expand(-1, -1, groups.shape[2]))
-            last = torch.where(groups == own, slot, last)
+            inputs, counts, last = self.placed(
+                slot, choice, candidates, flags, groups, counts, last
+            )
         return torch.cat(log_probs, dim=1), torch.cat(entropies, dim=1)
 
     def packed(self) -> tuple[Tensor, Tensor]:
@@ -176,9 +189,7 @@ class PointerStepDecoder(EagerDecoder):
             slates.append(choice)
             log_probs.append(log_prob)
             allowed = allowed.scatter(1, choice[:, None], False)
-            index = choice[:, None, None]
-            inputs = candidates.gather(1, index.expand(-1, -1, candidates.shape[2]))[:, 0]
-            counts = counts + flags.gather(1, index.expand(-1, -1, flags.shape[2]))[:, 0]
-            own = groups.gather(1, index.expand(-1, -1, groups.shape[2]))
-            last = torch.where(groups == own, slot, last)
+            inputs, counts, last = self.placed(
+                slot, choice[:, None], candidates, flags, groups, counts, last
+            )
         return torch.stack(slates, dim=1), torch.stack(log_probs, dim=1)
