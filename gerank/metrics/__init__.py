@@ -1,7 +1,7 @@
 """Metrics: pure functions of numpy arrays. They know no models, configurations or paths."""
 
 from gerank.metrics.auc import GroupedAuc, auc, group_aucs, grouped_auc
-from gerank.metrics.better import BetterPercentage, better_percentage
+from gerank.metrics.better import better_percentage
 from gerank.metrics.calibration import (
     Binning,
     CalibrationBins,
@@ -17,7 +17,6 @@ from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
 from gerank.metrics.recall import recall_at_k
 
 __all__ = [
-    "BetterPercentage",
     "Binning",
     "CalibrationBins",
     "GroupedAuc",

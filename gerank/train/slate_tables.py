@@ -64,7 +64,7 @@ def slate_table(
             gain, low, better = None, None, None
             if name != "logged":
                 gain = mean_cell(values - logged, log.person_ids)
-                better = 100.0 * better_percentage(values, logged).better
+                better = better_percentage(values, logged)
                 opinion = sources.opinions.get(title, {}).get(name)
                 low = None if opinion is None else opinion.low
             rows.append((title, name, mean_cell(values, log.person_ids), gain, low, better))
