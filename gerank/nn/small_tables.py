@@ -10,8 +10,8 @@ from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 MOST_ROWS = 1 << 15
 
 
-def with_small_tables(schema: FeatureSchema, most: int = MOST_ROWS) -> FeatureSchema:
-    """The schema with ids of a larger vocabulary hashed to `most` rows, which values then share.
+def with_small_tables(schema: FeatureSchema) -> FeatureSchema:
+    """The schema with ids of a larger vocabulary hashed to `MOST_ROWS`, which values then share.
 
     An evaluator learns little of the rarest ids, and each of its members has rows for all of them;
     the generator keeps a row for every value. Weinberger et al., "Feature hashing for large scale
@@ -23,11 +23,11 @@ def with_small_tables(schema: FeatureSchema, most: int = MOST_ROWS) -> FeatureSc
     }
 
     def small(feature: Feature) -> Feature:
-        if feature.kind is not FeatureKind.ID or feature.vocabulary <= most:
+        if feature.kind is not FeatureKind.ID or feature.vocabulary <= MOST_ROWS:
             return feature
         if not feature.hashed and feature.name in marked:
             return feature
-        return replace(feature, vocabulary=most, hashed=True, values=())
+        return replace(feature, vocabulary=MOST_ROWS, hashed=True, values=())
 
     return replace(
         schema,

@@ -50,8 +50,8 @@ class User(Protocol):
         ...
 
 
-def check_not_negative(user: User, but: tuple[str, ...] = ("base",)) -> None:
-    """Raises ValueError, with name and value, for a parameter that is negative or NaN."""
+def check_not_negative(user: User) -> None:
+    """Raises ValueError, with name and value, where one beside `base` is negative or NaN."""
     for field in fields(user):
-        if field.name not in but and not getattr(user, field.name) >= 0:
+        if field.name != "base" and not getattr(user, field.name) >= 0:
             raise ValueError(f"{field.name} is {getattr(user, field.name)}, not >= 0")
