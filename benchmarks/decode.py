@@ -31,7 +31,7 @@ from decode_plot import plot_times
 from eager_decoder import EagerDecoder, Shape
 from harness import RESULTS, Row, options, publish
 from peaks import Peaks, decode_floor_us, measure_peaks
-from step_loops import choose_by_logits, let_it_choose
+from step_loops import choose_by_decoder, choose_by_logits
 from timing import Work, interleaved_medians
 
 from gerank.ops import decode_slates
@@ -97,7 +97,7 @@ def op_arguments(
 def step_loop(arguments: list[object], own_choice: bool) -> Work:
     """`StepDecoder` in a scripted loop, left alone or with the caller's own argmax."""
     *tensors, _, window = arguments
-    loop = choose_by_logits if own_choice else let_it_choose
+    loop = choose_by_logits if own_choice else choose_by_decoder
     return lambda: loop(*tensors, window)
 
 

@@ -11,7 +11,7 @@ load_library()
 
 
 @torch.jit.script
-def let_it_choose(
+def choose_by_decoder(
     candidates: Tensor, set_vector: Tensor, mask: Tensor, weights: Tensor, attention: Tensor,
     flags: Tensor, groups: Tensor, pins: Tensor, dedup_keys: Tensor, spacing: Tensor,
     quotas: Tensor, slots: Tensor, temperature: Tensor, seeds: Tensor, greedy: Tensor,

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from gerank.cli.console import complain, err
-from gerank.cli.streams import open_standard_streams, settle_output
+from gerank.cli.streams import flush_output, open_standard_streams
 
 
 @contextlib.contextmanager
@@ -24,7 +24,7 @@ def exit_on_error() -> Iterator[None]:
         err.print("interrupted")
         raise SystemExit(1) from None
     finally:
-        settle_output()
+        flush_output()
 
 
 def _expected(error: Exception) -> bool:

@@ -73,7 +73,7 @@ def import_log(
     done = write_imported(
         sources, mapping, out_dir, skip_bad=skip_bad, where=where, memory=memory, like=like
     )
-    _tell(done, out_dir)
+    _print_summary(done, out_dir)
     if config is not None:
         from gerank.train.first_config import write_first_config
 
@@ -97,7 +97,7 @@ def _guess(sources: list[str], mapping: Path | None, file_format: str, memory: s
     say(f"a mapping to read and mend: {mapping}")
 
 
-def _tell(done: Imported, out_dir: Path) -> None:
+def _print_summary(done: Imported, out_dir: Path) -> None:
     """What was imported, and everything that is not as in the source."""
     from gerank.data.importing.bad_rows import FILE_NAME
 

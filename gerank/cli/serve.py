@@ -12,7 +12,7 @@ import typer
 from gerank.address import DEFAULT_PORT, join_address, parse_address
 from gerank.cli.console import err, say
 from gerank.cli.ranges import number_option
-from gerank.cli.streams import serve_unheard
+from gerank.cli.streams import stop_waiting_for_readers
 from gerank.unknown_features import UnknownFeatures
 from gerank_server.options import RANGES, ServerOptions
 
@@ -88,7 +88,7 @@ def serve(
     """
     from gerank_server import serve as start
 
-    serve_unheard()
+    stop_waiting_for_readers()
     options = ServerOptions(
         front_threads=threads,
         workers=workers,

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any, TextIO, cast
 
 
-class _Unheard:
+class _IgnoringErrors:
     """A stream whose write errors nobody needs to know of; else as the stream that it wraps."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -35,7 +35,7 @@ class _Unheard:
         return getattr(self._stream, name)
 
 
-class _Prompt(_Unheard):
+class _NonBlocking(_IgnoringErrors):
     """A stream that loses what cannot be written at once.
 
     A pipe whose reader is alive but does not read takes nothing once it is full. A write of more
@@ -71,18 +71,18 @@ def open_standard_streams() -> None:
         sys.stdout = os.fdopen(1, "w", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", closefd=False)
-    sys.stderr = _unheard(sys.stderr)
+    sys.stderr = _ignoring_errors(sys.stderr)
 
 
-def serve_unheard() -> None:
-    """Lets a process whose work is elsewhere go on when nobody hears what it tells.
+def stop_waiting_for_readers() -> None:
+    """Lets a process whose work is elsewhere go on when nobody reads what it writes.
 
-    What was written before must have been flushed: later words do not wait for it.
+    What was written before must have been flushed: later texts do not wait for it.
     """
-    sys.stdout, sys.stderr = _prompt(sys.stdout), _prompt(sys.stderr)
+    sys.stdout, sys.stderr = _non_blocking(sys.stdout), _non_blocking(sys.stderr)
 
 
-def settle_output() -> None:
+def flush_output() -> None:
     """Lets the interpreter end without a word of its own on what could not be written."""
     try:
         sys.stdout.flush()
@@ -97,9 +97,9 @@ def discard_output() -> None:
     os.close(nowhere)
 
 
-def _prompt(stream: TextIO) -> TextIO:
-    return cast(TextIO, stream if isinstance(stream, _Prompt) else _Prompt(stream))
+def _non_blocking(stream: TextIO) -> TextIO:
+    return cast(TextIO, stream if isinstance(stream, _NonBlocking) else _NonBlocking(stream))
 
 
-def _unheard(stream: TextIO) -> TextIO:
-    return cast(TextIO, stream if isinstance(stream, _Unheard) else _Unheard(stream))
+def _ignoring_errors(stream: TextIO) -> TextIO:
+    return cast(TextIO, stream if isinstance(stream, _IgnoringErrors) else _IgnoringErrors(stream))

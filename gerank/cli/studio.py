@@ -9,7 +9,7 @@ import typer
 
 from gerank.cli.console import say
 from gerank.cli.ranges import number_option
-from gerank.cli.streams import serve_unheard
+from gerank.cli.streams import stop_waiting_for_readers
 
 
 class StudioMissingError(RuntimeError):
@@ -37,7 +37,7 @@ def studio(
 
     Example:  gerank studio --model model.gerank --data data/test
     """
-    serve_unheard()
+    stop_waiting_for_readers()
     try:
         from gerank.studio.application import open_session, serve_studio
     except ModuleNotFoundError as error:

@@ -104,9 +104,9 @@ class ColumnStore:
         chunks = places * itemsize // _CHUNK_BYTES
         self._touched += int(np.count_nonzero(np.diff(chunks)) + 1) * columns * _CHUNK_BYTES
         if self._touched > self.budget:
-            self.give_back()
+            self.release_memory()
 
-    def give_back(self) -> None:
+    def release_memory(self) -> None:
         """Takes all mapped columns out of the process's memory; they are read again when needed."""
         for mapped in self._maps:
             mapped.madvise(mmap.MADV_DONTNEED)

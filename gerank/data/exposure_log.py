@@ -92,7 +92,7 @@ class ExposureLog(ExposureFields):
             return
         for first in range(0, len(self), _PAGES_OF_A_WINDOW):
             yield self._window(first, min(first + _PAGES_OF_A_WINDOW, len(self)))
-            self.store.give_back()
+            self.store.release_memory()
 
     def _window(self, first: int, after: int) -> ExposureLog:
         pages = slice(first, after)

@@ -70,8 +70,8 @@ class Selection:
             places = places_of(some)
             copy[filled : filled + len(places)] = values[places]
             filled += len(places)
-            self._source.give_back()
-            self.store.give_back()
+            self._source.release_memory()
+            self.store.release_memory()
         return copy
 
     def _parts(self) -> Iterator[NDArray[np.int64]]:

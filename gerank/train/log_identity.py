@@ -43,7 +43,7 @@ class LogIdentity:
             for first in range(0, len(column), _NUMBERS_AT_ONCE):
                 some = column[first : first + _NUMBERS_AT_ONCE]
                 digest.update(np.ascontiguousarray(some).data)
-                log.store.give_back()
+                log.store.release_memory()
         return cls(len(log), len(people), digest.hexdigest())
 
     @property

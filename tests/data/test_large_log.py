@@ -118,7 +118,7 @@ def test_what_was_read_of_a_mapped_column_is_given_back() -> None:
     store = ColumnStore.for_columns(1 << 26, memory_mb=16)
     column = store.column(1 << 24, np.float32)
     column[:] = np.arange(1 << 24, dtype=np.float32)
-    store.give_back()
+    store.release_memory()
     before = resident()
     for first in range(0, 1 << 24, 1 << 16):
         places = np.arange(first, first + (1 << 16))
