@@ -4,9 +4,9 @@ A synthetic table of exposures is written, 20 rows to a page, with a score, thre
 two ids, and clicks that follow the score. `gerank import` makes a log of it, `gerank train` learns
 from it with one pass of the generator over all pages, and `gerank evaluate` judges the run on other
 pages, each in a process of its own. The pages show 20 slots, of which the generator fills 10, two
-slates per page and step: memory depends on neither, time does. A row tells its wall time, and the most memory that it had
-resident at any moment beside that of a process which has loaded the same libraries and does
-nothing. Mapped files count as resident.
+slates per page and step: memory depends on neither, time does. A row tells its wall time, and the
+most memory that it had resident at any moment beside that of a process which has loaded the same
+libraries and does nothing. Mapped files count as resident.
 """
 
 from __future__ import annotations
