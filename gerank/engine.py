@@ -68,7 +68,7 @@ class Call:
     passes or it is cancelled are dropped; it ends when the one that runs comes back.
     """
 
-    def __init__(self, native: _engine.Call) -> None:
+    def __init__(self, native: _engine.Call[_engine.RawAnswer]) -> None:
         self._native = native
 
     def cancel(self) -> bool:
@@ -244,7 +244,7 @@ class Engine:
 
     def _call(
         self, requests: Requests, model: str, version: str, timeout_s: float | None
-    ) -> _engine.Call:
+    ) -> _engine.Call[_engine.RawAnswer]:
         if timeout_s is not None:
             _seconds("timeout_s", timeout_s)
         served = self.find(model, version)

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "call_content.h"
 #include "python_call.h"
 #include "python_model.h"
 #include "python_query.h"
@@ -177,15 +178,6 @@ py::dict stats_dict(const Engine& engine) {
   return out;
 }
 
-// A code is named as in StatusError.
-void count_refusal(Engine& engine, const std::string& code, std::size_t queries) {
-  for (const Code each : {Code::kInvalidArgument, Code::kNotFound, Code::kResourceExhausted,
-                          Code::kUnavailable, Code::kDeadlineExceeded, Code::kInternal}) {
-    if (code == code_name(each)) return engine.count_refusal(each, queries);
-  }
-  throw py::value_error("code: must be the name of a refusal, got '" + code + "'");
-}
-
 py::list models_list(const Engine& engine) {
   py::list out;
   for (const PublishedModel& model : usable(engine).models()) {
@@ -197,9 +189,16 @@ py::list models_list(const Engine& engine) {
 std::unique_ptr<PythonCall> new_call(std::shared_ptr<Engine> engine, const py::list& queries,
                                      std::string model, std::string version,
                                      const py::object& timeout_s) {
-  usable(*engine);
-  return std::make_unique<PythonCall>(std::move(engine), queries, std::move(model),
-                                      std::move(version), timeout_s);
+  const TimePoint deadline = deadline_after(usable(*engine), timeout_s);
+  auto content = queries_content(queries, std::move(model), std::move(version), deadline);
+  return std::make_unique<PythonCall>(std::move(engine), std::move(content));
+}
+
+std::unique_ptr<PythonCall> serve(std::shared_ptr<Engine> engine, py::bytes message,
+                                  const py::object& timeout_s) {
+  const TimePoint deadline = deadline_after(usable(*engine), timeout_s);
+  auto content = message_content(*engine, std::move(message), deadline);
+  return std::make_unique<PythonCall>(std::move(engine), std::move(content));
 }
 
 void bind_ranker(py::module_& module) {
@@ -253,6 +252,7 @@ void bind_engine(py::module_& module) {
            py::arg("ignore_unknown_features") = false)
       .def("call", &new_call, py::arg("queries"), py::kw_only(), py::arg("model") = "",
            py::arg("version") = "", py::arg("timeout_s") = py::none())
+      .def("serve", &serve, py::arg("message"), py::arg("timeout_s") = py::none())
       .def("publish", &publish, py::arg("name"), py::arg("ranker"), py::arg("keep_old") = false)
       .def("make_current",
            [](Engine& engine, const std::string& name, const std::string& version) {
@@ -272,7 +272,6 @@ void bind_engine(py::module_& module) {
           py::arg("name") = "", py::arg("version") = "")
       .def("models", &models_list)
       .def("stats", &stats_dict)
-      .def("count_refusal", &count_refusal, py::arg("code"), py::arg("queries") = 1)
       .def("drain", &drain)
       .def("stop", &stop, py::arg("grace_s") = 0.0)
       .def("may_wait", [](const Engine& engine,

@@ -1,13 +1,10 @@
 #include "python_call.h"
 
-#include <pybind11/stl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 #include "signals.h"
 #include "status_error.h"
@@ -19,22 +16,14 @@ namespace {
 
 constexpr double kLongestTimeoutS = 1e8;  // three years; beyond, a deadline is none
 
+}  // namespace
+
 TimePoint deadline_after(const Engine& engine, const py::object& timeout_s) {
   if (timeout_s.is_none()) return kNever;
   const double seconds = timeout_s.cast<double>();
   if (!(seconds < kLongestTimeoutS)) return kNever;
   const auto span = std::chrono::duration<double>(std::max(seconds, 0.0));
   return engine.options().clock->now() + std::chrono::duration_cast<TimePoint::duration>(span);
-}
-
-}  // namespace
-
-py::tuple slate_tuple(const Slate& slate) {
-  return py::make_tuple(
-      py::tuple(py::cast(slate.slots)), py::tuple(py::cast(slate.candidates)),
-      py::tuple(py::cast(slate.log_prob)),
-      py::tuple(py::cast(std::vector<int>(slate.relaxed.begin(), slate.relaxed.end()))),
-      slate.seed);
 }
 
 // Freed by whoever comes last: Python, or a thread of the engine.
@@ -58,13 +47,10 @@ struct PythonCall::Shared {
   }
 
   void end(const Status& status);
-  py::tuple answer() const;
+  py::object answer() const;
 
   std::shared_ptr<Engine> engine;
-  py::list kept;
-  std::string model, version;
-  std::vector<Query> queries;
-  Call call;
+  std::unique_ptr<CallContent> content;
   py::object callback;
 
   mutable std::mutex mutex;
@@ -73,21 +59,10 @@ struct PythonCall::Shared {
   Status outcome;
 };
 
-PythonCall::PythonCall(std::shared_ptr<Engine> engine, const py::list& queries, std::string model,
-                       std::string version, const py::object& timeout_s)
+PythonCall::PythonCall(std::shared_ptr<Engine> engine, std::unique_ptr<CallContent> content)
     : shared_(Shared::make()) {
-  Shared& shared = *shared_;
-  shared.engine = std::move(engine);
-  shared.kept = queries.attr("copy")();
-  shared.model = std::move(model);
-  shared.version = std::move(version);
-  for (const py::handle query : shared.kept) {
-    shared.queries.push_back(query.cast<const PythonQuery&>().query());
-  }
-  shared.call.queries = shared.queries;
-  shared.call.model = shared.model;
-  shared.call.version = shared.version;
-  shared.call.deadline = deadline_after(*shared.engine, timeout_s);
+  shared_->engine = std::move(engine);
+  shared_->content = std::move(content);
 }
 
 PythonCall::~PythonCall() { cancel(); }
@@ -100,13 +75,13 @@ void PythonCall::begin(const py::object& callback) {
   shared_->callback = callback;
 }
 
-py::tuple PythonCall::rank() {
+py::object PythonCall::rank() {
   raise_unless_ok(shared_->engine->may_wait("rank"));
   begin(py::none());
   const auto done = [shared = shared_](Call*, const Status& status) { shared->end(status); };
   {
     const py::gil_scoped_release no_gil;
-    shared_->engine->submit_or_run(&shared_->call, done);
+    shared_->engine->submit_or_run(&shared_->content->call(), done);
   }
   try {
     wait_for_signals_too([this](auto time) { return shared_->wait_for(time); });
@@ -122,7 +97,7 @@ void PythonCall::submit(const py::object& callback) {
   begin(callback);
   const auto done = [shared = shared_](Call*, const Status& status) { shared->end(status); };
   const py::gil_scoped_release no_gil;
-  shared_->engine->submit(&shared_->call, done);
+  shared_->engine->submit(&shared_->content->call(), done);
 }
 
 void PythonCall::Shared::end(const Status& status) {
@@ -149,7 +124,7 @@ void PythonCall::Shared::end(const Status& status) {
 
 bool PythonCall::cancel() {
   const py::gil_scoped_release no_gil;
-  return shared_->engine->cancel(&shared_->call);
+  return shared_->engine->cancel(&shared_->content->call());
 }
 
 bool PythonCall::done() const {
@@ -158,7 +133,7 @@ bool PythonCall::done() const {
   return shared_->submitted && shared_->over;
 }
 
-py::tuple PythonCall::wait() {
+py::object PythonCall::wait() {
   raise_unless_ok(shared_->engine->usable());
   if (!shared_->is_over()) {
     raise_unless_ok(shared_->engine->may_wait("wait"));
@@ -167,13 +142,9 @@ py::tuple PythonCall::wait() {
   return shared_->answer();
 }
 
-py::tuple PythonCall::Shared::answer() const {
+py::object PythonCall::Shared::answer() const {
   raise_unless_ok(outcome);
-  py::list slates;
-  for (const Slate& slate : call.slates) slates.append(slate_tuple(slate));
-  const Timing& timing = call.timing;
-  return py::make_tuple(slates, call.model_version,
-                        py::make_tuple(timing.queue_us, timing.batch_us, timing.model_us));
+  return content->answer();
 }
 
 }  // namespace gerank

@@ -1,1 +1,1 @@
-"""Requests and slates as the messages of protos/gerank/v1, both ways."""
+"""The messages of protos/gerank/v1 as a client has them; csrc/wire is the other side."""

@@ -1,11 +1,11 @@
-"""Named columns as `FeatureBlock` messages, both ways.
+"""Named columns as `FeatureBlock` messages.
 
-Axes: R rows (1 for the user, M for candidates), F features of one block.
+Axes: R rows (1 for the user, M for candidates).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
-from gerank.wire.packed import read_values
 
 
 def blocks_from_columns(
@@ -47,38 +46,7 @@ def blocks_from_columns(
     return blocks
 
 
-def columns_from_blocks(
-    field: str, blocks: Iterable[pb.FeatureBlock], rows: int
-) -> dict[str, NDArray[Any]]:
-    """Unpacks blocks into feature name -> [R] float32 or int64.
-
-    Raises:
-        RequestError: A block has no names, not exactly one value field, another length than its
-            names and `rows` ask for, or a name that was there before.
-    """
-    columns: dict[str, NDArray[Any]] = {}
-    for index, block in enumerate(blocks):
-        path = f"{field}[{index}]"
-        matrix = _matrix(path, block, rows)
-        for name, column in zip(block.names, matrix.T, strict=True):
-            if name in columns:
-                raise RequestError(f"{path}.names", name, "the feature is given twice")
-            columns[name] = column
-    return columns
-
-
 def _side_by_side(arrays: Mapping[str, NDArray[Any]], names: list[str], dtype: str) -> bytes:
     with np.errstate(over="ignore"):  # beyond float32 it becomes infinite, which the server tells
         columns = [arrays[name].astype(dtype) for name in names]
     return np.stack(columns, axis=1).tobytes()
-
-
-def _matrix(path: str, block: pb.FeatureBlock, rows: int) -> NDArray[Any]:
-    """The values of a block: [R, F]."""
-    if not block.names:
-        raise RequestError(f"{path}.names", [], "must name at least one feature")
-    values = read_values(path, block, ("float32_le", "int64_le", "floats", "ints"))
-    if len(values) != rows * len(block.names):
-        rule = f"must have {rows} values of each of its features"
-        raise RequestError(f"{path} ({', '.join(block.names)})", f"{len(values)} values", rule)
-    return values.reshape(rows, len(block.names))

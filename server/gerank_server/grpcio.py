@@ -66,7 +66,7 @@ class GrpcioServer:
         self._process = OwnProcess()
         self._engine = _start_engine(options)
         waiting = (options.front_threads or _DEFAULT_THREADS) + options.max_queue
-        self._servicer = RerankServicer(self._engine, options.max_queries, waiting, _RETRY_AFTER_S)
+        self._servicer = RerankServicer(self._engine, waiting, _RETRY_AFTER_S)
         streams = StreamLimit(_MOST_STREAMS, _RETRY_AFTER_S)
         self._health = health.HealthServicer(("", SERVICE, health.SERVICE), streams)
         names = (SERVICE, health.SERVICE, reflection.SERVICE)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import grpc
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import DecodeError
 
-from gerank._engine import Engine, Query, Ranker, StatusError
+from gerank._engine import Engine, Ranker
 from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
 from gerank_server.errors import BusyError, NotFoundError, NotServingError, with_status
-from gerank_server.messages import query_of_message, response_of_answer, statistics_of_counts
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
@@ -24,16 +24,12 @@ class RerankServicer:
 
     Args:
         engine: What answers.
-        max_queries: Most queries in one call.
         most_open: Rerank calls that may be open at once; one more is refused unread.
         retry_after_s: When its caller should come again.
     """
 
-    def __init__(
-        self, engine: Engine, max_queries: int, most_open: int, retry_after_s: float
-    ) -> None:
+    def __init__(self, engine: Engine, most_open: int, retry_after_s: float) -> None:
         self._engine = engine
-        self._max_queries = max_queries
         self._most_open = most_open
         self._retry_after_s = retry_after_s
         self._draining = False
@@ -52,7 +48,7 @@ class RerankServicer:
         self._draining = True
 
     def handlers(self) -> grpc.GenericRpcHandler:
-        """The service for a grpc.Server. Calls are parsed here, so that garbage has our status."""
+        """The service for a grpc.Server. Bytes come here, so that garbage has our status."""
         methods = {
             "Rerank": self._rerank,
             "Describe": self._describe,
@@ -70,15 +66,7 @@ class RerankServicer:
         with self._counted() as open_calls:
             if open_calls > self._most_open:
                 raise BusyError(self._retry_after_s)
-            message = pb.RerankRequest()
-            with self._refusals_counted(message):
-                queries = self._queries(payload, message)
-            call = self._engine.call(
-                queries,
-                model=message.model,
-                version=message.version,
-                timeout_s=context.time_remaining(),
-            )
+            call = self._engine.serve(payload, context.time_remaining())
 
             def drop() -> None:  # called when the call ends: answered, expired, or its caller gone
                 left = context.time_remaining()
@@ -88,35 +76,21 @@ class RerankServicer:
             call.submit()
             if not context.add_callback(drop):
                 drop()
-            return response_of_answer(message, call.wait()).SerializeToString()
-
-    def _queries(self, payload: bytes, message: pb.RerankRequest) -> list[Query]:
-        """Parses into `message`; the engine checks what the queries say."""
-        _parse(payload, message)
-        count = len(message.queries)
-        if not 1 <= count <= self._max_queries:
-            raise RequestError("queries", count, f"must be 1 to {self._max_queries}")
-        return [query_of_message(index, query) for index, query in enumerate(message.queries)]
-
-    @contextmanager
-    def _refusals_counted(self, message: pb.RerankRequest) -> Iterator[None]:
-        """The engine counts what it refuses itself; what never comes to it is counted here."""
-        try:
-            yield
-        except (RequestError, StatusError):
-            self._engine.count_refusal("INVALID_ARGUMENT", len(message.queries))
-            raise
+            return call.wait()
 
     def _describe(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
-        message = pb.DescribeRequest()
-        _parse(payload, message)
+        try:
+            message = pb.DescribeRequest.FromString(payload)
+        except DecodeError as error:
+            rule = "must be a gerank.v1.DescribeRequest"
+            raise RequestError("request", f"{len(payload)} other bytes", rule) from error
         ranker = self._find(message.model, message.version)
         return pb.DescribeResponse(
             model_version=ranker.model_version, contract_json=ranker.contract_json
         ).SerializeToString()
 
     def _statistics(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
-        return statistics_of_counts(self._engine.stats()).SerializeToString()
+        return _statistics_of_counts(self._engine.stats()).SerializeToString()
 
     def _find(self, model: str, version: str) -> Ranker:
         if self._draining:
@@ -142,9 +116,10 @@ class RerankServicer:
                 self._open -= 1
 
 
-def _parse(payload: bytes, message: Message) -> None:
-    try:
-        message.ParseFromString(payload)
-    except DecodeError as error:
-        rule = f"must be a {message.DESCRIPTOR.full_name}"
-        raise RequestError("request", f"{len(payload)} other bytes", rule) from error
+def _statistics_of_counts(counts: Mapping[str, Any]) -> pb.StatisticsResponse:
+    """The message that tells an engine's counters."""
+    fields: dict[str, Any] = {
+        name: pb.Histogram(**value) if isinstance(value, dict) else value
+        for name, value in counts.items()
+    }
+    return pb.StatisticsResponse(**fields)

@@ -28,14 +28,14 @@ void CallPool::await_another() {
 
 void CallPool::give_back(RerankCall& call) { at_rest_.push_back(&call); }
 
-std::unique_ptr<ReceivedRequest> CallPool::take_request() {
-  if (requests_.empty()) return std::make_unique<ReceivedRequest>();
-  std::unique_ptr<ReceivedRequest> request = std::move(requests_.back());
+std::unique_ptr<wire::ReceivedRequest> CallPool::take_request() {
+  if (requests_.empty()) return std::make_unique<wire::ReceivedRequest>();
+  std::unique_ptr<wire::ReceivedRequest> request = std::move(requests_.back());
   requests_.pop_back();
   return request;
 }
 
-void CallPool::give_back(std::unique_ptr<ReceivedRequest> request) {
+void CallPool::give_back(std::unique_ptr<wire::ReceivedRequest> request) {
   request->clear();
   requests_.push_back(std::move(request));
 }

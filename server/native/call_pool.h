@@ -6,10 +6,10 @@
 #include <memory>
 #include <vector>
 
-#include "name_memo.h"
-#include "received_request.h"
 #include "rerank_call.h"
 #include "service.h"
+#include "wire/name_memo.h"
+#include "wire/received_request.h"
 
 namespace gerank::server {
 
@@ -28,17 +28,17 @@ class CallPool {
   void give_back(RerankCall& call);
 
   // Memory for the message of a call: what was given back last comes first, out of the caches.
-  std::unique_ptr<ReceivedRequest> take_request();
-  void give_back(std::unique_ptr<ReceivedRequest> request);
+  std::unique_ptr<wire::ReceivedRequest> take_request();
+  void give_back(std::unique_ptr<wire::ReceivedRequest> request);
 
  private:
   Service& service_;
   grpc::ServerCompletionQueue& queue_;
   AnswerRelay& relay_;
-  NameMemo memo_;
+  wire::NameMemo memo_;
   std::vector<std::unique_ptr<RerankCall>> calls_;
   std::vector<RerankCall*> at_rest_;
-  std::vector<std::unique_ptr<ReceivedRequest>> requests_;  // at rest
+  std::vector<std::unique_ptr<wire::ReceivedRequest>> requests_;  // at rest
 };
 
 }  // namespace gerank::server

@@ -1,13 +1,11 @@
 #include "rerank_call.h"
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
+#include <string_view>
 #include <utility>
 
 #include "answer_relay.h"
 #include "call_pool.h"
-#include "response_writer.h"
 #include "status_table.h"
 
 namespace gerank::server {
@@ -23,7 +21,7 @@ TimePoint to_steady(std::chrono::system_clock::time_point deadline) {
 }  // namespace
 
 RerankCall::RerankCall(Service& service, grpc::ServerCompletionQueue& queue, CallPool& pool,
-                       AnswerRelay& relay, NameMemo& memo)
+                       AnswerRelay& relay, wire::NameMemo& memo)
     : service_(service), queue_(queue), pool_(pool), relay_(relay), memo_(memo) {}
 
 void RerankCall::await() {
@@ -50,24 +48,12 @@ void RerankCall::arrived(bool ok) {
 }
 
 Status RerankCall::read() {
-  const TimePoint deadline = to_steady(context_->deadline());
-  const std::size_t queries = count_queries(&bytes_);
-  const std::size_t most = service_.engine.options().max_queries;
-  if (Status status = service_.engine.expect(std::min(queries, most), deadline); !status) {
-    return status;
+  if (!bytes_.TrySingleSlice(&slice_).ok() && !bytes_.DumpToSingleSlice(&slice_).ok()) {
+    return {Code::kInternal, "the message cannot be put into one piece"};
   }
-  Status status = read_queries(queries, deadline);
-  if (!status) service_.engine.count_refusal(status.code(), queries);
-  return status;
-}
-
-Status RerankCall::read_queries(std::size_t queries, TimePoint deadline) {
-  const std::size_t most = service_.engine.options().max_queries;
-  // Too many are not parsed: empty ones take two bytes on the way here, and hundreds afterwards.
-  if (queries > most) return wrong_count(queries, most);
   request_ = pool_.take_request();
-  request_->call().deadline = deadline;
-  return request_->read(&bytes_, memo_, most);
+  const std::string_view message(reinterpret_cast<const char*>(slice_.begin()), slice_.size());
+  return request_->read(service_.engine, message, to_steady(context_->deadline()), memo_);
 }
 
 void RerankCall::submit() {
@@ -79,12 +65,13 @@ void RerankCall::submit() {
 
 void RerankCall::answer() {
   if (outcome_.ok()) {
-    writer_->Finish(write_response(request_->message(), request_->call()), grpc::Status::OK,
-                    &finished_);
+    const grpc::Slice response(request_->response());
+    writer_->Finish(grpc::ByteBuffer(&response, 1), grpc::Status::OK, &finished_);
   } else {
     writer_->FinishWithError(to_grpc(outcome_), &finished_);
   }
   if (request_) pool_.give_back(std::move(request_));
+  slice_ = grpc::Slice();
 }
 
 void RerankCall::ended(bool) {

@@ -8,9 +8,9 @@
 #include <optional>
 
 #include "completion.h"
-#include "name_memo.h"
-#include "received_request.h"
 #include "service.h"
+#include "wire/name_memo.h"
+#include "wire/received_request.h"
 
 namespace gerank::server {
 
@@ -26,7 +26,7 @@ class CallPool;
 class RerankCall {
  public:
   RerankCall(Service& service, grpc::ServerCompletionQueue& queue, CallPool& pool,
-             AnswerRelay& relay, NameMemo& memo);
+             AnswerRelay& relay, wire::NameMemo& memo);
 
   // Waits for the next caller.
   void await();
@@ -41,7 +41,6 @@ class RerankCall {
 
   // Reads the message, if the engine expects to take it.
   Status read();
-  Status read_queries(std::size_t queries, TimePoint deadline);
 
   // From here on the outcome is the engine's to tell.
   void submit();
@@ -52,7 +51,7 @@ class RerankCall {
   grpc::ServerCompletionQueue& queue_;
   CallPool& pool_;
   AnswerRelay& relay_;
-  NameMemo& memo_;
+  wire::NameMemo& memo_;
   Step<&RerankCall::arrived> arrived_{*this};
   Step<&RerankCall::ended> ended_{*this};
   Step<&RerankCall::finished> finished_{*this};
@@ -60,7 +59,8 @@ class RerankCall {
   std::optional<grpc::ServerContext> context_;
   std::optional<grpc::ServerAsyncResponseWriter<grpc::ByteBuffer>> writer_;
   grpc::ByteBuffer bytes_;
-  std::unique_ptr<ReceivedRequest> request_;  // from the message's arrival to its answer
+  grpc::Slice slice_;  // the same in one piece, of which the request holds views
+  std::unique_ptr<wire::ReceivedRequest> request_;  // from the message's arrival to its answer
   Status outcome_;
   int open_ends_ = 0;
 };

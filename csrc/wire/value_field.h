@@ -3,14 +3,14 @@
 
 #include <gerank/query.h>
 #include <gerank/status.h>
-#include <google/protobuf/repeated_field.h>
 
 #include <cstddef>
 #include <initializer_list>
-#include <string>
 #include <string_view>
 
-namespace gerank::server {
+#include "arena_list.h"
+
+namespace gerank::wire {
 
 struct ValueField {
   std::string_view name;
@@ -21,9 +21,8 @@ struct ValueField {
 };
 
 template <typename Number>
-ValueField numbers(std::string_view name, ColumnType type,
-                   const google::protobuf::RepeatedField<Number>& values) {
-  return {name, type, values.data(), std::size_t(values.size()) * sizeof(Number), false};
+ValueField numbers(std::string_view name, ColumnType type, const List<Number>& values) {
+  return {name, type, values.view().data(), values.view().size_bytes(), false};
 }
 
 inline ValueField packed(std::string_view name, ColumnType type, std::string_view bytes) {
@@ -34,4 +33,4 @@ inline ValueField packed(std::string_view name, ColumnType type, std::string_vie
 Status read_values(std::string_view path, std::initializer_list<ValueField> fields,
                    ValueField* given);
 
-}  // namespace gerank::server
+}  // namespace gerank::wire
