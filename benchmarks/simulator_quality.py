@@ -69,6 +69,9 @@ def run(
     if experiment.truth_reward:  # no evaluator is trained, so no people need be kept for one
         data = dataclasses.replace(data, judge_share=0.0)
     config = dataclasses.replace(config, data=data)
+    if experiment.truth_reward and not quick:
+        generator = dataclasses.replace(config.generator, slates_per_request=8, epochs=8)
+        config = dataclasses.replace(config, generator=generator)
     reward = None
     if experiment.truth_reward:
         reward = UtilityReward(TrueFeedback(truth), log.schema, config.reward)

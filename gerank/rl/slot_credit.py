@@ -9,7 +9,7 @@ from torch.nn import functional
 from gerank.rl.shapes import check_axes, check_floating
 
 
-def slot_returns(credits: Tensor, discount: float = 1.0) -> Tensor:
+def slot_returns(credits: Tensor, discount: float = 1.0, *, below: int = 0) -> Tensor:
     """G_n = sum_{k >= n} discount^(k - n) c_k: the return to go, what slot n and later ones earned.
 
     Where c_n depends on the choices of slots 1..n alone, the choice of slot n has no part in
@@ -19,23 +19,32 @@ def slot_returns(credits: Tensor, discount: float = 1.0) -> Tensor:
     learning with function approximation", NIPS 1999; Sutton and Barto, "Reinforcement learning: an
     introduction", 2nd edition, 2018, section 13.3. A discount below 1 trades bias for variance.
 
+    Where c_n depends on the `below` slots under it as well, the choice of slot n has a part in the
+    credit of as many slots above, and the sum begins there, undiscounted: without them a choice
+    that lifts its upper neighbour is never thanked for it.
+
     Args:
         credits: [..., N]. c_n of each slot.
         discount: 0..1.
+        below: How many slots under a slot have a part in its credit, at least 0.
 
     Returns:
         [..., N].
 
     Raises:
-        ValueError: Shape, dtype, or a discount outside of 0..1.
+        ValueError: Shape, dtype, a discount outside of 0..1, or `below` < 0.
     """
     check_axes("slot_returns", "credits", credits, "...N")
     check_floating("slot_returns", "credits", credits)
     if not 0 <= discount <= 1:
         raise ValueError(f"slot_returns: discount must be in 0..1, got {discount}")
+    if below < 0:
+        raise ValueError(f"slot_returns: below must be >= 0, got {below}")
     slots = torch.arange(credits.shape[-1], device=credits.device)
     later = slots[:, None] - slots  # [N, N], how far slot k lies behind slot n
-    factor = torch.pow(discount, later.clamp(min=0).to(credits.dtype)).masked_fill(later < 0, 0.0)
+    factor = torch.pow(discount, later.clamp(min=0).to(credits.dtype)).masked_fill(
+        later < -below, 0.0
+    )
     return credits @ factor
 
 

@@ -34,6 +34,7 @@ class SlateCredit:
         self._reward, self._scales, self._support = reward, scales, support
         self._by_slot = config.credit is Credit.SLOT
         self._discount = config.discount if self._by_slot else 1.0
+        self._below: int = getattr(reward, "slots_below", 0)
 
     @property
     def priced(self) -> bool:
@@ -67,5 +68,5 @@ class SlateCredit:
         return price if self._by_slot else at_last_slot(price.sum(-1), slates.size(-1))
 
     def returns(self, credit: Tensor) -> Tensor:
-        """[B, G, N] what each slot and later ones earn, of credit [B, G, N]."""
-        return slot_returns(credit, self._discount)
+        """[B, G, N] what the choice of each slot has a part in, of credit [B, G, N]."""
+        return slot_returns(credit, self._discount, below=self._below)

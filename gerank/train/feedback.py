@@ -136,10 +136,17 @@ class MeanFeedback:
 
 
 class TrueFeedback:
-    """The simulator's own click model: what a perfect evaluator would say."""
+    """The simulator's own click model: what a perfect evaluator would say.
+
+    Attributes:
+        slots_below: How many slots under a slot have a part in its click. Learned evaluators have
+            none such: their structured part looks up alone, and the small part of the five channels
+            is credited as if it did.
+    """
 
     def __init__(self, truth: SimulatorTruth) -> None:
         self.truth = truth
+        self.slots_below = truth.user.slots_below
 
     def __call__(
         self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor

@@ -33,7 +33,11 @@ class Reward(Protocol):
 
 @runtime_checkable
 class SlotReward(Reward, Protocol):
-    """A reward that also says what each slot adds to it."""
+    """A reward that also says what each slot adds to it.
+
+    Where slots under a slot have a part in what it adds, the attribute `slots_below` says how many;
+    without one, none has.
+    """
 
     def by_slot(self, rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
         """[B, G, N, U], whose sum over slots is the call's answer [B, G, U]."""
@@ -48,6 +52,7 @@ class UtilityReward:
     ) -> None:
         """Raises ConfigError for a utility that does not fit the schema."""
         self.feedback = feedback
+        self.slots_below: int = getattr(feedback, "slots_below", 0)
         self.schema = schema
         self.functions = build_utilities(reward, schema)
         kinds = [utility_kind(name, config, schema)[0] for name, config in reward.items()]

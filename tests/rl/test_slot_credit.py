@@ -28,6 +28,14 @@ def test_returns_are_those_of_a_direct_loop(
     torch.testing.assert_close(slot_returns(credits, discount), expected)
 
 
+def test_credit_of_slots_above_counts_where_they_look_below_by_hand() -> None:
+    credits = torch.tensor([1.0, 2.0, 4.0, 8.0])
+    assert slot_returns(credits, below=1).tolist() == [15, 15, 14, 12]
+    assert slot_returns(credits, below=3).tolist() == [15] * 4
+    half = [1 + 2 / 2 + 4 / 4 + 8 / 8, 1 + 2 + 4 / 2 + 8 / 4, 2 + 4 + 8 / 2, 4 + 8]
+    assert slot_returns(credits, 0.5, below=1).tolist() == half
+
+
 def test_what_stands_at_the_last_slot_is_in_every_return(seed: int) -> None:
     value = torch.randn(4, 2, generator=torch.Generator().manual_seed(seed))
     credits = at_last_slot(value, 3)
@@ -46,5 +54,7 @@ def test_wrong_arguments_are_named() -> None:
     for discount in (-0.1, 1.1, float("nan")):
         with pytest.raises(ValueError, match=rf"discount must be in 0..1, got {discount}"):
             slot_returns(torch.ones(2, 3), discount)
+    with pytest.raises(ValueError, match="slot_returns: below must be >= 0, got -1"):
+        slot_returns(torch.ones(2, 3), below=-1)
     with pytest.raises(ValueError, match="at_last_slot: slots must be >= 1, got 0"):
         at_last_slot(torch.ones(2), 0)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
+from gerank.data.simulator import SimulatorConfig, UserKind, simulate
 from gerank.rl import slot_returns
 from gerank.train.choices import Baseline, Credit
 from gerank.train.credit import SupportPrice
@@ -27,6 +28,7 @@ class Noted:
         self.costs = torch.rand(6, generator=torch.Generator().manual_seed(2))
         self.scored: list[Tensor] = []
         self.priced: list[Tensor] = []
+        self.slots_below = 0
 
     def by_slot(self, _rows: np.ndarray, _pages: ExposureBatch, slates: Tensor) -> Tensor:
         self.scored.append(slates)
@@ -120,3 +122,31 @@ def test_what_costs_more_than_it_earns_is_left_alone() -> None:
         paid = price(np.arange(90), LOG.batch(np.arange(90)), slates.unsqueeze(1))
         prices.append(paid.sum().item())
     assert prices[1] < 0.7 * prices[0]
+
+
+def test_what_a_choice_does_to_the_slot_above_counts_where_the_reward_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    noted = Noted()
+    noted.slots_below = 1
+    rollout, _ = one_step(monkeypatch, noted, None)
+    (scored,) = noted.scored
+    weights = rollout.batch.weights / torch.tensor([2.0, 4.0])
+    worth = (noted.by_slot(np.arange(0), None, scored) * weights[:, None, None]).sum(-1)[:, :3]
+    returns = slot_returns(worth, below=1)
+    others = (returns.sum(1, keepdim=True) - returns) / 2
+    torch.testing.assert_close(rollout.advantage, returns - others)
+
+
+def test_simulated_users_say_how_far_down_they_look() -> None:
+    """A change of one slot moves the clicks of as many slots above as they say, and no more."""
+    for kind in UserKind:
+        config = SimulatorConfig(64, 8, 5, seed=0, users=kind)
+        _, truth = simulate(config)
+        slates = torch.arange(8).expand(64, 8)[:, :5].contiguous()
+        rows = torch.arange(64)
+        before = truth.click_probability(rows, slates)
+        changed = slates.clone()
+        changed[:, 3] = 7
+        moved = (truth.click_probability(rows, changed) - before).abs().amax(0) > 1e-7
+        assert moved[:3].tolist() == [n >= 3 - truth.user.slots_below for n in range(3)], kind

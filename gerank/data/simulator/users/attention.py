@@ -35,6 +35,7 @@ class AttentionUser(IndependentClicks):
     run: float = 0.4
 
     kind: ClassVar[UserKind] = UserKind.ATTENTION
+    slots_below: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_not_negative(self)

@@ -38,6 +38,7 @@ class CascadeUser:
     leave_after_click: float = 0.5
 
     kind: ClassVar[UserKind] = UserKind.CASCADE
+    slots_below: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         check_not_negative(self)

@@ -36,6 +36,7 @@ class ExaminationUser(IndependentClicks):
     contrast: float = 0.3
 
     kind: ClassVar[UserKind] = UserKind.EXAMINATION
+    slots_below: ClassVar[int] = 0
 
     def __post_init__(self) -> None:
         check_not_negative(self)

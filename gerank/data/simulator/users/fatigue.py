@@ -34,6 +34,7 @@ class FatigueUser(IndependentClicks):
     contrast: float = 0.15
 
     kind: ClassVar[UserKind] = UserKind.FATIGUE
+    slots_below: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_not_negative(self)

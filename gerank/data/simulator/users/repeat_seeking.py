@@ -34,6 +34,7 @@ class RepeatSeekingUser(IndependentClicks):
     category_ahead: float = 0.25
 
     kind: ClassVar[UserKind] = UserKind.REPEAT_SEEKING
+    slots_below: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         check_not_negative(self)

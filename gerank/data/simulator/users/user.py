@@ -32,9 +32,15 @@ class UserKind(StrEnum):
 
 
 class User(Protocol):
-    """A click model. Its parameters are the fields of a frozen dataclass of plain numbers."""
+    """A click model. Its parameters are the fields of a frozen dataclass of plain numbers.
+
+    Attributes:
+        kind: Which one it is.
+        slots_below: How many slots under a slot have a part in its click.
+    """
 
     kind: ClassVar[UserKind]
+    slots_below: ClassVar[int]
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def click_probability(self, page: ShownPages) -> Tensor:
