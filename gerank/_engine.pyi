@@ -30,6 +30,7 @@ class Query:
         slots: Any = None,
         pins: Iterable[tuple[Any, Any]] = (),
         dedup_keys: tuple[Any, Any] | None = None,
+        above: tuple[Any, Iterable[Block], tuple[Any, Any] | None] | None = None,
         spacing: Iterable[tuple[str, Any, Any]] = (),
         quotas: Iterable[tuple[str, Any, Any]] = (),
         weights: dict[str, Any] = ...,

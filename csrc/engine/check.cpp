@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <exception>
 #include <limits>
+#include <optional>
 #include <string>
 
+#include "../decode/limits.h"
 #include "check_features.h"
 #include "check_number.h"
 #include "duplicates.h"
@@ -37,7 +39,7 @@ class QueryCheck {
     Status status;
     for (const auto part :
          {&QueryCheck::count, &QueryCheck::ids, &QueryCheck::dedup_keys, &QueryCheck::features,
-          &QueryCheck::preset, &QueryCheck::slots, &QueryCheck::pins}) {
+          &QueryCheck::preset, &QueryCheck::slots, &QueryCheck::above, &QueryCheck::pins}) {
       status = (this->*part)();
       if (!status) return status;
     }
@@ -75,23 +77,26 @@ class QueryCheck {
                            "is the id of " + item("candidates", twice->first) + " too");
   }
 
-  Status dedup_keys() {
-    if (!query_.dedup_keys) return {};
-    const auto& keys = *query_.dedup_keys;
-    if (keys.bytes % 8 != 0) {
-      return Status::invalid("dedup_keys.int64_le",
-                             repr(std::string_view(std::to_string(keys.bytes) + " bytes")),
+  Status dedup_keys() { return check_keys("dedup_keys", query_.dedup_keys, count_, "candidate"); }
+
+  Status check_keys(const std::string& field, const std::optional<DedupKeys>& keys,
+                    std::size_t count, const char* owner) {
+    if (!keys) return {};
+    if (keys->bytes % 8 != 0) {
+      return Status::invalid(field + ".int64_le",
+                             repr(std::string_view(std::to_string(keys->bytes) + " bytes")),
                              "must be whole numbers of 8 bytes each");
     }
-    if (Status status = check_length("dedup_keys", keys.bytes / 8); !status) return status;
-    return keys.present.empty() ? Status()
-                                : check_length("dedup_keys.present", keys.present.size());
+    Status status = check_length(field, keys->bytes / 8, count, owner);
+    if (!status || keys->present.empty()) return status;
+    return check_length(field + ".present", keys->present.size(), count, owner);
   }
 
-  Status check_length(const char* field, std::size_t length) {
-    if (length == count_) return {};
+  static Status check_length(const std::string& field, std::size_t length, std::size_t count,
+                             const char* owner) {
+    if (length == count) return {};
     return Status::invalid(field, repr(std::string_view(std::to_string(length) + " values")),
-                           "must have " + std::to_string(count_) + " values, one per candidate");
+                           "must have " + std::to_string(count) + " values, one per " + owner);
   }
 
   Status features() {
@@ -113,6 +118,20 @@ class QueryCheck {
   Status slots() {
     slots_ = query_.slots.value_or(contract_.preset_of(query_).slots);
     return check_integer([] { return "slots"; }, slots_, 1, contract_.max_slots);
+  }
+
+  // The slots above take part as placed candidates of the same batch, and so within its sizes.
+  Status above() {
+    const Above& above = query_.above;
+    const std::int64_t most = std::min(kMaxCandidates - query_.candidate_count, kMaxSlots - slots_);
+    Status status = check_integer([] { return "above"; }, above.count, 0, most, "their number ");
+    if (!status || (above.count == 0 && above.features.empty() && !above.dedup_keys)) return status;
+    thread_local ResolvedFeatures resolved;
+    status = check_side(above_side(contract_, query_, unknown_), &resolved);
+    if (!status) return status;
+    ignored_ += resolved.ignored();
+    return check_keys("above.dedup_keys", above.dedup_keys, static_cast<std::size_t>(above.count),
+                      "slot above");
   }
 
   Status pins() {
@@ -147,6 +166,7 @@ class QueryCheck {
         return refuse("slot " + repr(other.slot) + " pins a candidate of the same dedup key");
       }
     }
+    if (was_shown_above(pin.candidate)) return refuse("its dedup key was shown above the page");
     return {};
   }
 
@@ -156,16 +176,25 @@ class QueryCheck {
                : repr(query_.candidate_ids[static_cast<std::size_t>(candidate)]);
   }
 
+  // The dedup key of a candidate or of a slot above; nothing where it has none.
+  static std::optional<std::int64_t> key_of(const std::optional<DedupKeys>& keys,
+                                            std::int64_t index) {
+    const auto i = static_cast<std::size_t>(index);
+    if (!keys || (!keys->present.empty() && !keys->present[i])) return std::nullopt;
+    return load<std::int64_t>(static_cast<const std::byte*>(keys->values) + 8 * i);
+  }
+
   bool same_key(std::int64_t a, std::int64_t b) const {
-    if (!query_.dedup_keys) return false;
-    const auto& keys = *query_.dedup_keys;
-    const auto has_key = [&](std::int64_t candidate) {
-      return keys.present.empty() || keys.present[static_cast<std::size_t>(candidate)];
-    };
-    const auto key = [&](std::int64_t candidate) {
-      return load<std::int64_t>(static_cast<const std::byte*>(keys.values) + 8 * candidate);
-    };
-    return has_key(a) && has_key(b) && key(a) == key(b);
+    const auto key = key_of(query_.dedup_keys, a);
+    return key && key == key_of(query_.dedup_keys, b);
+  }
+
+  bool was_shown_above(std::int64_t candidate) const {
+    const auto key = key_of(query_.dedup_keys, candidate);
+    for (std::int64_t i = 0; key && i < query_.above.count; ++i) {
+      if (key == key_of(query_.above.dedup_keys, i)) return true;
+    }
+    return false;
   }
 
   // A name of a rule: known, and not used by a rule before it. `name_of(i)` is that of rule i.

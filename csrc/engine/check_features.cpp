@@ -44,18 +44,18 @@ std::string rule_of(const Feature& feature) {
   return "must be an id in [0, " + repr(feature.vocabulary - 1) + "]";
 }
 
-Status check_kind(std::string_view side, bool dense, const std::vector<Feature>& features,
+Status check_kind(const std::string& side, bool dense, const std::vector<Feature>& features,
                   std::span<const Column> columns, std::size_t rows) {
   for (std::size_t f = 0; f < features.size(); ++f) {
     if (features[f].dense != dense || dense || columns[f].type == ColumnType::kInt64) continue;
-    return Status::invalid(std::string(side) + "." + features[f].name, list_text(columns[f], rows),
+    return Status::invalid(side + "." + features[f].name, list_text(columns[f], rows),
                            "must be 64-bit integers");
   }
   for (std::size_t f = 0; f < features.size(); ++f) {
     if (features[f].dense != dense) continue;
     for (std::size_t row = 0; row < rows; ++row) {
       if (dense ? good_dense(columns[f], row) : good_id(features[f], columns[f], row)) continue;
-      const std::string path = side == "user" ? "user" : item("candidates", row);
+      const std::string path = side == "user" ? "user" : item(side, row);
       return Status::invalid(path + "." + features[f].name, value_text(columns[f], row),
                              rule_of(features[f]));
     }

@@ -12,8 +12,8 @@
 namespace gerank {
 
 // An element of a list, as messages name it: `spacing[2]`.
-inline std::string item(const char* list, std::size_t index) {
-  return std::string(list) + "[" + std::to_string(index) + "]";
+inline std::string item(const std::string& list, std::size_t index) {
+  return list + "[" + std::to_string(index) + "]";
 }
 
 // The texts of a field are made only when it is wrong: fields are checked far more often than

@@ -102,6 +102,31 @@ std::vector<WeightRange> read_weights(const Json& document) {
   return weights;
 }
 
+std::vector<std::size_t> columns_of(const std::vector<std::string>& names,
+                                    const std::vector<Feature>& features) {
+  std::vector<std::size_t> columns;
+  for (const std::string& name : names) {
+    const auto found = std::find_if(features.begin(), features.end(),
+                                    [&](const Feature& feature) { return feature.name == name; });
+    columns.push_back(static_cast<std::size_t>(found->column));
+  }
+  return columns;
+}
+
+// The features that some of the names are of, in the order of the schema.
+std::vector<Feature> features_named(const std::vector<Feature>& features,
+                                    const std::vector<std::string>& groups,
+                                    const std::vector<std::string>& flags) {
+  std::vector<Feature> named;
+  for (const Feature& feature : features) {
+    const auto holds = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), feature.name) != names.end();
+    };
+    if (holds(groups) || holds(flags)) named.push_back(feature);
+  }
+  return named;
+}
+
 std::vector<std::uint32_t> by_name(const std::vector<Feature>& features) {
   std::vector<std::uint32_t> order(features.size());
   std::iota(order.begin(), order.end(), 0);
@@ -120,12 +145,16 @@ Contract read_contract(const Json& document) {
       read_side(features, "candidate", &contract.candidate_dense, &contract.candidate_ids);
   contract.groups = read_names(document, "groups", contract.candidate);
   contract.flags = read_names(document, "flags", contract.candidate);
+  contract.group_columns = columns_of(contract.groups, contract.candidate);
+  contract.flag_columns = columns_of(contract.flags, contract.candidate);
+  contract.above = features_named(contract.candidate, contract.groups, contract.flags);
   const Json& limits = member(document, "limits", Json::Type::kObject);
   contract.max_candidates = integer(limits, "candidates", 1, kMaxCandidates);
   contract.max_slots = integer(limits, "slots", 1, kMaxSlots);
   contract.weights = read_weights(document);
   contract.user_by_name = by_name(contract.user);
   contract.candidate_by_name = by_name(contract.candidate);
+  contract.above_by_name = by_name(contract.above);
   contract.standard = standard_preset(contract);
   if (const Json* presets = document.find("presets")) {
     if (Status status = read_presets(*presets, &contract); !status)

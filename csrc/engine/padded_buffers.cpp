@@ -46,7 +46,8 @@ std::size_t run_length(const std::vector<Feature>& features, std::span<const Col
   const std::size_t bytes = value_bytes(type);
   std::size_t last = first;
   while (last + 1 < features.size() && features[last + 1].dense == features[first].dense &&
-         columns[last + 1].type == type && columns[last + 1].stride == columns[first].stride &&
+         features[last + 1].column == features[last].column + 1 && columns[last + 1].type == type &&
+         columns[last + 1].stride == columns[first].stride &&
          columns[last + 1].first == columns[last].first + bytes) {
     ++last;
   }
@@ -115,8 +116,9 @@ void PaddedBuffers::resize(const Contract& contract, std::span<const Query* cons
   batch.B = static_cast<std::int64_t>(queries.size());
   batch.M = batch.N = 0;
   for (const Query* query : queries) {
-    batch.M = std::max(batch.M, query->candidate_count);
-    batch.N = std::max(batch.N, query->slots.value_or(contract.preset_of(*query).slots));
+    const std::int64_t slots = query->slots.value_or(contract.preset_of(*query).slots);
+    batch.M = std::max(batch.M, query->candidate_count + query->above.count);
+    batch.N = std::max(batch.N, slots + query->above.count);
   }
   set_widths(contract, &batch);
   const std::int64_t rows = batch.B * batch.M, places = batch.B * batch.N;
@@ -167,6 +169,11 @@ void PaddedBuffers::fill_features(const Contract& contract, const Query& query, 
   fill_side(contract.candidate, candidates_.columns(), count, dense, F, ids, I);
   std::fill(dense + count * F, dense + M * F, 0.0f);
   std::fill(ids + count * I, ids + M * I, 0);
+  if (query.above.count > 0) {
+    static_cast<void>(above_.resolve(above_side(contract, query, kIgnore)));
+    fill_side(contract.above, above_.columns(), static_cast<std::size_t>(query.above.count),
+              dense + count * F, F, ids + count * I, I);
+  }
   std::fill(mask, mask + count, 1);
   std::fill(mask + count, mask + M, 0);
 }
@@ -181,42 +188,79 @@ void PaddedBuffers::fill_rules(const Contract& contract, const Query& query, std
   std::copy(preset.quotas.begin(), preset.quotas.end(), rows.quotas);
   write_rules(contract, query, rows);
   std::int64_t* pins = pins_.data() + b * static_cast<std::size_t>(batch_.N);  // [N]
-  for (const Pin& pin : query.pins) pins[pin.slot] = pin.candidate;
+  for (const Pin& pin : query.pins) pins[query.above.count + pin.slot] = pin.candidate;
   if (query.dedup_keys) {
     fill_dedup_keys(query, dedup_keys_.data() + b * static_cast<std::size_t>(batch_.M));
   }
-  slots_[b] = query.slots.value_or(preset.slots);
+  const std::int64_t slots = query.slots.value_or(preset.slots);
+  slots_[b] = query.above.count + slots;
   temperature_[b] = static_cast<float>(query.temperature.value_or(preset.temperature));
   greedy_[b] = query.greedy.value_or(preset.greedy);
   const std::uint64_t seed = query.seed ? *query.seed : (greedy_[b] ? 0 : random_seed());
   seeds_[b] = static_cast<std::int64_t>(seed);
-  asked_[b] = {query.candidate_count, slots_[b], seed};
+  asked_[b] = {query.candidate_count, slots, query.above.count, seed};
+  if (query.above.count > 0) leave_room_above(contract, query, b);
+}
+
+// Pins the slots above, and asks as many members of a flag more as they have.
+void PaddedBuffers::leave_room_above(const Contract& contract, const Query& query, std::size_t b) {
+  const auto M = static_cast<std::size_t>(batch_.M), N = static_cast<std::size_t>(batch_.N);
+  const auto I = static_cast<std::size_t>(batch_.candidate_ids_width);
+  const auto first = static_cast<std::size_t>(query.candidate_count);
+  const auto count = static_cast<std::size_t>(query.above.count);
+  for (std::size_t a = 0; a < count; ++a) {
+    pins_[b * N + a] = static_cast<std::int64_t>(first + a);
+  }
+  for (std::size_t q = 0; q < contract.flags.size(); ++q) {
+    const std::size_t column = contract.flag_columns[q];
+    std::int64_t members = 0;
+    for (std::size_t a = 0; a < count; ++a) {
+      members += candidate_ids_[(b * M + first + a) * I + column] > 0;
+    }
+    std::int64_t* quota = quotas_.data() + 2 * (b * contract.flags.size() + q);  // min, max
+    if (quota[0] > 0) quota[0] += members;
+    if (quota[1] >= 0) quota[1] += members;
+  }
 }
 
 // Every int64 can be a key, but only their equality matters: a key becomes the first candidate that
-// has it.
+// has it, those above behind the others. Of equal keys above one stands for all, since a key is
+// pinned once.
 void PaddedBuffers::fill_dedup_keys(const Query& query, std::int64_t* keys) const {
   const DedupKeys& given = *query.dedup_keys;
-  const auto* values = static_cast<const std::byte*>(given.values);
+  const auto count = static_cast<std::size_t>(query.candidate_count);
+  const auto value_of = [&](std::size_t i) {
+    const DedupKeys& side = i < count ? given : *query.above.dedup_keys;
+    const auto* values = static_cast<const std::byte*>(side.values);
+    return load<std::int64_t>(values + 8 * (i < count ? i : i - count));
+  };
   FirstIndices seen;
-  for (std::size_t m = 0; m < static_cast<std::size_t>(query.candidate_count); ++m) {
+  for (std::size_t m = 0; m < count; ++m) {
     if (!given.present.empty() && !given.present[m]) continue;
-    keys[m] = static_cast<std::int64_t>(
-        seen.insert(m, [&](std::size_t i) { return load<std::int64_t>(values + 8 * i); }));
+    keys[m] = static_cast<std::int64_t>(seen.insert(m, value_of));
+  }
+  if (!query.above.dedup_keys) return;
+  const DedupKeys& above = *query.above.dedup_keys;
+  FirstIndices seen_above;
+  for (std::size_t a = 0; a < static_cast<std::size_t>(query.above.count); ++a) {
+    if (!above.present.empty() && !above.present[a]) continue;
+    if (seen_above.insert(count + a, value_of) != count + a) continue;
+    keys[count + a] = static_cast<std::int64_t>(seen.insert(count + a, value_of));
   }
 }
 
 Status PaddedBuffers::check_answer(std::size_t b) const {
   const auto N = static_cast<std::size_t>(batch_.N);
   const std::int64_t* choices = slates_.data() + b * N;
-  for (std::size_t n = 0; n < N; ++n) {
+  const auto above = static_cast<std::size_t>(asked_[b].above);
+  for (std::size_t n = above; n < N; ++n) {
     if (choices[n] == -1) continue;
     const char* fault = nullptr;
     if (choices[n] < 0 || choices[n] >= asked_[b].candidates) {
       fault = ", which the request does not have";
-    } else if (n >= static_cast<std::size_t>(asked_[b].slots)) {
+    } else if (n >= above + static_cast<std::size_t>(asked_[b].slots)) {
       fault = ", behind the last slot of the request";
-    } else if (std::find(choices, choices + n, choices[n]) != choices + n) {
+    } else if (std::find(choices + above, choices + n, choices[n]) != choices + n) {
       fault = ", which stands further up already";
     } else if (!std::isfinite(log_prob_[b * N + n])) {
       fault = " with a log_prob that is not finite";
@@ -227,7 +271,7 @@ Status PaddedBuffers::check_answer(std::size_t b) const {
     }
     if (fault != nullptr) {
       return Status(Code::kInternal, "the model answered candidate " + std::to_string(choices[n]) +
-                                         " at slot " + std::to_string(n) + fault);
+                                         " at slot " + std::to_string(n - above) + fault);
     }
   }
   return {};
@@ -240,10 +284,11 @@ Status PaddedBuffers::split(std::size_t b, Slate* slate) const {
   slate->candidates.clear();
   slate->log_prob.clear();
   slate->relaxed.clear();
-  for (std::size_t n = 0; n < N; ++n) {
+  const auto above = static_cast<std::size_t>(asked_[b].above);
+  for (std::size_t n = above; n < N; ++n) {
     const std::int64_t choice = slates_[b * N + n];
     if (choice < 0) continue;
-    slate->slots.push_back(static_cast<std::int32_t>(n));
+    slate->slots.push_back(static_cast<std::int32_t>(n - above));
     slate->candidates.push_back(static_cast<std::int32_t>(choice));
     slate->log_prob.push_back(log_prob_[b * N + n]);
     slate->relaxed.push_back(static_cast<std::uint8_t>(relaxed_[b * N + n]));

@@ -24,6 +24,9 @@ class PaddedBuffers {
  public:
   // Pads queries that passed Contract::check to their largest M and N. Draws the seeds that are
   // neither given nor irrelevant. At least one query.
+  //
+  // What stands above a page takes part as padding behind its candidates, pinned to slots in front
+  // of its own: rules and local context see it, and it is chosen by nobody.
   void fill(const Contract& contract, std::span<const Query* const> queries);
 
   // What fill() made.
@@ -41,17 +44,18 @@ class PaddedBuffers {
   void fill_features(const Contract& contract, const Query& query, std::size_t b);
   void fill_rules(const Contract& contract, const Query& query, std::size_t b);
   void fill_dedup_keys(const Query& query, std::int64_t* keys) const;
+  void leave_room_above(const Contract& contract, const Query& query, std::size_t b);
   Status check_answer(std::size_t b) const;
 
   // What an answer is held against. The model does not see it: it may write to what it sees.
   struct Asked {
-    std::int64_t candidates = 0, slots = 0;
+    std::int64_t candidates = 0, slots = 0, above = 0;
     std::uint64_t seed = 0;
   };
 
   PaddedBatch batch_;
   PaddedAnswer answer_;
-  ResolvedFeatures user_, candidates_;
+  ResolvedFeatures user_, candidates_, above_;
   std::vector<float> user_dense_, candidate_dense_, weights_, temperature_, log_prob_;
   std::vector<std::int64_t> user_ids_, candidate_ids_, pins_, dedup_keys_, spacing_, quotas_;
   std::vector<std::int64_t> slots_, seeds_, slates_, relaxed_;

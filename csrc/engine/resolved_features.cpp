@@ -107,6 +107,17 @@ Side candidate_side(const Contract& contract, const Query& query, UnknownFeature
           unknown};
 }
 
+Side above_side(const Contract& contract, const Query& query, UnknownFeatures unknown) {
+  return {"above",
+          "above.features",
+          contract.id,
+          contract.above,
+          contract.above_by_name,
+          query.above.features,
+          static_cast<std::size_t>(query.above.count),
+          unknown};
+}
+
 Status ResolvedFeatures::resolve(const Side& side) {
   if (knows(side)) return place_known(side);
   names_ids_.clear();

@@ -35,10 +35,11 @@ struct Column {
   }
 };
 
-// The features of the user or of the candidates, and what a query gives for them.
+// The features of the user, of the candidates or of the slots above, and what a query gives for
+// them.
 struct Side {
-  const char* name;   // `user` or `candidates`
-  const char* field;  // `user_features` or `candidate_features`
+  const char* name;   // `user`, `candidates` or `above`
+  const char* field;  // `user_features`, `candidate_features` or `above.features`
   std::uint64_t contract_id;
   const std::vector<Feature>& features;
   const std::vector<std::uint32_t>& by_name;
@@ -49,6 +50,7 @@ struct Side {
 
 Side user_side(const Contract& contract, const Query& query, UnknownFeatures unknown);
 Side candidate_side(const Contract& contract, const Query& query, UnknownFeatures unknown);
+Side above_side(const Contract& contract, const Query& query, UnknownFeatures unknown);
 
 // The features of one side of one query after the other. Reuses its memory, and what it learned
 // about names that have an id.

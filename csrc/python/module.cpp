@@ -205,15 +205,16 @@ void bind_ranker(py::module_& module) {
   py::class_<PythonQuery>(module, "Query")
       .def(py::init<const py::int_&, const py::iterable&, const py::iterable&, const py::iterable&,
                     const py::object&, const py::object&, const py::iterable&, const py::object&,
-                    const py::iterable&, const py::iterable&, const py::dict&, const py::object&,
-                    const py::object&, const py::object&>(),
+                    const py::object&, const py::iterable&, const py::iterable&, const py::dict&,
+                    const py::object&, const py::object&, const py::object&>(),
            py::kw_only(), py::arg("candidate_count"), py::arg("user_features") = py::tuple(),
            py::arg("candidate_features") = py::tuple(), py::arg("candidate_ids") = py::tuple(),
            py::arg("preset") = py::none(), py::arg("slots") = py::none(),
            py::arg("pins") = py::tuple(), py::arg("dedup_keys") = py::none(),
-           py::arg("spacing") = py::tuple(), py::arg("quotas") = py::tuple(),
-           py::arg("weights") = py::dict(), py::arg("seed") = py::none(),
-           py::arg("greedy") = py::none(), py::arg("temperature") = py::none());
+           py::arg("above") = py::none(), py::arg("spacing") = py::tuple(),
+           py::arg("quotas") = py::tuple(), py::arg("weights") = py::dict(),
+           py::arg("seed") = py::none(), py::arg("greedy") = py::none(),
+           py::arg("temperature") = py::none());
 
   py::class_<Contract>(module, "Contract")
       .def(py::init(&parse_contract), py::arg("json"))

@@ -85,8 +85,9 @@ PythonQuery::PythonQuery(const py::int_& candidate_count, const py::iterable& us
                          const py::iterable& candidate_features, const py::iterable& candidate_ids,
                          const py::object& preset, const py::object& slots,
                          const py::iterable& pins, const py::object& dedup_keys,
-                         const py::iterable& spacing, const py::iterable& quotas,
-                         const py::dict& weights, const py::object& seed, const py::object& greedy,
+                         const py::object& above, const py::iterable& spacing,
+                         const py::iterable& quotas, const py::dict& weights,
+                         const py::object& seed, const py::object& greedy,
                          const py::object& temperature) {
   query_.candidate_count = integer("candidates", candidate_count);
   read_features(user_features, &user_);
@@ -96,7 +97,8 @@ PythonQuery::PythonQuery(const py::int_& candidate_count, const py::iterable& us
   read_ids(candidate_ids);
   if (!preset.is_none()) query_.preset = text("preset", preset);
   if (!slots.is_none()) query_.slots = integer("slots", slots);
-  read_dedup_keys(dedup_keys);
+  read_dedup_keys(dedup_keys, &query_.dedup_keys);
+  read_above(above);
   read_rules(pins, spacing, quotas, weights);
   if (!seed.is_none()) query_.seed = seed_bits(seed);
   if (!greedy.is_none()) query_.greedy = truth("greedy", greedy);
@@ -144,9 +146,19 @@ void PythonQuery::read_ids(const py::iterable& ids) {
   query_.candidate_ids = ids_;
 }
 
-void PythonQuery::read_dedup_keys(const py::object& keys) {
-  if (keys.is_none()) return;
-  const auto [values, present] = keys.cast<std::tuple<py::object, py::object>>();
+void PythonQuery::read_above(const py::object& above) {
+  if (above.is_none()) return;
+  const auto [count, features, keys] =
+      above.cast<std::tuple<py::object, py::iterable, py::object>>();
+  query_.above.count = integer("above", count);
+  read_features(features, &above_);
+  query_.above.features = above_.blocks;
+  read_dedup_keys(keys, &query_.above.dedup_keys);
+}
+
+void PythonQuery::read_dedup_keys(const py::object& given, std::optional<DedupKeys>* keys) {
+  if (given.is_none()) return;
+  const auto [values, present] = given.cast<std::tuple<py::object, py::object>>();
   DedupKeys read;
   const py::buffer_info& numbers = buffer(values);
   read.values = numbers.ptr;
@@ -156,7 +168,7 @@ void PythonQuery::read_dedup_keys(const py::object& keys) {
     read.present = {static_cast<const bool*>(marks.ptr),
                     static_cast<std::size_t>(marks.size * marks.itemsize)};
   }
-  query_.dedup_keys = read;
+  *keys = read;
 }
 
 void PythonQuery::read_rules(const py::iterable& pins, const py::iterable& spacing,

@@ -9,14 +9,24 @@ namespace {
 
 enum Mode : std::int32_t { kUnspecified = 0, kGreedy = 1, kSample = 2 };
 
-Status read_dedup_keys(const DedupFields& fields, Query* query) {
+Status read_dedup_keys(const std::string& path, const std::optional<DedupFields>& fields,
+                       std::optional<DedupKeys>* keys) {
+  if (!fields) return {};
   ValueField given{};
-  Status status = read_values("dedup_keys",
-                              {packed("int64_le", ColumnType::kInt64, fields.int64_le),
-                               numbers("ints", ColumnType::kInt64, fields.ints)},
+  Status status = read_values(path,
+                              {packed("int64_le", ColumnType::kInt64, fields->int64_le),
+                               numbers("ints", ColumnType::kInt64, fields->ints)},
                               &given);
-  query->dedup_keys = DedupKeys{given.values, given.bytes, fields.present.view()};
+  *keys = DedupKeys{given.values, given.bytes, fields->present.view()};
   return status;
+}
+
+Status read_above(const std::optional<AboveFields>& fields, Above* above) {
+  if (!fields) return {};
+  if (Status status = fields->features.check("above.features"); !status) return status;
+  above->count = fields->count;
+  above->features = fields->features.view();
+  return read_dedup_keys("above.dedup_keys", fields->dedup_keys, &above->dedup_keys);
 }
 
 // The entries of a map, by key: of those with one key the last counts.
@@ -52,9 +62,9 @@ Status QueryFields::read(Query* whole) {
   whole->spacing = spacing.view();
   whole->quotas = quotas.view();
   whole->weights = read_map(weights);
-  if (dedup_keys) {
-    if (Status status = read_dedup_keys(*dedup_keys, whole); !status) return status;
-  }
+  Status status = read_dedup_keys("dedup_keys", dedup_keys, &whole->dedup_keys);
+  if (!status) return status;
+  if (status = read_above(above, &whole->above); !status) return status;
   return read_mode(mode, whole);
 }
 

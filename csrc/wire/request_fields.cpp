@@ -61,12 +61,12 @@ class MessageReader {
              read_element(in, 3, &fields->user_features) ||
              read_element(in, 4, &fields->candidate_features) ||
              read_name(in, 5, &fields->candidate_ids) || read_int32(in, 6, &query.slots) ||
-             read_element(in, 7, &fields->pins) || read_dedup_keys(in, 8, &fields->dedup_keys) ||
+             read_element(in, 7, &fields->pins) || read_merged(in, 8, &fields->dedup_keys) ||
              read_element(in, 9, &fields->spacing) || read_element(in, 10, &fields->quotas) ||
              read_element(in, 11, &fields->weights) ||
              read_value(in, varint_tag(12), &FieldReader::varint, &query.seed) ||
              read_int32(in, 13, &fields->mode) || read_double(in, 14, &query.temperature) ||
-             read_text(in, 15, &query.preset);
+             read_text(in, 15, &query.preset) || read_merged(in, 16, &fields->above);
     });
   }
 
@@ -89,6 +89,13 @@ class MessageReader {
       return read_bytes(in, 1, &keys->int64_le) ||
              read_numbers(in, 2, varint_tag(2), &keys->ints, &FieldReader::varint) ||
              read_numbers(in, 3, varint_tag(3), &keys->present, &FieldReader::varint);
+    });
+  }
+
+  void read(FieldReader& in, AboveFields* above) {
+    each(in, [&] {
+      return read_int32(in, 1, &above->count) || read_element(in, 2, &above->features) ||
+             read_merged(in, 3, &above->dedup_keys);
     });
   }
 
@@ -127,10 +134,11 @@ class MessageReader {
   }
 
   // A message that comes twice is one, whose fields come in two parts.
-  bool read_dedup_keys(FieldReader& in, std::uint32_t field, std::optional<DedupFields>* keys) {
+  template <typename Fields>
+  bool read_merged(FieldReader& in, std::uint32_t field, std::optional<Fields>* fields) {
     if (in.tag() != bytes_tag(field)) return false;
-    if (!*keys) keys->emplace();
-    in.message([&](FieldReader& message) { read(message, &**keys); });
+    if (!*fields) fields->emplace();
+    in.message([&](FieldReader& message) { read(message, &**fields); });
     return true;
   }
 

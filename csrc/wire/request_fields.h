@@ -20,6 +20,12 @@ struct DedupFields {
   List<bool> present;
 };
 
+struct AboveFields {
+  std::int32_t count = 0;
+  BlockList features;
+  std::optional<DedupFields> dedup_keys;
+};
+
 struct QueryFields {
   std::string_view id;
   Query query;  // what stands in no list and needs no check: the rest is still to be put in
@@ -27,6 +33,7 @@ struct QueryFields {
   List<std::string_view> candidate_ids;
   List<Pin> pins;
   std::optional<DedupFields> dedup_keys;
+  std::optional<AboveFields> above;
   List<Spacing> spacing;
   List<Quota> quotas;
   List<Weight> weights;

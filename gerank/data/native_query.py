@@ -50,7 +50,8 @@ def native_query(request: Request, contract: RequestContract) -> Query:
         preset=request.preset,
         slots=request.slots,
         pins=[(pin.slot, pin.candidate) for pin in request.pins],
-        dedup_keys=_dedup_keys(request),
+        dedup_keys=_dedup_keys("dedup_keys", request.dedup_keys, count),
+        above=_above(request, contract),
         spacing=[(rule.group, rule.window, rule.cap) for rule in request.spacing],
         quotas=[(rule.flag, rule.minimum, rule.maximum) for rule in request.quotas],
         weights=dict(request.weights),
@@ -91,7 +92,8 @@ def _column(
 ) -> NDArray[Any]:
     column = np.asarray(values)
     if column.shape != (rows,):
-        wanted = "one value" if side == "user" else f"{rows} values, one per candidate"
+        owner = "slot above" if side == "above" else "candidate"
+        wanted = "one value" if side == "user" else f"{rows} values, one per {owner}"
         raise RequestError(f"{side}.{name}", column.tolist(), f"must have {wanted}")
     dense = kind is FeatureKind.DENSE
     known = column.dtype.kind in ("fiu" if dense else "fiub")
@@ -113,12 +115,24 @@ def _typed(column: NDArray[Any]) -> tuple[str, NDArray[Any]]:
     return code, np.ascontiguousarray(column, dtype=f"<{code}")
 
 
-def _dedup_keys(request: Request) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
-    if request.dedup_keys is None:
+def _above(
+    request: Request, contract: RequestContract
+) -> tuple[int, list[Block], tuple[NDArray[np.int64], NDArray[np.bool_]] | None] | None:
+    above = request.above
+    if above is None:
         return None
-    keys, count = request.dedup_keys, len(request.candidate_ids)
+    _check_showable("above", above.count)
+    blocks = _blocks("above", above.features, contract.schema.above, above.count)
+    return above.count, blocks, _dedup_keys("above.dedup_keys", above.dedup_keys, above.count)
+
+
+def _dedup_keys(
+    field: str, keys: NDArray[Any] | None, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
+    if keys is None:
+        return None
     if keys.shape != (count,):
-        raise RequestError("dedup_keys", keys.tolist(), f"must have {count} keys")
+        raise RequestError(field, keys.tolist(), f"must have {count} keys")
     if not _fits(keys) or (keys < -1).any():
-        raise RequestError("dedup_keys", keys.tolist(), "must be integers >= 0, or -1 for none")
+        raise RequestError(field, keys.tolist(), "must be integers >= 0, or -1 for none")
     return np.ascontiguousarray(keys, np.int64), keys >= 0

@@ -84,6 +84,25 @@ class Quota:
 
 
 @dataclass(frozen=True, eq=False)
+class Above:
+    """What stands directly above a page in an endless feed: the last A slots shown, downwards.
+
+    Spacing windows and the local context look back into it, and a candidate whose dedup key was
+    shown is not chosen again.
+
+    Attributes:
+        count: A.
+        features: Group key or flag -> [A] integers: every one of the artifact's schema.
+        dedup_keys: [A] int64 >= 0, in the numbering of the request's; -1 = no key. None = no slot
+            has one.
+    """
+
+    count: int
+    features: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    dedup_keys: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Request:
     """One user, M candidates, and the rules of their slate.
 
@@ -98,6 +117,7 @@ class Request:
         pins: At most one per slot and per candidate.
         dedup_keys: [M] int64 >= 0. Candidates with one key exclude each other; -1 = no key.
             None = no candidate has one.
+        above: What stands directly above the page; None = nothing.
         spacing: At most one per group key.
         quotas: At most one per flag.
         weights: Utility name -> preference weight; the artifact's default where not named.
@@ -115,6 +135,7 @@ class Request:
     slots: int | None = None
     pins: tuple[Pin, ...] = ()
     dedup_keys: NDArray[Any] | None = None
+    above: Above | None = None
     spacing: tuple[Spacing, ...] = ()
     quotas: tuple[Quota, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)

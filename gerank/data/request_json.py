@@ -2,6 +2,7 @@
 
     {"id": "page-1", "user": {"age": 31}, "candidates": [{"id": "a", "price": 9.5}, ...],
      "slots": 10, "pins": {"0": "a"}, "spacing": [{"group": "seller", "window": 4, "cap": 1}],
+     "above": [{"seller": "s-1", "fresh": "no", "dedup_key": "x"}, ...],
      "quotas": [{"flag": "fresh", "min": 2, "max": 5}], "weights": {"clicks": 1.0},
      "seed": 7, "mode": "sample", "temperature": 0.8, "preset": "new-arrivals page"}
 
@@ -12,6 +13,7 @@ A flag `age_missing` beside a feature `age` follows from whether the age is ther
 out. An age that is left out or null then has its default, where the artifact knows one.
 
 A candidate may have a `dedup_key`, a string or an integer. Ids and dedup keys are compared as text.
+`above` tells the slots shown directly above the page, downwards: every group key and flag of each.
 All keys but `id`, `candidates` and, where the artifact has user features, `user` may be left out.
 """
 
@@ -28,7 +30,7 @@ from gerank.data.contract import RequestContract
 from gerank.data.feature_names import check_names, rule_of, unknown_name
 from gerank.data.missing_values import check_missing_flags, with_missing_flags
 from gerank.data.native_query import MOST_BITS
-from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
+from gerank.data.request import Above, Pin, Quota, Request, RequestError, Spacing
 from gerank.data.request_check import check_candidate_count, check_request
 from gerank.data.scalars import is_id
 from gerank.data.schema import NOT_FEATURES, Feature, FeatureKind, FeatureSchema, SchemaError
@@ -36,7 +38,7 @@ from gerank.unknown_features import UnknownFeatures
 
 _REQUIRED = ("id", "candidates")
 _OPTIONAL = (
-    *("user", "preset", "slots", "pins", "spacing", "quotas", "weights"),
+    *("user", "preset", "slots", "pins", "above", "spacing", "quotas", "weights"),
     *("seed", "mode", "temperature"),
 )
 _GREEDY = {"greedy": True, "sample": False}
@@ -75,6 +77,7 @@ def _parsed(
     entries = _entries("request", document, _REQUIRED, _OPTIONAL)
     candidates = _candidates(entries["candidates"], contract, unknown)
     candidate_ids = tuple(candidate["id"] for candidate in candidates)
+    numbers: dict[str, int] = {}
     request = Request(
         id=entries["id"],
         candidate_ids=candidate_ids,
@@ -83,7 +86,8 @@ def _parsed(
         preset=_said(entries, "preset", "must be a string"),
         slots=entries.get("slots"),
         pins=_pins(_mapping("pins", entries.get("pins", {})), candidate_ids),
-        dedup_keys=_dedup_keys([candidate.get("dedup_key") for candidate in candidates]),
+        dedup_keys=_dedup_keys("candidates", candidates, numbers),
+        above=_above(_sequence("above", entries.get("above", ())), contract, unknown, numbers),
         spacing=_spacing(_sequence("spacing", entries.get("spacing", ()))),
         quotas=_quotas(_sequence("quotas", entries.get("quotas", ()))),
         weights=_mapping("weights", entries.get("weights", {})),
@@ -170,14 +174,16 @@ def _user(
     return {f.name: _number(f"user.{f.name}", f, values.get(f.name, f.default)) for f in features}
 
 
-def _column(candidates: Iterable[Mapping[str, Any]], feature: Feature) -> NDArray[Any]:
+def _column(
+    entries: Iterable[Mapping[str, Any]], feature: Feature, side: str = "candidates"
+) -> NDArray[Any]:
     numbers = [
         _number(
-            f"candidates[{index}].{feature.name}",
+            f"{side}[{index}].{feature.name}",
             feature,
-            candidate.get(feature.name, feature.default),
+            entry.get(feature.name, feature.default),
         )
-        for index, candidate in enumerate(candidates)
+        for index, entry in enumerate(entries)
     ]
     return np.array(numbers, np.float64 if feature.kind is FeatureKind.DENSE else np.int64)
 
@@ -201,20 +207,38 @@ def _pins(pins: Mapping[str, Any], candidate_ids: tuple[str | int, ...]) -> tupl
     return tuple(parsed)
 
 
-def _dedup_keys(keys: Sequence[object]) -> NDArray[np.int64] | None:
-    """Numbers the distinct keys; only their equality matters."""
+def _dedup_keys(
+    field: str, entries: Sequence[Mapping[str, Any]], number_of: dict[str, int]
+) -> NDArray[np.int64] | None:
+    """Numbers the distinct keys; only their equality matters. `number_of` holds those before."""
+    keys = [entry.get("dedup_key") for entry in entries]
     if all(key is None for key in keys):
         return None
-    number_of: dict[str, int] = {}
     numbers = np.full(len(keys), -1, np.int64)
     for index, key in enumerate(keys):
         if key is None:
             continue
         if not is_id(key):
-            field = f"candidates[{index}].dedup_key"
-            raise RequestError(field, key, "must be a string or an integer")
+            raise RequestError(f"{field}[{index}].dedup_key", key, "must be a string or an integer")
         numbers[index] = number_of.setdefault(str(key), len(number_of))
     return numbers
+
+
+def _above(
+    slots: Sequence[object],
+    contract: RequestContract,
+    unknown: UnknownFeatures,
+    number_of: dict[str, int],
+) -> Above | None:
+    if not slots:
+        return None
+    features = contract.schema.above
+    read = [_mapping(f"above[{index}]", slot) for index, slot in enumerate(slots)]
+    for index, slot in enumerate(read):
+        named = {key: value for key, value in slot.items() if key not in NOT_FEATURES}
+        check_names(f"above[{index}]", named, features, unknown)
+    columns = {feature.name: _column(read, feature, "above") for feature in features}
+    return Above(len(read), columns, _dedup_keys("above", read, number_of))
 
 
 def _spacing(rules: Sequence[object]) -> tuple[Spacing, ...]:

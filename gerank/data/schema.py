@@ -114,6 +114,12 @@ class FeatureSchema:
         """Id candidate features, in column order."""
         return _of_kind(self.candidate, FeatureKind.ID)
 
+    @cached_property
+    def above(self) -> tuple[Feature, ...]:
+        """The candidate features that a request tells of the slots above it: groups and flags."""
+        told = {*self.groups, *self.flags}
+        return tuple(feature for feature in self.candidate if feature.name in told)
+
     @property
     def group_columns(self) -> tuple[int, ...]:
         """Where each group key lies among the candidate's id columns."""

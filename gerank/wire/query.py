@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from gerank.data.request import Request
+from gerank.data.request import Above, Request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.feature_blocks import blocks_from_columns
 
@@ -31,6 +31,7 @@ def query_from_request(request: Request) -> pb.Query:
         slots=request.slots or 0,
         pins=[pb.Pin(slot=pin.slot, candidate=pin.candidate) for pin in request.pins],
         dedup_keys=_keys_message(request.dedup_keys),
+        above=_above_message(request.above),
         spacing=[
             pb.Spacing(group=rule.group, window=rule.window, cap=rule.cap)
             for rule in request.spacing
@@ -42,6 +43,16 @@ def query_from_request(request: Request) -> pb.Query:
         seed=request.seed,
         mode=_MODE[request.greedy],
         temperature=request.temperature,
+    )
+
+
+def _above_message(above: Above | None) -> pb.Above | None:
+    if above is None:
+        return None
+    return pb.Above(
+        count=above.count,
+        features=blocks_from_columns("above", above.features, above.count),
+        dedup_keys=_keys_message(above.dedup_keys),
     )
 
 

@@ -38,6 +38,8 @@ def _slate(
     request: Request,
     model_version: str,
 ) -> Slate:
+    above = 0 if request.above is None else request.above.count  # these come before the page
+    choices, log_prob, relaxed = choices[above:], log_prob[above:], relaxed[above:]
     slots = tuple(slot for slot, choice in enumerate(choices) if choice >= 0)
     return Slate(
         slots=slots,

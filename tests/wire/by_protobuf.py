@@ -71,7 +71,8 @@ def _query(message: pb.Query) -> Query:
         preset=message.preset or None,
         slots=message.slots or None,
         pins=[(pin.slot, pin.candidate) for pin in message.pins],
-        dedup_keys=_dedup_keys(message),
+        dedup_keys=_dedup_keys("dedup_keys", message),
+        above=_above(message),
         spacing=[(rule.group, rule.window, rule.cap) for rule in message.spacing],
         quotas=[
             (rule.flag, rule.min, rule.max if rule.HasField("max") else None)
@@ -95,10 +96,18 @@ def _blocks(field: str, blocks: Iterable[pb.FeatureBlock]) -> list[tuple[Any, st
     return read
 
 
-def _dedup_keys(message: pb.Query) -> tuple[Any, Any] | None:
+def _above(message: pb.Query) -> tuple[Any, Any, Any] | None:
+    if not message.HasField("above"):
+        return None
+    above = message.above
+    blocks = _blocks("above.features", above.features)
+    return above.count, blocks, _dedup_keys("above.dedup_keys", above)
+
+
+def _dedup_keys(path: str, message: pb.Query | pb.Above) -> tuple[Any, Any] | None:
     if not message.HasField("dedup_keys"):
         return None
-    _, keys = _values("dedup_keys", message.dedup_keys, ("int64_le", "ints"))
+    _, keys = _values(path, message.dedup_keys, ("int64_le", "ints"))
     present = message.dedup_keys.present
     return keys, np.array(present, bool) if present else None
 

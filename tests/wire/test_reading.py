@@ -15,8 +15,9 @@ import pytest
 from gerank.data.request_json import parse_request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
+from tests.data.above_cases import feed_document
 from tests.data.bad_requests import valid_document
-from tests.data.request_cases import CONTRACT, random_document
+from tests.data.request_cases import CONTRACT
 from tests.server.mutations import mutated, spoiled
 from tests.wire.by_protobuf import outcome_of_bytes, outcome_of_message
 from tests.wire.looking_engine import LookingEngine
@@ -37,13 +38,13 @@ def engine() -> Iterator[LookingEngine]:
 
 def valid_query(rng: random.Random) -> pb.Query:
     """A query with a seed, so that none is drawn; its numbers as bytes."""
-    document = random_document(np.random.default_rng(rng.randrange(2**31)), CONTRACT)
+    document = feed_document(np.random.default_rng(rng.randrange(2**31)), CONTRACT)
     return query_from_request(parse_request(document, CONTRACT))
 
 
 def with_repeated_numbers(query: pb.Query) -> pb.Query:
     """The same query, its features in the other form."""
-    for block in (*query.user_features, *query.candidate_features):
+    for block in (*query.user_features, *query.candidate_features, *query.above.features):
         if block.float32_le:
             block.floats.extend(np.frombuffer(block.float32_le, "<f4").tolist())
             block.ClearField("float32_le")

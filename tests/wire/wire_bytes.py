@@ -36,7 +36,7 @@ def delimited(number: int, content: bytes) -> bytes:
 
 def unknown_field(rng: random.Random, depth: int = 0) -> bytes:
     """A field that no message of ours has, of any wire type."""
-    number, wire_type = rng.choice([16, 99, 2**29 - 1]), rng.choice([0, 1, 2, 3, 5])
+    number, wire_type = rng.choice([19, 99, 2**29 - 1]), rng.choice([0, 1, 2, 3, 5])
     if wire_type == VARINT:
         return tag(number, VARINT) + varint(rng.choice(NUMBERS), rng.choice([0, 0, 10]))
     if wire_type == GROUP:
@@ -71,7 +71,7 @@ def drawn(rng: random.Random, descriptor: Descriptor) -> bytes:
             out.append(unknown_field(rng))
         elif chance < 0.1:
             wire_type = rng.randrange(8)
-            out.append(tag(rng.randrange(17), wire_type) + rng.randbytes(rng.randint(0, 9)))
+            out.append(tag(rng.randrange(18), wire_type) + rng.randbytes(rng.randint(0, 9)))
         else:
             out.append(_drawn_field(rng, rng.choice(descriptor.fields)))
     return b"".join(out)

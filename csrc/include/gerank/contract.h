@@ -49,6 +49,7 @@ struct Preset {
 struct GERANK_EXPORT Contract {
   std::vector<Feature> user, candidate;  // in the order of the schema
   std::vector<std::string> groups, flags;
+  std::vector<std::size_t> group_columns, flag_columns;  // their places among the candidates' ids
   std::int64_t max_candidates = 0, max_slots = 0;
   std::vector<WeightRange> weights;  // in the order of the model's columns
 
@@ -58,8 +59,11 @@ struct GERANK_EXPORT Contract {
   // How many features of a side are of a kind.
   std::int32_t user_dense = 0, user_ids = 0, candidate_dense = 0, candidate_ids = 0;
 
+  // The candidate features that are group keys or flags: what a query tells of the slots above it.
+  std::vector<Feature> above;
+
   // Indices of the features, by name.
-  std::vector<std::uint32_t> user_by_name, candidate_by_name;
+  std::vector<std::uint32_t> user_by_name, candidate_by_name, above_by_name;
 
   // Another one for every contract that is read; copies share it.
   std::uint64_t id = 0;

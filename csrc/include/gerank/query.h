@@ -57,6 +57,18 @@ struct DedupKeys {
   std::span<const bool> present;  // [M] false: this candidate has no key. Empty: every one has
 };
 
+// What stands directly above this page in an endless feed: the A last slots shown, from top to
+// bottom. Spacing windows and the local context look back into it, and a candidate of a dedup key
+// that was shown there is not chosen again. Quotas and slots are those of this page alone.
+struct Above {
+  std::int64_t count = 0;  // A; 0: nothing stands above. M + A at most 512, slots + A at most 128
+
+  // Every group key and flag of the artifact's schema, once, [A, F] values each; no other feature.
+  std::span<const FeatureBlock> features;
+
+  std::optional<DedupKeys> dedup_keys;  // [A]; equal to those of candidates where the item is
+};
+
 // At most `cap` candidates of any one group of a group key in any `window` slots in a row.
 struct Spacing {
   std::string_view group;   // a group key of the artifact's schema; at most one rule for each
@@ -101,6 +113,7 @@ struct Query {
 
   std::span<const Pin> pins;
   std::optional<DedupKeys> dedup_keys;
+  Above above;
   std::span<const Spacing> spacing;
   std::span<const Quota> quotas;
 
