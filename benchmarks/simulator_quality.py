@@ -9,12 +9,13 @@ evaluator.
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from harness import Row, options, publish
+from harness import RESULTS, Row, options, publish
 
 from gerank.data.simulator import Logging, SimulatorConfig, simulate
 from gerank.train.config import EvaluatorConfig, JudgeConfig, TrainConfig
@@ -87,11 +88,21 @@ def tables(run_folder: RunFolder, test: SimulatorConfig) -> list[Table]:
     return found
 
 
+def committed(titles: list[str]) -> list[Row]:
+    """The committed rows of the experiments of these titles."""
+    document = json.loads((RESULTS / "simulator_quality.json").read_text())
+    return [row for row in document["rows"] if row["experiment"] in titles]
+
+
 def main() -> None:
-    arguments = options(__doc__).parse_args()
+    parser = options(__doc__)
+    titles = [experiment.title for experiment in EXPERIMENTS]
+    parser.add_argument("--only", choices=titles, help="one experiment; the rows of others stay")
+    arguments = parser.parse_args()
     tests = 500 if arguments.quick else 4000
-    rows: list[Row] = []
-    for experiment in EXPERIMENTS:
+    chosen = [each for each in EXPERIMENTS if arguments.only in (None, each.title)]
+    rows = committed([title for title in titles if title not in {e.title for e in chosen}])
+    for experiment in chosen:
         pages = 1000 if arguments.quick else experiment.pages
         with tempfile.TemporaryDirectory() as folder:
             found = run(Path(folder), experiment, pages, tests, quick=arguments.quick)
