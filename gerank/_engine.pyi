@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, SupportsIndex, TypeVar
 
 Block = tuple[list[str], str, Any]
+RawUnmet = tuple[int, str, int, int, tuple[int, ...]]  # rule, name, wanted, got, slots
 RawSlate = tuple[
-    tuple[int, ...], tuple[int, ...], tuple[float, ...], tuple[int, ...], int
-]  # slots, candidates, log_prob, relaxed, seed
+    tuple[int, ...], tuple[int, ...], tuple[float, ...], tuple[int, ...], int, tuple[RawUnmet, ...]
+]  # slots, candidates, log_prob, relaxed, seed, unmet
 RawAnswer = tuple[list[RawSlate], str, tuple[int, int, int]]
 
 _Answer = TypeVar("_Answer")

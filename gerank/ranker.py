@@ -17,10 +17,10 @@ from typing import Any, Self
 from gerank import _engine
 from gerank.data.contract import RequestContract
 from gerank.data.native_query import native_query
-from gerank.data.relaxed import rule_names
+from gerank.data.relaxed import RULES, rule_names
 from gerank.data.request import Request, RequestError
 from gerank.data.request_json import parse_request
-from gerank.data.slate import Slate
+from gerank.data.slate import Slate, Unmet
 from gerank.unknown_features import UnknownFeatures
 
 
@@ -122,8 +122,16 @@ def native_queries(
 def slates_from_raw(raw: list[_engine.RawSlate], model_version: str) -> list[Slate]:
     """What the engine answers as `Slate`s."""
     return [
-        Slate(slots, candidates, log_prob, tuple(map(rule_names, relaxed)), seed, model_version)
-        for slots, candidates, log_prob, relaxed, seed in raw
+        Slate(
+            slots,
+            candidates,
+            log_prob,
+            tuple(map(rule_names, relaxed)),
+            seed,
+            model_version,
+            tuple(Unmet(RULES[rule[0]], *rule[1:]) for rule in unmet),
+        )
+        for slots, candidates, log_prob, relaxed, seed, unmet in raw
     ]
 
 

@@ -9,6 +9,7 @@
 
 #include "duplicates.h"
 #include "preset.h"
+#include "unmet.h"
 
 namespace gerank {
 namespace {
@@ -277,7 +278,7 @@ Status PaddedBuffers::check_answer(std::size_t b) const {
   return {};
 }
 
-Status PaddedBuffers::split(std::size_t b, Slate* slate) const {
+Status PaddedBuffers::split(const Contract& contract, std::size_t b, Slate* slate) const {
   if (Status status = check_answer(b); !status) return status;
   const auto N = static_cast<std::size_t>(batch_.N);
   slate->slots.clear();
@@ -294,6 +295,8 @@ Status PaddedBuffers::split(std::size_t b, Slate* slate) const {
     slate->relaxed.push_back(static_cast<std::uint8_t>(relaxed_[b * N + n]));
   }
   slate->seed = asked_[b].seed;
+  slate->unmet.clear();
+  UnmetRules(contract, batch_, b, above, {slates_.data() + b * N, N}).find(&slate->unmet);
   return {};
 }
 

@@ -37,7 +37,7 @@ class PaddedBuffers {
 
   // Slate `b` of the answer. kInternal if it is no slate of that request: a model may be any
   // scripted module, and whoever reads the slate goes by its indices.
-  Status split(std::size_t b, Slate* slate) const;
+  Status split(const Contract& contract, std::size_t b, Slate* slate) const;
 
  private:
   void resize(const Contract& contract, std::span<const Query* const> queries);

@@ -90,7 +90,7 @@ Status Ranker::rank(std::span<const Query> queries, std::span<Slate> slates) con
   buffers.fill(parts_->contract, pointers);
   if (Status status = parts_->model->run(buffers.batch(), buffers.answer()); !status) return status;
   for (std::size_t i = 0; i < slates.size(); ++i) {
-    if (Status status = buffers.split(i, &slates[i]); !status) return status;
+    if (Status status = buffers.split(parts_->contract, i, &slates[i]); !status) return status;
   }
   return {};
 } catch (const std::exception& error) {

@@ -113,7 +113,7 @@ Status Engine::State::run_model(Batch& batch, PaddedBuffers& buffers, Timing* ti
   std::size_t b = 0;
   for (Part& part : batch.parts) {
     for (std::size_t i = 0; status.ok() && i < part.count; ++i, ++b) {
-      Status split = buffers.split(b, &part.call->slates[part.first + i]);
+      Status split = buffers.split(ranker.contract, b, &part.call->slates[part.first + i]);
       if (!split && part.answered) part.answered = std::move(split);
     }
   }

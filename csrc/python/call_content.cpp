@@ -66,11 +66,17 @@ class MessageContent : public CallContent {
 }  // namespace
 
 py::tuple slate_tuple(const Slate& slate) {
+  py::tuple unmet(slate.unmet.size());
+  for (std::size_t i = 0; i < slate.unmet.size(); ++i) {
+    const Unmet& rule = slate.unmet[i];
+    unmet[i] = py::make_tuple(int(rule.rule), rule.name, rule.wanted, rule.got,
+                              py::tuple(py::cast(rule.slots)));
+  }
   return py::make_tuple(
       py::tuple(py::cast(slate.slots)), py::tuple(py::cast(slate.candidates)),
       py::tuple(py::cast(slate.log_prob)),
       py::tuple(py::cast(std::vector<int>(slate.relaxed.begin(), slate.relaxed.end()))),
-      slate.seed);
+      slate.seed, unmet);
 }
 
 std::unique_ptr<CallContent> queries_content(const py::list& queries, std::string model,

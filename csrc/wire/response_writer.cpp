@@ -19,6 +19,14 @@ void write_relaxed(FieldWriter& out, std::int32_t slot, int bits) {
   });
 }
 
+void write_unmet(FieldWriter& out, const Unmet& unmet) {
+  out.number(1, std::uint64_t(unmet.rule));  // a Rule has the same number
+  out.text(2, unmet.name);
+  out.number(3, std::uint64_t(unmet.wanted));
+  out.number(4, std::uint64_t(unmet.got));
+  out.numbers(5, unmet.slots);
+}
+
 void write_slate(FieldWriter& out, std::string_view id, const Query& query, const Slate& slate,
                  std::string_view model_version) {
   out.text(1, id);
@@ -38,6 +46,7 @@ void write_slate(FieldWriter& out, std::string_view id, const Query& query, cons
   }
   out.number(7, slate.seed);
   out.text(8, model_version);
+  for (const Unmet& unmet : slate.unmet) out.message(9, [&] { write_unmet(out, unmet); });
 }
 
 void write_timing(FieldWriter& out, const Timing& timing) {

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gerank.data.request import Request
 from gerank.data.scalars import plain_id
+
+
+@dataclass(frozen=True)
+class Unmet:
+    """A rule that a finished slate does not satisfy, whoever is at fault.
+
+    Attributes:
+        rule: `spacing`, `quotas`, `pins` or `dedup_keys`.
+        name: The group key or the flag; empty for pins and dedup keys.
+        wanted: The cap; the minimum that was missed, or the maximum that was passed; the pinned
+            candidate, as an index; 1.
+        got: The most of one group in a window; the members of the flag; the candidate in the slot,
+            -1 for none; how many have the key.
+        slots: The slots of the page that take part.
+    """
+
+    rule: str
+    name: str
+    wanted: int
+    got: int
+    slots: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -20,6 +41,7 @@ class Slate:
         relaxed: The names of the rules that had to be dropped at each, weakest first.
         seed: The seed that was used.
         model_version: The artifact that answered.
+        unmet: The rules that it does not satisfy; usually none.
     """
 
     slots: tuple[int, ...]
@@ -28,10 +50,11 @@ class Slate:
     relaxed: tuple[tuple[str, ...], ...]
     seed: int
     model_version: str
+    unmet: tuple[Unmet, ...] = ()
 
 
 def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
-    """The answer as JSON: `id`, `slate`, `model_version`; `seed` where it may be sampled."""
+    """The answer as JSON: `id`, `slate`, `unmet`, `model_version`; `seed` if it may be sampled."""
     document: dict[str, Any] = {
         "id": plain_id(request.id),
         "slate": [
@@ -46,6 +69,7 @@ def slate_document(request: Request, slate: Slate) -> dict[str, Any]:
                 slate.slots, slate.candidates, slate.log_prob, slate.relaxed, strict=True
             )
         ],
+        "unmet": [asdict(rule) | {"slots": list(rule.slots)} for rule in slate.unmet],
         "model_version": slate.model_version,
     }
     greedy = request.preset is None if request.greedy is None else request.greedy

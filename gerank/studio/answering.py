@@ -7,7 +7,7 @@ from typing import Any
 
 from gerank.client import RerankClient
 from gerank.data.request import Request
-from gerank.data.slate import Slate
+from gerank.data.slate import Slate, Unmet
 from gerank.ranker import Ranker
 
 Answer = Callable[[Request], Slate]
@@ -41,4 +41,5 @@ def _slate(document: dict[str, Any], seed: int) -> Slate:
         relaxed=tuple(tuple(entry["relaxed"]) for entry in entries),
         seed=document.get("seed", seed),
         model_version=document["model_version"],
+        unmet=tuple(Unmet(**rule | {"slots": tuple(rule["slots"])}) for rule in document["unmet"]),
     )

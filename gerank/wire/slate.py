@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from gerank.data.slate import Slate
+from gerank.data.relaxed import RULES
+from gerank.data.slate import Slate, Unmet
 from gerank.proto import rerank_pb2 as pb
-
-_NAMES = {pb.RULE_SPACING: "spacing", pb.RULE_QUOTAS: "quotas"}
 
 
 def slate_from_message(message: pb.Slate) -> Slate:
@@ -16,8 +15,12 @@ def slate_from_message(message: pb.Slate) -> Slate:
         candidates=tuple(message.candidates),
         log_prob=tuple(message.log_prob),
         relaxed=tuple(
-            tuple(_NAMES[rule] for rule in relaxed.get(slot, ())) for slot in message.slots
+            tuple(RULES[rule] for rule in relaxed.get(slot, ())) for slot in message.slots
         ),
         seed=message.seed,
         model_version=message.model_version,
+        unmet=tuple(
+            Unmet(RULES[rule.rule], rule.name, rule.wanted, rule.got, tuple(rule.slots))
+            for rule in message.unmet
+        ),
     )

@@ -132,7 +132,7 @@ def _greedy(mode: pb.Mode) -> bool | None:
 
 
 def _slate(query: pb.Query, slate: tuple[Any, ...], model_version: str) -> pb.Slate:
-    slots, candidates, log_prob, relaxed, seed = slate
+    slots, candidates, log_prob, relaxed, seed, unmet = slate
     names = query.candidate_ids
     return pb.Slate(
         id=query.id,
@@ -147,4 +147,8 @@ def _slate(query: pb.Query, slate: tuple[Any, ...], model_version: str) -> pb.Sl
         ],
         seed=seed,
         model_version=model_version,
+        unmet=[
+            pb.UnmetRule(rule=rule, name=name, wanted=wanted, got=got, slots=which)
+            for rule, name, wanted, got, which in unmet
+        ],
     )

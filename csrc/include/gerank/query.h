@@ -133,6 +133,18 @@ struct Query {
 // The rules that may be dropped at a slot where no candidate would be left: bits of Slate::relaxed.
 enum RelaxedRule : std::uint8_t { kRelaxedSpacing = 1, kRelaxedQuotas = 2 };
 
+enum class UnmetRule : std::uint8_t { kSpacing = 1, kQuota = 2, kPin = 3, kDedup = 4 };
+
+// A rule of the query that its finished slate does not satisfy, whoever is at fault: too few
+// candidates, a pin, or a model of one's own.
+struct Unmet {
+  UnmetRule rule = UnmetRule::kSpacing;
+  std::string name;                 // the group key or the flag; empty for pins and dedup keys
+  std::int64_t wanted = 0;          // the cap, the minimum or the maximum, the pinned candidate, 1
+  std::int64_t got = 0;             // the most of one group in a window, the members, ...
+  std::vector<std::int32_t> slots;  // of this page, that take part; ascending
+};
+
 // The answer to one query. The vectors are parallel: an entry per filled slot, slots ascending. A
 // slot that no candidate could fill has no entry.
 //
@@ -142,6 +154,7 @@ struct Slate {
   std::vector<std::int32_t> candidates;  // indices into the query's candidates
   std::vector<float> log_prob;           // of each choice, given the choices before it; 0 for a pin
   std::vector<std::uint8_t> relaxed;     // bits of RelaxedRule, dropped at this slot only
+  std::vector<Unmet> unmet;              // usually none
   std::uint64_t seed = 0;                // the one that was used
 };
 
