@@ -1,6 +1,6 @@
 # libgerank_engine: artifacts, batching, threads. Few of its sources include torch; its public headers do not.
 
-file(GLOB GERANK_ENGINE_SOURCES CONFIGURE_DEPENDS csrc/engine/*.cpp)
+file(GLOB GERANK_ENGINE_SOURCES CONFIGURE_DEPENDS csrc/engine/*/*.cpp)
 add_library(gerank_engine SHARED ${GERANK_ENGINE_SOURCES})
 find_package(Threads REQUIRED)
 target_include_directories(gerank_engine

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 
 from gerank.data.scalars import whole_number
 from gerank.unknown_features import UnknownFeatures, checked
@@ -44,5 +44,6 @@ class EngineOptions:
                 raise ValueError(f"{name}: must be a 64-bit integer, got {value!r}")
 
     def numbers(self) -> dict[str, int]:
-        """The options that are numbers."""
-        return {k: v for k, v in asdict(self).items() if k != "unknown_features"}
+        """The engine's options that are numbers, whatever else stands beside them."""
+        names = [field.name for field in fields(EngineOptions) if field.name != "unknown_features"]
+        return {name: getattr(self, name) for name in names}

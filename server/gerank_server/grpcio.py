@@ -182,13 +182,7 @@ os.register_at_fork(after_in_child=_leak_all)
 def _start_engine(options: ServerOptions) -> Engine:
     try:
         return Engine(
-            workers=options.workers,
-            intra_op_threads=options.intra_op_threads,
-            max_batch=options.max_batch,
-            max_batch_candidates=options.max_batch_candidates,
-            max_delay_us=options.max_delay_us,
-            max_queue=options.max_queue,
-            max_queries=options.max_queries,
+            **options.numbers(),
             ignore_unknown_features=options.unknown_features == UnknownFeatures.IGNORE,
         )
     except StatusError as error:

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "front_thread.h"
 #include "health.h"
-#include "lane.h"
 #include "listening_address.h"
 #include "service.h"
 
@@ -76,7 +76,7 @@ struct Front::State {
   Health health;
   int port = 0;
   std::unique_ptr<grpc::Server> server;
-  std::vector<std::unique_ptr<Lane>> lanes;
+  std::vector<std::unique_ptr<FrontThread>> front_threads;
   std::mutex mutex;  // of set_serving
   std::once_flag stopped;
 };
@@ -98,8 +98,8 @@ Status Front::start(const FrontOptions& options, Engine& engine, std::unique_ptr
   builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);  // of answers
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_calls_per_connection);
   for (int i = 0; i < options.threads; ++i) {
-    state->lanes.push_back(
-        std::make_unique<Lane>(state->service, state->health, builder.AddCompletionQueue()));
+    state->front_threads.push_back(
+        std::make_unique<FrontThread>(state->service, state->health, builder.AddCompletionQueue()));
   }
   state->server = builder.BuildAndStart();
   if (!state->server || state->port == 0) {
@@ -107,7 +107,7 @@ Status Front::start(const FrontOptions& options, Engine& engine, std::unique_ptr
             "cannot listen on " + options.address +
                 ": the port is in use, or the address is not one of this machine"};
   }
-  for (auto& lane : state->lanes) lane->start();
+  for (auto& front_thread : state->front_threads) front_thread->start();
   front->reset(new Front(std::move(state)));
   return {};
 }
@@ -120,9 +120,9 @@ int Front::port() const { return state_->port; }
 
 void Front::set_serving(bool serving) {
   const std::lock_guard lock(state_->mutex);
-  if (state_->service.draining) return;  // no more, and the lanes may have closed
+  if (state_->service.draining) return;  // no more, and the threads of the front may have closed
   state_->health.set(serving);
-  for (auto& lane : state_->lanes) lane->refresh_health();
+  for (auto& front_thread : state_->front_threads) front_thread->refresh_health();
 }
 
 void Front::stop(std::chrono::microseconds grace) {
@@ -136,7 +136,7 @@ void Front::stop(std::chrono::microseconds grace) {
     state_->service.engine.stop(grace);
     state_->await_quiet(end + kQuiet);
     state_->server->Shutdown(std::chrono::system_clock::now() + kQuiet);
-    for (auto& lane : state_->lanes) lane->stop();
+    for (auto& front_thread : state_->front_threads) front_thread->stop();
   });
 }
 

@@ -153,7 +153,7 @@ class Program {
   }
 
   // Until SIGTERM or SIGINT.
-  void obey(const sigset_t& signals) {
+  void run_until_signal(const sigset_t& signals) {
     int signal = 0;
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
       if (load()) tell("now serving");
@@ -185,7 +185,7 @@ int main(int argc, char** argv) try {
   Program program(arguments);
   if (!program.load()) return 1;
   program.tell("serving");
-  program.obey(signals);
+  program.run_until_signal(signals);
 } catch (const std::exception& error) {
   std::fprintf(stderr, "error: %s\n", error.what());
   return 1;

@@ -28,7 +28,7 @@
 
 namespace gerank {
 
-struct Lane;  // the queue of one artifact; the engine's own
+struct ModelQueue;  // the queue of one artifact; the engine's own
 
 // A number outside of its range in option_ranges.h is refused by Engine::start.
 struct EngineOptions {
@@ -104,7 +104,7 @@ class GERANK_EXPORT Call {
 
   std::atomic<bool> inside_{false};  // an engine's, until its callback begins
   std::function<void(Call*, const Status&)> done_;
-  std::shared_ptr<Lane> lane_;  // what will answer; null outside the engine
+  std::shared_ptr<ModelQueue> model_queue_;  // what will answer; null outside the engine
   TimePoint arrival_{};
   std::size_t taken_ = 0;    // queries that left the queue, from the first on
   std::size_t open_ = 0;     // queries that are in the queue or with a worker

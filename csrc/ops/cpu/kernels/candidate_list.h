@@ -27,7 +27,8 @@ GERANK_HOST_DEVICE void begin_list(const RequestView& request, const Attributes&
 }
 
 // Takes off the list `candidate`, which was just placed, and who it excludes.
-GERANK_HOST_DEVICE void strike(const Attributes& attributes, int candidate, CandidateList& list) {
+GERANK_HOST_DEVICE void remove_excluded(const Attributes& attributes, int candidate,
+                                        CandidateList& list) {
   const int leader = attributes.dedup[candidate];
   int kept = 0;
   if (!list.has_dedup) {  // it alone

@@ -126,7 +126,7 @@ class Decoder {
     if (candidate >= 0) {
       extend_prefix(lane.attributes, lane.request.num_groups, lane.request.num_flags, slot,
                     candidate, lane.prefix);
-      strike(lane.attributes, candidate, lane.open);
+      remove_excluded(lane.attributes, candidate, lane.open);
       lane.last_placed = candidate;
     }
     lane.codes.advance(lane.request, lane.attributes, lane.chains, lane.prefix,

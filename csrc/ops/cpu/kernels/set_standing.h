@@ -22,7 +22,7 @@ class SetStanding {
       : task_(task),
         real_(arena.take<int32_t>(task.num_candidates)),
         middle_(arena.take<T>(task.num_features)),
-        stretch_(arena.take<T>(task.num_features)) {}
+        inverse_deviation_(arena.take<T>(task.num_features)) {}
 
   void describe(int64_t b) {
     const int64_t M = task_.num_candidates, F = task_.num_features;
@@ -47,7 +47,7 @@ class SetStanding {
         store(row, standardised(x, load(task_.mean), load(task_.deviation)));
         const vec rank = count == 1 ? S::set(T(0.5)) : rank_of(x, values, count, load);
         store(row + F, S::fma(S::set(2), rank, S::set(-1)));
-        store(row + 2 * F, S::mul(S::sub(bounded(x), load(middle_)), load(stretch_)));
+        store(row + 2 * F, S::mul(S::sub(bounded(x), load(middle_)), load(inverse_deviation_)));
       });
     }
   }
@@ -80,7 +80,7 @@ class SetStanding {
       const vec least = S::mul(S::set(T(1e-6)), S::add(S::abs(mean), S::set(T(1e-6))));
       const vec reciprocal = S::div(S::set(1), S::add(deviation, S::set(T(1e-12))));
       store(middle_, mean);
-      store(stretch_, S::zero_below(deviation, least, reciprocal));
+      store(inverse_deviation_, S::zero_below(deviation, least, reciprocal));
     });
   }
 
@@ -101,8 +101,8 @@ class SetStanding {
   }
 
   const SetTask<T>& task_;
-  int32_t* real_;         // [M] the real candidates
-  T *middle_, *stretch_;  // [F] of the set
+  int32_t* real_;                   // [M] the real candidates
+  T *middle_, *inverse_deviation_;  // [F] of the set
 };
 
 }  // namespace

@@ -37,7 +37,7 @@ void Engine::State::stop(Microseconds grace) {
     const std::lock_guard lock(mutex);
     stopping = true;
     work_came.notify_all();
-    house_work.notify_all();
+    cleaner_work.notify_all();
   }
   for (std::thread& thread : threads) thread.join();
   threads.clear();

@@ -24,121 +24,124 @@ void Batch::add(const EngineOptions& options, const Query& query) {
 }
 
 void Batch::clear() {
-  lane.reset();
+  model_queue.reset();
   parts.clear();
   queries.clear();
   load = widest = 0;
 }
 
-Microseconds Batch::expected() const { return lane->full_pass * load / kFullPass; }
+Microseconds Batch::expected() const { return model_queue->full_pass * load / kFullPass; }
 
 Backlog CallQueue::backlog() const {
   Backlog all;
-  for (const auto& lane : lanes_) {
-    const std::int64_t passes = lane->load / kFullPass;
-    all.full += lane->full_pass * passes;
-    all.rest += lane->full_pass * (lane->load % kFullPass) / kFullPass;
-    if (passes > 0) all.longest = std::max(all.longest, lane->full_pass);
+  for (const auto& model_queue : model_queues_) {
+    const std::int64_t passes = model_queue->load / kFullPass;
+    all.full += model_queue->full_pass * passes;
+    all.rest += model_queue->full_pass * (model_queue->load % kFullPass) / kFullPass;
+    if (passes > 0) all.longest = std::max(all.longest, model_queue->full_pass);
   }
   return all;
 }
 
 TimePoint CallQueue::flush_time(const Call& call) const {
   const TimePoint relaxed = call.arrival_ + options_.max_delay;
-  const TimePoint latest = call.deadline - call.lane_->full_pass - kMargin;
+  const TimePoint latest = call.deadline - call.model_queue_->full_pass - kMargin;
   return latest >= relaxed ? relaxed : std::max(call.arrival_, latest);
 }
 
 void CallQueue::push(Call* call) {
-  Lane& lane = *call->lane_;
-  if (lane.calls.empty()) lanes_.push_back(call->lane_);
+  ModelQueue& model_queue = *call->model_queue_;
+  if (model_queue.calls.empty()) model_queues_.push_back(call->model_queue_);
   call->widest_ = 0;
   for (const Query& query : call->queries) {
     call->widest_ = std::max(call->widest_, query.candidate_count);
-    lane.load += share_of_pass(options_, query.candidate_count);
+    model_queue.load += share_of_pass(options_, query.candidate_count);
   }
-  lane.calls.push_back(call);
-  lane.queries += call->queries.size();
-  look_at(*call, &lane);
+  model_queue.calls.push_back(call);
+  model_queue.queries += call->queries.size();
+  look_at(*call, &model_queue);
   size_ += call->queries.size();
 }
 
-// What a lane must know of a call that waits in it.
-void CallQueue::look_at(const Call& call, Lane* lane) const {
-  lane->flush_at = std::min(lane->flush_at, flush_time(call));
-  lane->widest = std::max(lane->widest, call.widest_);
+// What a model's queue must know of a call that waits in it.
+void CallQueue::look_at(const Call& call, ModelQueue* model_queue) const {
+  model_queue->flush_at = std::min(model_queue->flush_at, flush_time(call));
+  model_queue->widest = std::max(model_queue->widest, call.widest_);
 }
 
-bool CallQueue::fills_a_batch(const Lane& lane) const {
-  return lane.queries >= most_queries(options_, lane.widest);
+bool CallQueue::fills_a_batch(const ModelQueue& model_queue) const {
+  return model_queue.queries >= most_queries(options_, model_queue.widest);
 }
 
-TimePoint CallQueue::due_at(const Lane& lane) const {
+TimePoint CallQueue::due_at(const ModelQueue& model_queue) const {
   // Some moment that has passed for sure: the arrival of its first call.
-  return fills_a_batch(lane) ? lane.calls.front()->arrival_ : lane.flush_at;
+  return fills_a_batch(model_queue) ? model_queue.calls.front()->arrival_ : model_queue.flush_at;
 }
 
 TimePoint CallQueue::due_at() const {
   TimePoint due = kNever;
-  for (const auto& lane : lanes_) due = std::min(due, due_at(*lane));
+  for (const auto& model_queue : model_queues_) due = std::min(due, due_at(*model_queue));
   return due;
 }
 
 bool CallQueue::take(TimePoint now, bool at_once, Batch* batch, std::vector<Ended>* ended) {
   batch->clear();
-  std::shared_ptr<Lane> first;
-  for (const auto& lane : lanes_) {
-    if (!at_once && due_at(*lane) > now) continue;
-    if (!first || lane->calls.front()->arrival_ < first->calls.front()->arrival_) first = lane;
+  std::shared_ptr<ModelQueue> first;
+  for (const auto& model_queue : model_queues_) {
+    if (!at_once && due_at(*model_queue) > now) continue;
+    if (!first || model_queue->calls.front()->arrival_ < first->calls.front()->arrival_)
+      first = model_queue;
   }
   if (!first) return false;
   take_from(*first, now, batch, ended);
   settle();
   if (batch->parts.empty()) return false;
-  batch->lane = std::move(first);
+  batch->model_queue = std::move(first);
   return true;
 }
 
-void CallQueue::take_from(Lane& lane, TimePoint now, Batch* batch, std::vector<Ended>* ended) {
-  while (!lane.calls.empty()) {
-    Call* call = lane.calls.front();
+void CallQueue::take_from(ModelQueue& model_queue, TimePoint now, Batch* batch,
+                          std::vector<Ended>* ended) {
+  while (!model_queue.calls.empty()) {
+    Call* call = model_queue.calls.front();
     if (call->deadline <= now) {
-      drop_from(lane, call, expired(), ended);
-    } else if (!take_some(lane, call, batch)) {
+      drop_from(model_queue, call, expired(), ended);
+    } else if (!take_some(model_queue, call, batch)) {
       break;
     } else if (call->taken_ < call->queries.size()) {
       break;
     }
-    lane.calls.pop_front();
+    model_queue.calls.pop_front();
   }
 }
 
 // Takes queries of one call until it or the batch has no more room; false if there was none.
-bool CallQueue::take_some(Lane& lane, Call* call, Batch* batch) {
+bool CallQueue::take_some(ModelQueue& model_queue, Call* call, Batch* batch) {
   const std::size_t first = call->taken_;
   while (call->taken_ < call->queries.size()) {
     const Query& query = call->queries[call->taken_];
     const std::int64_t widest = std::max(batch->widest, query.candidate_count);
     if (!batch->queries.empty() && batch->queries.size() >= most_queries(options_, widest)) break;
     batch->add(options_, query);
-    lane.load -= share_of_pass(options_, query.candidate_count);
+    model_queue.load -= share_of_pass(options_, query.candidate_count);
     ++call->taken_;
   }
   const std::size_t count = call->taken_ - first;
   if (count == 0) return false;
-  lane.queries -= count;
+  model_queue.queries -= count;
   size_ -= count;
   batch->parts.push_back({call, first, count, {}});
   return true;
 }
 
-// Drops what no worker has taken of a call that leaves lane.calls.
-void CallQueue::drop_from(Lane& lane, Call* call, const Status& status, std::vector<Ended>* ended) {
+// Drops what no worker has taken of a call that leaves a model's queue.
+void CallQueue::drop_from(ModelQueue& model_queue, Call* call, const Status& status,
+                          std::vector<Ended>* ended) {
   const std::size_t rest = call->queries.size() - call->taken_;
   for (const Query& query : call->queries.subspan(call->taken_)) {
-    lane.load -= share_of_pass(options_, query.candidate_count);
+    model_queue.load -= share_of_pass(options_, query.candidate_count);
   }
-  lane.queries -= rest;
+  model_queue.queries -= rest;
   size_ -= rest;
   call->open_ -= rest;
   call->taken_ = call->queries.size();
@@ -148,10 +151,10 @@ void CallQueue::drop_from(Lane& lane, Call* call, const Status& status, std::vec
 
 template <typename Select>
 void CallQueue::drop_if(const Select& select, const Status& status, std::vector<Ended>* ended) {
-  for (const auto& lane : lanes_) {
-    std::erase_if(lane->calls, [&](Call* call) {
+  for (const auto& model_queue : model_queues_) {
+    std::erase_if(model_queue->calls, [&](Call* call) {
       if (!select(call)) return false;
-      drop_from(*lane, call, status, ended);
+      drop_from(*model_queue, call, status, ended);
       return true;
     });
   }
@@ -159,7 +162,7 @@ void CallQueue::drop_if(const Select& select, const Status& status, std::vector<
 }
 
 bool CallQueue::drop(Call* call, const Status& status, std::vector<Ended>* ended) {
-  // A call that is not in the engine has no lane; only identity is asked of any other.
+  // A call that is not in the engine is in no model's queue; only identity is asked of any other.
   const std::size_t before = size_;
   drop_if([call](Call* each) { return each == call; }, status, ended);
   return size_ < before;
@@ -175,19 +178,19 @@ void CallQueue::clear(const Status& status, std::vector<Ended>* ended) {
 
 TimePoint CallQueue::next_deadline() const {
   TimePoint next = kNever;
-  for (const auto& lane : lanes_) {
-    for (const Call* call : lane->calls) next = std::min(next, call->deadline);
+  for (const auto& model_queue : model_queues_) {
+    for (const Call* call : model_queue->calls) next = std::min(next, call->deadline);
   }
   return next;
 }
 
-// Lanes without calls leave; the others learn when their queries are due.
+// Queues without calls leave; the others learn when their queries are due.
 void CallQueue::settle() {
-  std::erase_if(lanes_, [](const auto& lane) { return lane->calls.empty(); });
-  for (const auto& lane : lanes_) {
-    lane->flush_at = kNever;
-    lane->widest = 0;
-    for (const Call* call : lane->calls) look_at(*call, lane.get());
+  std::erase_if(model_queues_, [](const auto& model_queue) { return model_queue->calls.empty(); });
+  for (const auto& model_queue : model_queues_) {
+    model_queue->flush_at = kNever;
+    model_queue->widest = 0;
+    for (const Call* call : model_queue->calls) look_at(*call, model_queue.get());
   }
 }
 

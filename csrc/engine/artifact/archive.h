@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "json.h"
+#include "../contract/json.h"
 
 namespace gerank {
 

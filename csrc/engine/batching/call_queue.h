@@ -1,4 +1,4 @@
-// The bounded queue between callers and workers: one lane per artifact, first in, first out.
+// The bounded queue between callers and workers: one queue per artifact, first in, first out.
 //
 // Knows no threads and no clock: its owner holds a lock and says what time it is.
 #pragma once
@@ -15,16 +15,16 @@
 namespace gerank {
 
 // The calls that wait for one artifact.
-struct Lane {
+struct ModelQueue {
   std::string name, version;
   std::shared_ptr<const Ranker> ranker;
   bool published = false;
-  std::deque<Call*> calls;      // those of which a query is still waiting
-  std::size_t queries = 0;      // waiting
-  std::int64_t load = 0;        // of those, in kFullPass: see batch_limits.h
-  std::int64_t widest = 0;      // most candidates of a query in `calls`
-  TimePoint flush_at = kNever;  // when the lane's queries must not wait for others any longer
-  Microseconds full_pass{0};    // what a full forward pass takes: at first in the warm-up
+  std::deque<Call*> calls;  // those of which a query is still waiting
+  std::size_t queries = 0;  // waiting
+  std::int64_t load = 0;    // of those, in kFullPass: see batch_limits.h
+  std::int64_t widest = 0;  // most candidates of a query in `calls`
+  TimePoint flush_at = kNever;  // when its queries must not wait for others any longer
+  Microseconds full_pass{0};  // what a full forward pass takes: at first in the warm-up
 };
 
 // Some neighbouring queries of one call.
@@ -36,7 +36,7 @@ struct Part {
 
 // What one worker takes at once. Reused, so that it keeps its memory.
 struct Batch {
-  std::shared_ptr<Lane> lane;
+  std::shared_ptr<ModelQueue> model_queue;
   std::vector<Part> parts;
   std::vector<const Query*> queries;
   std::int64_t load = 0;    // in kFullPass
@@ -74,16 +74,17 @@ class CallQueue {
   // What is waiting.
   Backlog backlog() const;
 
-  // Appends a call to its lane. It is not kept waiting for others so long that a full forward pass
-  // would end after its deadline.
+  // Appends a call to its model_queue. It is not kept waiting for others so long that a full
+  // forward pass would end after its deadline.
   void push(Call* call);
 
   // When the next query is due, if nothing else comes: in the past where one is due already.
   TimePoint due_at() const;
 
-  // Fills `batch` with the queries that are due at `now`, or with any if `at_once`; the lane whose
-  // first call came first goes first. Calls whose deadline has passed are dropped instead. Returns
-  // false, and leaves the batch empty, if nothing is due, or nothing but expired calls.
+  // Fills `batch` with the queries that are due at `now`, or with any if `at_once`; the model's
+  // queue whose first call came first goes first. Calls whose deadline has passed are dropped
+  // instead. Returns false, and leaves the batch empty, if nothing is due, or nothing but expired
+  // calls.
   bool take(TimePoint now, bool at_once, Batch* batch, std::vector<Ended>* ended);
 
   // Each of these drops what waits of some calls, so that `status` is how they end. Those of which
@@ -104,19 +105,20 @@ class CallQueue {
 
  private:
   TimePoint flush_time(const Call& call) const;
-  void look_at(const Call& call, Lane* lane) const;
-  bool fills_a_batch(const Lane& lane) const;
-  TimePoint due_at(const Lane& lane) const;
-  void take_from(Lane& lane, TimePoint now, Batch* batch, std::vector<Ended>* ended);
-  bool take_some(Lane& lane, Call* call, Batch* batch);
-  void drop_from(Lane& lane, Call* call, const Status& status, std::vector<Ended>* ended);
+  void look_at(const Call& call, ModelQueue* model_queue) const;
+  bool fills_a_batch(const ModelQueue& model_queue) const;
+  TimePoint due_at(const ModelQueue& model_queue) const;
+  void take_from(ModelQueue& model_queue, TimePoint now, Batch* batch, std::vector<Ended>* ended);
+  bool take_some(ModelQueue& model_queue, Call* call, Batch* batch);
+  void drop_from(ModelQueue& model_queue, Call* call, const Status& status,
+                 std::vector<Ended>* ended);
   template <typename Select>
   void drop_if(const Select& select, const Status& status, std::vector<Ended>* ended);
   void settle();
 
   const EngineOptions& options_;
   std::size_t size_ = 0;
-  std::vector<std::shared_ptr<Lane>> lanes_;  // those with a query waiting
+  std::vector<std::shared_ptr<ModelQueue>> model_queues_;  // those with a query waiting
 };
 
 }  // namespace gerank

@@ -174,10 +174,10 @@ Status Engine::make_current(std::string_view name, std::string_view version) noe
 
 Status Engine::retire(std::string_view name, std::string_view version) noexcept try {
   if (Status status = state_->usable(); !status) return status;
-  std::vector<std::shared_ptr<Lane>> removed;
+  std::vector<std::shared_ptr<ModelQueue>> removed;
   const std::lock_guard lock(state_->mutex);
   Status status = state_->registry.retire(name, version, &removed);
-  for (auto& lane : removed) state_->discard(std::move(lane));
+  for (auto& model_queue : removed) state_->discard(std::move(model_queue));
   return status;
 } catch (const std::exception& error) {
   return Status(Code::kInternal, error.what());
@@ -187,8 +187,9 @@ std::shared_ptr<const Ranker> Engine::find(std::string_view name,
                                            std::string_view version) const noexcept try {
   if (!state_->usable()) return nullptr;
   const std::lock_guard lock(state_->mutex);
-  std::shared_ptr<Lane> lane;  // dropped under the lock, so that it is not the last reference
-  return state_->registry.find(name, version, &lane) ? lane->ranker : nullptr;
+  std::shared_ptr<ModelQueue>
+      model_queue;  // dropped under the lock, so that it is not the last reference
+  return state_->registry.find(name, version, &model_queue) ? model_queue->ranker : nullptr;
 } catch (const std::exception&) {
   return nullptr;  // no memory for the text of a status that nobody reads
 }

@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
+#include "../batching/padded_buffers.h"
+#include "../contract/python_text.h"
 #include "archive.h"
-#include "padded_buffers.h"
-#include "python_text.h"
 
 namespace gerank {
 namespace {

@@ -1,4 +1,4 @@
-// The engine's threads: workers, which run batches, and the housekeeper.
+// The engine's threads: workers, which run batches, and the cleaner.
 
 #include <gerank/ops.h>
 
@@ -7,10 +7,10 @@
 #include <exception>
 #include <utility>
 
+#include "../artifact/ranker_parts.h"
 #include "batch_limits.h"
 #include "engine_state.h"
 #include "histogram.h"
-#include "ranker_parts.h"
 
 namespace gerank {
 namespace {
@@ -23,7 +23,7 @@ std::int64_t microseconds(TimePoint from, TimePoint to) {
 // were at least half full. A smaller one, whose fixed part counts for more, only tells how long it
 // takes at most.
 void learn(const EngineOptions& options, const Batch& batch, Microseconds time) {
-  Microseconds& known = batch.lane->full_pass;
+  Microseconds& known = batch.model_queue->full_pass;
   const Microseconds full = time * kFullPass / batch.load;
   if (2 * batch.queries.size() < most_queries(options, batch.widest)) {
     known = std::min(known, full);
@@ -35,14 +35,14 @@ void learn(const EngineOptions& options, const Batch& batch, Microseconds time) 
 }  // namespace
 
 void Engine::State::start_threads() {
-  errands.resize(static_cast<std::size_t>(options.workers));
-  for (std::size_t worker = 0; worker < errands.size(); ++worker) {
+  warm_up_passes.resize(static_cast<std::size_t>(options.workers));
+  for (std::size_t worker = 0; worker < warm_up_passes.size(); ++worker) {
     threads.emplace_back([this, worker] { work(worker); });
   }
-  threads.emplace_back([this] { keep_house(); });
+  threads.emplace_back([this] { expire_and_free(); });
 }
 
-// A batch and an errand in turns, so that neither starves the other.
+// A batch and an warm_up_pass in turns, so that neither starves the other.
 void Engine::State::work(std::size_t worker) {
   const Inside working(this);  // see Note [Waiting for oneself]
   set_intra_op_threads_here(options.intra_op_threads);
@@ -52,7 +52,7 @@ void Engine::State::work(std::size_t worker) {
   std::unique_lock lock(mutex);
   for (;;) {
     bool busy = false;
-    if (!errands[worker].empty()) {
+    if (!warm_up_passes[worker].empty()) {
       run_errand(lock, worker, buffers);
       busy = true;
     }
@@ -98,13 +98,13 @@ void Engine::State::run_batch(std::unique_lock<std::mutex>& lock, Batch& batch,
     for (std::size_t i = 0; i < part.count; ++i) record(&stats.queue_us, timing.queue_us);
     settle(part, status ? part.answered : status, timing, ended);
   }
-  discard(std::move(batch.lane));
+  discard(std::move(batch.model_queue));
   batch.clear();
 }
 
 // A wrong answer fails its own call, and no other one of the batch.
 Status Engine::State::run_model(Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept try {
-  const Ranker::Parts& ranker = *batch.lane->ranker->parts_;
+  const Ranker::Parts& ranker = *batch.model_queue->ranker->parts_;
   const TimePoint began = clock.now();
   buffers.fill(ranker.contract, batch.queries);
   const TimePoint filled = clock.now();
@@ -143,14 +143,15 @@ void Engine::State::settle(const Part& part, const Status& status, const Timing&
 
 void Engine::State::run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker,
                                PaddedBuffers& buffers) {
-  Errand errand = std::move(errands[worker].front());
-  errands[worker].pop_front();
+  WarmUpPass warm_up_pass = std::move(warm_up_passes[worker].front());
+  warm_up_passes[worker].pop_front();
   lock.unlock();
   Status status;
   const TimePoint began = clock.now();
   try {
-    const Ranker::Parts& ranker = *errand.warm_up->ranker->parts_;
-    const std::vector<const Query*> queries(errand.queries, &errand.warm_up->query.query());
+    const Ranker::Parts& ranker = *warm_up_pass.warm_up->ranker->parts_;
+    const std::vector<const Query*> queries(warm_up_pass.queries,
+                                            &warm_up_pass.warm_up->query.query());
     buffers.fill(ranker.contract, queries);
     status = ranker.model->run(buffers.batch(), buffers.answer());
   } catch (const std::exception& error) {
@@ -158,9 +159,9 @@ void Engine::State::run_errand(std::unique_lock<std::mutex>& lock, std::size_t w
   }
   const Microseconds time{microseconds(began, clock.now())};
   lock.lock();
-  WarmUp& warm_up = *errand.warm_up;
+  WarmUp& warm_up = *warm_up_pass.warm_up;
   if (!status && warm_up.failure) warm_up.failure = std::move(status);
-  if (errand.largest) warm_up.full_pass = std::min(warm_up.full_pass, time);
+  if (warm_up_pass.largest) warm_up.full_pass = std::min(warm_up.full_pass, time);
   if (--warm_up.open == 0) progress.notify_all();
 }
 
@@ -170,20 +171,20 @@ void Engine::State::wake_worker(TimePoint due_before) {
 }
 
 // Ends calls whose deadline passes while they wait, and frees artifacts.
-void Engine::State::keep_house() {
+void Engine::State::expire_and_free() {
   const Inside working(this);  // see Note [Waiting for oneself]
   std::vector<Ended> expired;
-  std::vector<std::shared_ptr<Lane>> freed;
+  std::vector<std::shared_ptr<ModelQueue>> freed;
   std::unique_lock lock(mutex);
-  while (!stopping || !trash.empty()) {
-    if (clock.now() >= wake_house_at) {
+  while (!stopping || !unpublished.empty()) {
+    if (clock.now() >= wake_cleaner_at) {
       queue.expire(clock.now(), &expired);
       for (const Ended& each : expired) leave(each.call, each.status.code());
-      wake_house_at = queue.next_deadline();
+      wake_cleaner_at = queue.next_deadline();
     }
-    std::swap(freed, trash);
+    std::swap(freed, unpublished);
     if (expired.empty() && freed.empty()) {
-      clock.wait_until(house_work, lock, wake_house_at);
+      clock.wait_until(cleaner_work, lock, wake_cleaner_at);
       continue;
     }
     lock.unlock();

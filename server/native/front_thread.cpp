@@ -1,4 +1,4 @@
-#include "lane.h"
+#include "front_thread.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -24,7 +24,8 @@ void go_first() {
 
 }  // namespace
 
-Lane::Lane(Service& service, Health& health, std::unique_ptr<grpc::ServerCompletionQueue> queue)
+FrontThread::FrontThread(Service& service, Health& health,
+                         std::unique_ptr<grpc::ServerCompletionQueue> queue)
     : queue_(std::move(queue)),
       relay_(*queue_),
       pool_(service, *queue_, relay_),
@@ -45,14 +46,14 @@ Lane::Lane(Service& service, Health& health, std::unique_ptr<grpc::ServerComplet
           },
           [&health](auto* request, auto* answer) { return health.check(request, answer); }) {}
 
-Lane::~Lane() {
+FrontThread::~FrontThread() {
   if (thread_.joinable()) stop();
   if (closed_) return;
   queue_->Shutdown();
   run();  // a queue must be emptied, served or not
 }
 
-void Lane::start() {
+void FrontThread::start() {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), "gerank-front");
     go_first();
@@ -65,12 +66,12 @@ void Lane::start() {
   });
 }
 
-void Lane::stop() {
+void FrontThread::stop() {
   alarm_.Set(&*queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), &close_);
   thread_.join();
 }
 
-void Lane::run() {
+void FrontThread::run() {
   void* tag = nullptr;
   bool ok = false;
   while (queue_->Next(&tag, &ok)) {
@@ -79,7 +80,7 @@ void Lane::run() {
 }
 
 // On the queue's own thread, since an operation that begins on a closed queue ends the process.
-void Lane::close(bool) {
+void FrontThread::close(bool) {
   closed_ = true;
   queue_->Shutdown();
 }

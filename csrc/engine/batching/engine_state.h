@@ -26,13 +26,13 @@ struct WarmUp {
 
   const std::shared_ptr<const Ranker> ranker;
   const WarmUpQuery query;
-  std::size_t open = 0;                          // errands not done yet
+  std::size_t open = 0;                          // warm_up_passes not done yet
   Microseconds full_pass = Microseconds::max();  // the shortest run of the largest batch
   Status failure;                                // the first
 };
 
 // A warm-up batch that one worker shall run.
-struct Errand {
+struct WarmUpPass {
   std::shared_ptr<WarmUp> warm_up;
   std::size_t queries = 0;
   bool largest = false;  // of its warm-up
@@ -44,9 +44,9 @@ struct Errand {
 // the last of them back from the model, ends it: takes it out of the engine under the lock, and
 // runs its callback without the lock. From then on the engine does not touch it: it may be gone.
 //
-// Note [Freeing an artifact]: the housekeeper frees artifacts, because that takes long. Whoever
-// drops a reference to a lane that is not published any more gives it to `trash`, so that the last
-// reference is always dropped there.
+// Note [Freeing an artifact]: the cleaner frees artifacts, because that takes long. Whoever
+// drops a reference to a model's queue that is not published any more gives it to `unpublished`, so
+// that the last reference is always dropped there.
 //
 // Note [Waiting for oneself]: a thread of the engine, a callback and a model that runs in a
 // worker's place are marked (inside.h). Whoever waits there for a worker, a publication or the end
@@ -85,12 +85,12 @@ struct Engine::State {
   void run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker, PaddedBuffers& buffers);
   bool may_run() const { return stats.running < static_cast<std::size_t>(options.workers); }
   void wake_worker(TimePoint due_before);
-  void keep_house();
+  void expire_and_free();
 
   // ---- artifacts (publication.cpp)
   Status publish(std::string_view name, std::shared_ptr<const Ranker> ranker, bool keep_old);
   Status warm_up(std::shared_ptr<const Ranker> ranker, Microseconds* full_pass);
-  void discard(std::shared_ptr<Lane> lane);  // under the lock
+  void discard(std::shared_ptr<ModelQueue> model_queue);  // under the lock
 
   // ---- the end (ending.cpp)
   TimePoint after(Microseconds span) const;
@@ -104,18 +104,18 @@ struct Engine::State {
   std::mutex publication;  // one publication at a time; taken before `mutex`
   std::mutex ending;       // one stop at a time; taken before `mutex`
   std::mutex mutex;
-  std::condition_variable work_came;   // for workers
-  std::condition_variable house_work;  // for the housekeeper
-  std::condition_variable progress;    // for whoever waits for an end: of calls, of a warm-up
+  std::condition_variable work_came;     // for workers
+  std::condition_variable cleaner_work;  // for the cleaner
+  std::condition_variable progress;      // for whoever waits for an end: of calls, of a warm-up
 
   CallQueue queue;
   Registry registry;
   EngineStats stats;
   Microseconds running_time{0};  // that the batches at work were expected to take
   std::size_t calls = 0;         // taken and not ended, or their callback is still running
-  TimePoint wake_house_at = kNever;
-  std::vector<std::shared_ptr<Lane>> trash;
-  std::vector<std::deque<Errand>> errands;  // per worker
+  TimePoint wake_cleaner_at = kNever;
+  std::vector<std::shared_ptr<ModelQueue>> unpublished;
+  std::vector<std::deque<WarmUpPass>> warm_up_passes;  // per worker
   bool draining = false, stopping = false;
 
   std::vector<std::thread> threads;  // guarded by `ending`

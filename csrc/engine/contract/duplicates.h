@@ -9,7 +9,7 @@
 #include <type_traits>
 #include <utility>
 
-#include "../decode/limits.h"
+#include "../../decode/limits.h"
 
 namespace gerank {
 

@@ -8,7 +8,7 @@
 #include <optional>
 #include <string>
 
-#include "../decode/limits.h"
+#include "../../decode/limits.h"
 #include "check_features.h"
 #include "check_number.h"
 #include "duplicates.h"

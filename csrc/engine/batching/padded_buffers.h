@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "resolved_features.h"
+#include "../contract/resolved_features.h"
 
 namespace gerank {
 

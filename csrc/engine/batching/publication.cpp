@@ -15,14 +15,14 @@ Status Engine::State::publish(std::string_view name, std::shared_ptr<const Ranke
   if (name.empty()) return Status::invalid("name", "''", "must not be empty");
   if (!ranker) return Status::invalid("ranker", "null", "must be a loaded artifact");
   const std::lock_guard one_at_a_time(publication);
-  auto lane = std::make_shared<Lane>();
-  if (Status status = warm_up(ranker, &lane->full_pass); !status) return status;
-  lane->name = name;
-  lane->version = ranker->model_version();
-  lane->ranker = std::move(ranker);
+  auto model_queue = std::make_shared<ModelQueue>();
+  if (Status status = warm_up(ranker, &model_queue->full_pass); !status) return status;
+  model_queue->name = name;
+  model_queue->version = ranker->model_version();
+  model_queue->ranker = std::move(ranker);
   const std::lock_guard lock(mutex);
   if (draining) return Status(Code::kUnavailable, "the engine is draining");
-  for (auto& old : registry.publish(std::move(lane), keep_old)) discard(std::move(old));
+  for (auto& old : registry.publish(std::move(model_queue), keep_old)) discard(std::move(old));
   ++stats.swaps;
   return {};
 }
@@ -38,7 +38,7 @@ Status Engine::State::warm_up(std::shared_ptr<const Ranker> ranker, Microseconds
   }
   std::unique_lock lock(mutex);
   if (draining) return Status(Code::kUnavailable, "the engine is draining");
-  for (auto& list : errands) {
+  for (auto& list : warm_up_passes) {
     for (const std::size_t size : warm_up_sizes(most)) {
       list.push_back({warm_up, size, size == most});
       ++warm_up->open;
@@ -50,11 +50,11 @@ Status Engine::State::warm_up(std::shared_ptr<const Ranker> ranker, Microseconds
   return std::move(warm_up->failure);
 }
 
-// Drops a reference to a lane: see Note [Freeing an artifact].
-void Engine::State::discard(std::shared_ptr<Lane> lane) {
-  if (!lane || lane->published) return;
-  trash.push_back(std::move(lane));
-  house_work.notify_one();
+// Drops a reference to a model's queue: see Note [Freeing an artifact].
+void Engine::State::discard(std::shared_ptr<ModelQueue> model_queue) {
+  if (!model_queue || model_queue->published) return;
+  unpublished.push_back(std::move(model_queue));
+  cleaner_work.notify_one();
 }
 
 }  // namespace gerank

@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "process.h"
+#include "../batching/process.h"
 #include "torch_state.h"
 
 namespace gerank {

@@ -16,12 +16,12 @@
 
 namespace gerank::server {
 
-class Lane {
+class FrontThread {
  public:
-  Lane(Service& service, Health& health, std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  FrontThread(Service& service, Health& health, std::unique_ptr<grpc::ServerCompletionQueue> queue);
 
   // Ends the thread if stop() did not. The server must have been shut down, or never started.
-  ~Lane();
+  ~FrontThread();
 
   // Takes callers from now on. The server must have been started.
   void start();
@@ -42,7 +42,7 @@ class Lane {
   HealthWatches watches_;
   InstantCall describe_, statistics_, check_;
   grpc::Alarm alarm_;
-  Step<&Lane::close> close_{*this};
+  Step<&FrontThread::close> close_{*this};
   bool closed_ = false;
   std::thread thread_;
 };

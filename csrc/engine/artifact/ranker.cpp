@@ -5,11 +5,11 @@
 #include <utility>
 #include <vector>
 
+#include "../batching/padded_buffers.h"
+#include "../batching/warm_up.h"
+#include "../contract/json.h"
 #include "artifact.h"
-#include "json.h"
-#include "padded_buffers.h"
 #include "ranker_parts.h"
-#include "warm_up.h"
 
 namespace gerank {
 namespace {

@@ -53,15 +53,16 @@ class Waiter {
 
 }  // namespace
 
-// Checks a call and finds its artifact. On OK the call has a lane and room for its slates.
+// Checks a call and finds its artifact. On OK the call has a model's queue and room for its slates.
 Status Engine::State::admit(Call* call) try {
   if (Status status = usable(); !status) return status;
-  std::shared_ptr<Lane> lane;
+  std::shared_ptr<ModelQueue> model_queue;
   {
     const std::lock_guard lock(mutex);
     if (draining) return Status(Code::kUnavailable, kDraining);
-    if (Status status = registry.find(call->model, call->version, &lane); !status) return status;
-    call->lane_ = lane;
+    if (Status status = registry.find(call->model, call->version, &model_queue); !status)
+      return status;
+    call->model_queue_ = model_queue;
   }
   const std::size_t count = call->queries.size();
   if (count < 1 || count > options.max_queries) {
@@ -72,7 +73,8 @@ Status Engine::State::admit(Call* call) try {
   for (std::size_t i = 0; i < count; ++i) {
     std::size_t of_query = 0;
     const Query& query = call->queries[i];
-    if (Status status = lane->ranker->check(query, options.unknown_features, &of_query); !status) {
+    if (Status status = model_queue->ranker->check(query, options.unknown_features, &of_query);
+        !status) {
       return status.within("queries[" + std::to_string(i) + "]");
     }
     ignored += of_query;
@@ -82,7 +84,7 @@ Status Engine::State::admit(Call* call) try {
     stats.ignored_features += ignored;
   }
   call->slates.resize(count);
-  call->model_version = lane->version;
+  call->model_version = model_queue->version;
   call->timing = Timing{};
   call->taken_ = 0;
   call->open_ = count;
@@ -97,7 +99,7 @@ Status Engine::State::refuse(Call* call, Status status) {
   if (!usable()) return status;
   const std::lock_guard lock(mutex);
   count_refusal(status.code(), call->queries.size());
-  if (call->lane_) discard(std::move(call->lane_));
+  if (call->model_queue_) discard(std::move(call->model_queue_));
   return status;
 }
 
@@ -162,9 +164,9 @@ void Engine::State::enqueue(Call* call, Done done) {
   const TimePoint due_before = queue.due_at();
   queue.push(call);
   wake_worker(due_before);
-  if (call->deadline < wake_house_at) {
-    wake_house_at = call->deadline;
-    house_work.notify_one();
+  if (call->deadline < wake_cleaner_at) {
+    wake_cleaner_at = call->deadline;
+    cleaner_work.notify_one();
   }
 }
 
@@ -225,7 +227,7 @@ Status Engine::State::run_here(Call* call, std::unique_lock<std::mutex>& lock) {
   // Not used in place: the model may ask another engine, on this thread.
   std::unique_ptr<Desk> desk = spare ? std::move(spare) : std::make_unique<Desk>();
   Batch& batch = desk->batch;
-  batch.lane = call->lane_;
+  batch.model_queue = call->model_queue_;
   batch.parts.push_back({call, 0, call->queries.size(), {}});
   for (const Query& query : call->queries) batch.add(options, query);
   call->taken_ = call->queries.size();
@@ -245,7 +247,7 @@ bool Engine::State::cancel(Call* call) {
   {
     const std::lock_guard lock(mutex);
     const Status gone(Code::kCancelled, "the caller has gone");
-    if (!call->lane_ || !queue.drop(call, gone, &ended)) return false;
+    if (!call->model_queue_ || !queue.drop(call, gone, &ended)) return false;
     for (const Ended& each : ended) leave(each.call, each.status.code());
   }
   run_callbacks(ended);
@@ -271,7 +273,7 @@ void Engine::State::leave(Call* call, Code code) {
     default:
       stats.failed += count;
   }
-  discard(std::move(call->lane_));
+  discard(std::move(call->model_queue_));
 }
 
 // The call is its owner's again before `done` begins, and may be gone when this returns.

@@ -10,10 +10,10 @@
 #include <sstream>
 #include <string_view>
 
+#include "../contract/json.h"
+#include "../contract/python_text.h"
 #include "archive.h"
 #include "golden.h"
-#include "json.h"
-#include "python_text.h"
 #include "scripted_generator.h"
 #include "torch_state.h"
 

@@ -8,9 +8,9 @@
 #include <cstring>
 #include <utility>
 
+#include "../contract/python_text.h"
 #include "checksum.h"
 #include "disk_file.h"
-#include "python_text.h"
 
 namespace gerank {
 namespace {

@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "duplicates.h"
-#include "preset.h"
-#include "unmet.h"
+#include "../contract/duplicates.h"
+#include "../contract/preset.h"
+#include "../contract/unmet.h"
 
 namespace gerank {
 namespace {

@@ -6,7 +6,7 @@
 #include <numeric>
 #include <set>
 
-#include "../decode/limits.h"
+#include "../../decode/limits.h"
 #include "json.h"
 #include "preset.h"
 #include "python_text.h"

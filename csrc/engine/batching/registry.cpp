@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "python_text.h"
+#include "../contract/python_text.h"
 
 namespace gerank {
 namespace {
@@ -17,13 +17,13 @@ Status not_found(std::string_view what, std::string_view wanted,
 template <typename Versions>
 auto find_version(Versions& versions, std::string_view version) {
   return std::find_if(versions.begin(), versions.end(),
-                      [&](const auto& lane) { return lane->version == version; });
+                      [&](const auto& model_queue) { return model_queue->version == version; });
 }
 
-Status no_version(std::string_view name, const std::vector<std::shared_ptr<Lane>>& versions,
+Status no_version(std::string_view name, const std::vector<std::shared_ptr<ModelQueue>>& versions,
                   std::string_view version) {
   std::vector<std::string_view> known;
-  for (const auto& lane : versions) known.push_back(lane->version);
+  for (const auto& model_queue : versions) known.push_back(model_queue->version);
   return not_found("version of model " + repr(name), version, known);
 }
 
@@ -37,26 +37,27 @@ Status no_name(const Names& names, std::string_view name) {
 }  // namespace
 
 Status Registry::find(std::string_view name, std::string_view version,
-                      std::shared_ptr<Lane>* lane) const {
+                      std::shared_ptr<ModelQueue>* model_queue) const {
   if (names_.empty()) return Status(Code::kUnavailable, "no model is loaded yet");
   const auto named = names_.find(name.empty() ? std::string_view(default_) : name);
   if (named == names_.end()) return no_name(names_, name);
   const Versions& versions = named->second;
   if (version.empty()) {
-    *lane = versions.back();
+    *model_queue = versions.back();
     return {};
   }
   const auto found = find_version(versions, version);
   if (found == versions.end()) return no_version(named->first, versions, version);
-  *lane = *found;
+  *model_queue = *found;
   return {};
 }
 
-std::vector<std::shared_ptr<Lane>> Registry::publish(std::shared_ptr<Lane> lane, bool keep_old) {
-  if (!names_.contains(default_)) default_ = lane->name;
-  Versions& versions = names_[lane->name];
-  std::vector<std::shared_ptr<Lane>> removed;
-  if (const auto same = find_version(versions, lane->version); same != versions.end()) {
+std::vector<std::shared_ptr<ModelQueue>> Registry::publish(std::shared_ptr<ModelQueue> model_queue,
+                                                           bool keep_old) {
+  if (!names_.contains(default_)) default_ = model_queue->name;
+  Versions& versions = names_[model_queue->name];
+  std::vector<std::shared_ptr<ModelQueue>> removed;
+  if (const auto same = find_version(versions, model_queue->version); same != versions.end()) {
     removed.push_back(std::move(*same));
     versions.erase(same);
   }
@@ -65,8 +66,8 @@ std::vector<std::shared_ptr<Lane>> Registry::publish(std::shared_ptr<Lane> lane,
     versions.pop_back();
   }
   for (const auto& old : removed) old->published = false;
-  lane->published = true;
-  versions.push_back(std::move(lane));
+  model_queue->published = true;
+  versions.push_back(std::move(model_queue));
   return removed;
 }
 
@@ -81,7 +82,7 @@ Status Registry::make_current(std::string_view name, std::string_view version) {
 }
 
 Status Registry::retire(std::string_view name, std::string_view version,
-                        std::vector<std::shared_ptr<Lane>>* removed) {
+                        std::vector<std::shared_ptr<ModelQueue>>* removed) {
   const auto named = names_.find(name.empty() ? std::string_view(default_) : name);
   if (named == names_.end()) return no_name(names_, name);
   Versions& versions = named->second;
@@ -93,7 +94,7 @@ Status Registry::retire(std::string_view name, std::string_view version,
     removed->push_back(std::move(*found));
     versions.erase(found);
   }
-  for (const auto& lane : *removed) lane->published = false;
+  for (const auto& model_queue : *removed) model_queue->published = false;
   if (versions.empty()) names_.erase(named);
   return {};
 }
@@ -101,8 +102,8 @@ Status Registry::retire(std::string_view name, std::string_view version,
 std::vector<PublishedModel> Registry::list() const {
   std::vector<PublishedModel> all;
   for (const auto& [name, versions] : names_) {
-    for (const auto& lane : versions) {
-      all.push_back({name, lane->version, lane == versions.back(), name == default_});
+    for (const auto& model_queue : versions) {
+      all.push_back({name, model_queue->version, model_queue == versions.back(), name == default_});
     }
   }
   return all;
