@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -103,6 +103,8 @@ def native_queries(
     Raises:
         RequestError: A request cannot be a query; the field begins with `requests[i].`
     """
+    if isinstance(requests, Mapping | str) or not isinstance(requests, Iterable):
+        raise RequestError("requests", requests, "must be a list of requests")
     queries = []
     for index, given in enumerate(requests):
         try:

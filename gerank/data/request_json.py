@@ -84,7 +84,7 @@ def _parsed(
         user=_user(_mapping("user", entries.get("user", {})), contract.schema, unknown),
         candidates={f.name: _column(candidates, f) for f in contract.schema.candidate},
         preset=_said(entries, "preset", "must be a string"),
-        slots=entries.get("slots"),
+        slots=_said(entries, "slots", "must be an integer"),
         pins=_pins(_mapping("pins", entries.get("pins", {})), candidate_ids),
         dedup_keys=_dedup_keys("candidates", candidates, numbers),
         above=_above(_sequence("above", entries.get("above", ())), contract, unknown, numbers),
@@ -199,7 +199,7 @@ def _pins(pins: Mapping[str, Any], candidate_ids: tuple[str | int, ...]) -> tupl
     index_of = {str(candidate_id): index for index, candidate_id in enumerate(candidate_ids)}
     parsed = []
     for slot, candidate_id in pins.items():
-        if not str(slot).isdecimal() or len(str(slot)) > _LONGEST_SLOT:
+        if not (str(slot).isascii() and str(slot).isdecimal()) or len(str(slot)) > _LONGEST_SLOT:
             raise RequestError(f"pins.{slot}", slot, "the slot must be an integer >= 0")
         if str(candidate_id) not in index_of:
             raise RequestError(f"pins.{slot}", candidate_id, "no candidate has this id")

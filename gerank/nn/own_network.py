@@ -63,9 +63,29 @@ def check_network(path: str) -> None:
     try:
         torch.manual_seed(0)
         network = new_network(path, _FEATURES, _USER, _SLOTS).eval()
+        _check_parts(path, network)
+        _check(path, network)
+        with torch.no_grad():  # a gate that starts at zero hides what it will let through
+            for parameter in network.parameters():
+                parameter.add_(torch.randn_like(parameter), alpha=0.1)
         _check(path, network)
     finally:
         torch.set_rng_state(torch_state)
+
+
+def _check_parts(path: str, network: nn.Module) -> None:
+    """Refuses what no trial in evaluation mode can show."""
+    parameters = list(network.parameters())
+    if not any(parameter.requires_grad for parameter in parameters):
+        raise ValueError(f"{path!r}: has no parameters that learn")
+    if any(nn.parameter.is_lazy(parameter) for parameter in parameters):
+        raise ValueError(f"{path!r}: has a lazy layer; __init__ gets the sizes, so name them")
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise ValueError(
+                f"{path!r}: {type(module).__name__} mixes pages, and slots with those below, while "
+                "it learns; use LayerNorm"
+            )
 
 
 def _check(path: str, network: nn.Module) -> None:
@@ -83,6 +103,9 @@ def _check(path: str, network: nn.Module) -> None:
                 f"{path!r}: the logit of slot {slots - 1} depends on the slots below it, and "
                 "credit is given slot by slot: let a slot see itself and those above"
             )
+    if not answer.requires_grad:
+        raise ValueError(f"{path!r}: no gradient of what forward answers reaches a parameter")
+    network.zero_grad()
     (answer * mask).sum().backward()  # type: ignore[no-untyped-call]
     if not any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters()):
         raise ValueError(f"{path!r}: no gradient of what forward answers reaches a parameter")

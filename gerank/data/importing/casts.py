@@ -12,6 +12,9 @@ from gerank.data.importing.sql import literal
 _FLOAT32_MAX = "3.4028234663852886e38"
 _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _REAL = re.compile(r"FLOAT|DOUBLE|DECIMAL\(.*\)")
+_LATEST = 7_258_118_400_000_000
+"""2200-01-01 in microseconds since 1970: a later number counts in another unit."""
+
 _MOMENT = re.compile(r"DATE|TIMESTAMP.*")
 _LIST = re.compile(r".*\[\d*\]")
 _YES = "('true', 't', 'yes', 'y', '1', '1.0')"
@@ -177,7 +180,11 @@ def moment(
         else f"round({real} {_MICROSECONDS[unit]})"
     )
     whole = f"TRY_CAST({scaled} AS BIGINT)"
-    return Cast(whole, ((f"{value} IS NOT NULL AND {whole} IS NULL", "is not a time"),))
+    cast = Cast(whole, ((f"{value} IS NOT NULL AND {whole} IS NULL", "is not a time"),))
+    if unit is TimeUnit.ORDER:
+        return cast
+    late = f"is after the year 2200, counted in {unit}; see {setting}"
+    return cast.also(f"{whole} > {_LATEST}", late)
 
 
 def probability(value: str, kind: str, key: str) -> Cast:

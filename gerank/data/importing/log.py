@@ -145,6 +145,8 @@ def write_imported(
         mapping = read_mapping(Path(mapping))
     elif isinstance(mapping, dict):
         mapping = build_mapping(mapping)
+    if like is not None and directory is not None and like.resolve() == directory.resolve():
+        raise ImportLogError(f"{directory}: the earlier log would be replaced by the one like it")
     earlier = None if like is None else EarlierLog(like)
     with database(memory) as connection:
         job = _Import(connection, mapping, base, others or {}, skip_bad, earlier)

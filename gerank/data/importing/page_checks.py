@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import duckdb
 
 from gerank.data.importing.bad_rows import BadRows
-from gerank.data.importing.choices import OnConflict
+from gerank.data.importing.choices import Layout, OnConflict
 from gerank.data.importing.features import PlannedFeature
 from gerank.data.importing.mapping import Mapping
 from gerank.data.importing.raw_columns import PLACE
@@ -38,6 +38,9 @@ def check_pages(
         if f.side == "user" and not f.column.table
     ]
     dropped = 0
+    named = mapping.layout is Layout.WIDE and bool(mapping.page.id)
+    if named and bad.collect(source, _one_row(mapping.page.id)):
+        leave_out(connection, bad)
     if mapping.shown.slot:
         checks.append(_repeated("slot", mapping.shown.slot, "is there twice"))
     if mapping.shown.repeated_items is OnConflict.MEND:
@@ -51,6 +54,14 @@ def check_pages(
         if bad.collect(source, select):
             leave_out(connection, bad)
     return dropped
+
+
+def _one_row(column: str) -> str:
+    return (
+        f"SELECT max({ROW}), arg_max({FILE}, {ROW}), page, {literal(column)}, page, "
+        f"'names a page that has a row already' FROM {SHOWN} GROUP BY page "
+        f"HAVING count(DISTINCT ({FILE}, {ROW})) > 1"
+    )
 
 
 def _repeated(name: str, column: str, reason: str) -> str:

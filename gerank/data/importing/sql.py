@@ -66,6 +66,8 @@ def table_columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str
 def no_such_column(key: str, column: str, names: Iterable[str]) -> str:
     """The message for a column that is not there."""
     names = list(names)
+    if column == "?":
+        return f"{key}: '?' stands for a column that is still to be named, of {', '.join(names)}"
     near = difflib.get_close_matches(column, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{key}: the source has no column {column!r}{hint} Columns: {', '.join(names)}"

@@ -89,7 +89,10 @@ def page_figures(log: ExposureLog, time_unit: str | None) -> PageFigures:
 
 
 def _moment(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")
+    try:
+        return datetime.fromtimestamp(microseconds / 1e6, UTC).isoformat(timespec="seconds")
+    except (ValueError, OverflowError):
+        return f"{microseconds} microseconds since 1970"  # beyond the calendar
 
 
 def _items_and_repeated_pages(log: ExposureLog) -> tuple[int, int]:
