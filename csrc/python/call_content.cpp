@@ -75,8 +75,8 @@ py::tuple slate_tuple(const Slate& slate) {
   return py::make_tuple(
       py::tuple(py::cast(slate.slots)), py::tuple(py::cast(slate.candidates)),
       py::tuple(py::cast(slate.log_prob)),
-      py::tuple(py::cast(std::vector<int>(slate.relaxed.begin(), slate.relaxed.end()))),
-      slate.seed, unmet);
+      py::tuple(py::cast(std::vector<int>(slate.relaxed.begin(), slate.relaxed.end()))), slate.seed,
+      unmet);
 }
 
 std::unique_ptr<CallContent> queries_content(const py::list& queries, std::string model,

@@ -19,12 +19,12 @@ struct ModelQueue {
   std::string name, version;
   std::shared_ptr<const Ranker> ranker;
   bool published = false;
-  std::deque<Call*> calls;  // those of which a query is still waiting
-  std::size_t queries = 0;  // waiting
-  std::int64_t load = 0;    // of those, in kFullPass: see batch_limits.h
-  std::int64_t widest = 0;  // most candidates of a query in `calls`
+  std::deque<Call*> calls;      // those of which a query is still waiting
+  std::size_t queries = 0;      // waiting
+  std::int64_t load = 0;        // of those, in kFullPass: see batch_limits.h
+  std::int64_t widest = 0;      // most candidates of a query in `calls`
   TimePoint flush_at = kNever;  // when its queries must not wait for others any longer
-  Microseconds full_pass{0};  // what a full forward pass takes: at first in the warm-up
+  Microseconds full_pass{0};    // what a full forward pass takes: at first in the warm-up
 };
 
 // Some neighbouring queries of one call.

@@ -40,7 +40,8 @@ __device__ __forceinline__ bool all_of_warp(bool condition) {
   return __ballot_sync(kWholeWarp, !condition) == 0;
 }
 
-// Is the pin of `slot` a candidate in the slate, and no earlier slot's? A pin on padding is allowed.
+// Is the pin of `slot` a candidate in the slate, and no earlier slot's? A pin on padding is
+// allowed.
 __device__ inline bool is_valid_pin(const RequestView& request, int slot) {
   const int64_t pin = request.pins[slot];
   if (pin == -1) return true;
