@@ -52,6 +52,8 @@ def module_class(path: str) -> type[nn.Module]:
         kind = look_up(path, "Class")
     except ValueError as error:
         raise ValueError(f"{path!r}: {error}") from error
+    if kind is None:
+        raise ValueError(f"{path!r}: the module has no such name")
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         raise ValueError(f"{path!r} names {kind!r}, which is no class of torch.nn.Module")
     return kind

@@ -112,7 +112,7 @@ def test_a_plain_one_passes_and_random_numbers_go_on_as_before() -> None:
         ("Below", "the logit of slot 0 depends on the slots below it"),
         ("Detached", "no gradient of what forward answers reaches a parameter"),
         ("Needy", "__init__ failed: TypeError: "),
-        ("Absent", "names None, which is no class of torch.nn.Module"),
+        ("Absent", "the module has no such name"),
     ],
 )
 def test_what_breaks_the_contract_is_named_when_settings_are_read(name: str, words: str) -> None:

@@ -24,7 +24,8 @@ class ExplorationFigures:
         sorted_by: Dense candidate feature -> mean rank correlation of slot and feature within
             pages, the strongest first: at 1 or -1 pages are a sort by it.
         often_shown: Items that are shown often enough to vary.
-        at_one_slot: Share of those that always stand at the same slot; None = there are none.
+        at_one_slot: Share of those that always stand at the same slot; None = there are none, or
+            no page shows more than one slot.
     """
 
     choice_known: float
@@ -38,11 +39,12 @@ def exploration_figures(log: ExposureLog) -> ExplorationFigures:
     """Measures a log of one page or more."""
     correlations = sorted(sortedness(log).items(), key=lambda pair: -abs(pair[1]))
     items = ItemSlots.of_log(log)
+    shows_several = bool((np.diff(log.slate_offsets) > 1).any())  # one slot is always the same
     often, fixed = items.times >= LEAST_SHOWN, items.lowest == items.highest
     return ExplorationFigures(
         choice_known=float((~np.isnan(log.log_propensity)).mean()),
         placement_known=float((~np.isnan(log.placement_propensity)).mean()),
         sorted_by=dict(correlations),
         often_shown=int(often.sum()),
-        at_one_slot=float(fixed[often].mean()) if often.any() else None,
+        at_one_slot=float(fixed[often].mean()) if often.any() and shows_several else None,
     )
