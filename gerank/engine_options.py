@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from gerank.data.scalars import whole_number
 from gerank.unknown_features import UnknownFeatures, checked
 
 
@@ -37,6 +36,8 @@ class EngineOptions:
     unknown_features: str = UnknownFeatures.REFUSE
 
     def __post_init__(self) -> None:
+        from gerank.data.scalars import whole_number  # numpy, which `gerank --help` does without
+
         checked(self.unknown_features)
         for name, value in self.numbers().items():
             number = whole_number(value)
