@@ -44,7 +44,7 @@ Status ReceivedRequest::read(Engine& engine, std::string_view bytes, TimePoint d
   const std::size_t most = engine.options().max_queries;
   if (Status status = engine.expect(std::min(count, most), deadline); !status) return status;
   call_.deadline = deadline;
-  // Of too many none is read: two bytes of a message can be one.
+  // Where they are too many, none is read: two bytes of a message can be one.
   Status status = !is_message    ? no_message(bytes)
                   : count > most ? wrong_count(count, most)
                                  : read_queries(bytes, memo);

@@ -149,7 +149,7 @@ class MessageReader {
     return true;
   }
 
-  // Of a repeated field, both the packed form and an element that stands alone.
+  // Reads a repeated field in its packed form, or an element of it that stands alone.
   template <typename Number, typename Value>
   bool read_numbers(FieldReader& in, std::uint32_t field, std::uint32_t alone, List<Number>* list,
                     Value (FieldReader::*value)()) {

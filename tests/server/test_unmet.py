@@ -83,6 +83,32 @@ def test_a_model_that_overlooks_rules_is_told_of_each(seed: int) -> None:
     assert kinds == set(RULES.values())
 
 
+def test_what_a_model_answers_above_the_page_is_not_looked_at() -> None:
+    """A number far outside of every array there must not be followed."""
+
+    def wild(*arrays: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        pins = arrays[6]
+        slates = np.full(pins.shape, -1)
+        slates[:, 0] = 2**60  # the slot above
+        slates[:, 1] = 0
+        return slates, np.zeros(pins.shape, np.float32), np.zeros(pins.shape, np.int64)
+
+    ranker = Ranker(_engine.Ranker.over_function(json.dumps(CONTRACT.to_json()), "v1", wild))
+    item = {"seller": 1, "category": 0, "cold": 0, "fresh": 0}
+    document: Document = {
+        "id": "p",
+        "user": {"age": 0.0, "country": 0},
+        "candidates": [item | {"id": "c", "score": 0.0, "price": 0.0, "dedup_key": "k"}],
+        "slots": 1,
+        "above": [item | {"dedup_key": "k"}],
+        "spacing": [{"group": "seller", "window": 2, "cap": 1}],
+        "quotas": [{"flag": "fresh", "min": 1}],
+    }
+    (slate,) = ranker.rank([document])
+    assert slate.candidates == (0,)
+    assert {rule.rule for rule in slate.unmet} == {"spacing", "quotas", "dedup_keys"}
+
+
 def test_a_pin_that_breaks_spacing_is_told(path: Path) -> None:
     """No slot relaxes anything: pins stand above spacing, and the slate says what they cost."""
     candidates = [

@@ -74,7 +74,7 @@ class CallQueue {
   // What is waiting.
   Backlog backlog() const;
 
-  // Appends a call to its model_queue. It is not kept waiting for others so long that a full
+  // Appends a call to its model's queue. It is not kept waiting for others so long that a full
   // forward pass would end after its deadline.
   void push(Call* call);
 

@@ -187,8 +187,8 @@ std::shared_ptr<const Ranker> Engine::find(std::string_view name,
                                            std::string_view version) const noexcept try {
   if (!state_->usable()) return nullptr;
   const std::lock_guard lock(state_->mutex);
-  std::shared_ptr<ModelQueue>
-      model_queue;  // dropped under the lock, so that it is not the last reference
+  // It is dropped under the lock, so that it is not the last reference.
+  std::shared_ptr<ModelQueue> model_queue;
   return state_->registry.find(name, version, &model_queue) ? model_queue->ranker : nullptr;
 } catch (const std::exception&) {
   return nullptr;  // no memory for the text of a status that nobody reads

@@ -26,7 +26,7 @@ struct WarmUp {
 
   const std::shared_ptr<const Ranker> ranker;
   const WarmUpQuery query;
-  std::size_t open = 0;                          // warm_up_passes not done yet
+  std::size_t open = 0;                          // passes not done yet
   Microseconds full_pass = Microseconds::max();  // the shortest run of the largest batch
   Status failure;                                // the first
 };

@@ -296,7 +296,8 @@ Status PaddedBuffers::split(const Contract& contract, std::size_t b, Slate* slat
   }
   slate->seed = asked_[b].seed;
   slate->unmet.clear();
-  UnmetRules(contract, batch_, b, above, {slates_.data() + b * N, N}).find(&slate->unmet);
+  UnmetRules(contract, batch_, b, asked_[b].candidates, above, {slates_.data() + b * N, N})
+      .find(&slate->unmet);
   return {};
 }
 

@@ -5,8 +5,18 @@
 namespace gerank {
 
 UnmetRules::UnmetRules(const Contract& contract, const PaddedBatch& batch, std::size_t b,
-                       std::size_t above, std::span<const std::int64_t> slate)
-    : contract_(contract), batch_(batch), b_(b), above_(above), slate_(slate) {}
+                       std::int64_t candidates, std::size_t above,
+                       std::span<const std::int64_t> slate)
+    : contract_(contract),
+      batch_(batch),
+      b_(b),
+      above_(above),
+      candidates_(candidates),
+      slate_(slate) {}
+
+std::int64_t UnmetRules::at(std::size_t slot) const {
+  return slot < above_ ? candidates_ + static_cast<std::int64_t>(slot) : slate_[slot];
+}
 
 void UnmetRules::find(std::vector<Unmet>* unmet) const {
   find_pins(unmet);
@@ -29,7 +39,7 @@ void UnmetRules::find_pins(std::vector<Unmet>* unmet) const {
 
 void UnmetRules::find_dedup(std::vector<Unmet>* unmet) const {
   const std::int64_t* keys = batch_.dedup_keys + b_ * static_cast<std::size_t>(batch_.M);
-  const auto key_at = [&](std::size_t n) { return slate_[n] < 0 ? -1 : keys[slate_[n]]; };
+  const auto key_at = [&](std::size_t n) { return at(n) < 0 ? -1 : keys[at(n)]; };
   for (std::size_t n = above_; n < slate_.size(); ++n) {
     if (key_at(n) == -1) continue;
     Unmet rule{UnmetRule::kDedup, "", 1, 0, {}};
@@ -45,8 +55,8 @@ void UnmetRules::find_dedup(std::vector<Unmet>* unmet) const {
 }
 
 bool UnmetRules::has_flag(std::size_t flag, std::size_t slot) const {
-  if (slate_[slot] < 0) return false;
-  const auto row = b_ * static_cast<std::size_t>(batch_.M) + static_cast<std::size_t>(slate_[slot]);
+  if (at(slot) < 0) return false;
+  const auto row = b_ * static_cast<std::size_t>(batch_.M) + static_cast<std::size_t>(at(slot));
   const auto I = static_cast<std::size_t>(batch_.candidate_ids_width);
   return batch_.candidate_ids[row * I + contract_.flag_columns[flag]] > 0;
 }
@@ -81,8 +91,8 @@ void UnmetRules::find_spacing(std::size_t key, std::vector<Unmet>* unmet) const 
   const auto M = static_cast<std::size_t>(batch_.M);
   const auto I = static_cast<std::size_t>(batch_.candidate_ids_width);
   const auto group_at = [&](std::size_t n) -> std::int64_t {
-    if (slate_[n] < 0) return -1;
-    const std::size_t row = b_ * M + static_cast<std::size_t>(slate_[n]);
+    if (at(n) < 0) return -1;
+    const std::size_t row = b_ * M + static_cast<std::size_t>(at(n));
     return batch_.candidate_ids[row * I + contract_.group_columns[key]];
   };
   Unmet rule{UnmetRule::kSpacing, contract_.groups[key], cap, 0, {}};

@@ -17,10 +17,11 @@ namespace gerank {
 // forced and what a model of one's own overlooked are told alike.
 class UnmetRules {
  public:
-  // `b`: a request of the batch, of which the first `above` slots stand above the page. `slate`
-  // [N]: a candidate per slot, those above included; -1 where there is none.
-  UnmetRules(const Contract& contract, const PaddedBatch& batch, std::size_t b, std::size_t above,
-             std::span<const std::int64_t> slate);
+  // `b`: a request of the batch with `candidates` candidates. The first `above` slots stand above
+  // its page and hold the padding behind those, whatever the model answered there. `slate` [N]: a
+  // candidate per slot, checked from `above` on; -1 where there is none.
+  UnmetRules(const Contract& contract, const PaddedBatch& batch, std::size_t b,
+             std::int64_t candidates, std::size_t above, std::span<const std::int64_t> slate);
 
   // Appends one entry per rule that is not met.
   void find(std::vector<Unmet>* unmet) const;
@@ -30,12 +31,14 @@ class UnmetRules {
   void find_dedup(std::vector<Unmet>* unmet) const;
   void find_quota(std::size_t flag, std::vector<Unmet>* unmet) const;
   void find_spacing(std::size_t key, std::vector<Unmet>* unmet) const;
+  std::int64_t at(std::size_t slot) const;
   bool has_flag(std::size_t flag, std::size_t slot) const;
   std::int32_t page_slot(std::size_t slot) const;
 
   const Contract& contract_;
   const PaddedBatch& batch_;
   const std::size_t b_, above_;
+  const std::int64_t candidates_;
   const std::span<const std::int64_t> slate_;
 };
 

@@ -40,7 +40,7 @@ class ColumnFacts:
 
     @property
     def of_item(self) -> ColumnFacts:
-        """Of a list with an entry per shown item: what is known of an entry."""
+        """What is known of an entry, where a list has one per shown item."""
         if self.inner is not None:
             return replace(self.inner, rows=self.rows, present=self.present)
         return replace(self, kind=self.entry_kind, width=0, longest=0)
