@@ -6,6 +6,7 @@ import json
 import numbers
 import operator
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -18,7 +19,7 @@ from grpc_status import rpc_status
 from gerank.address import Address, parse_address
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_json import read_request
 from gerank.data.slate import slate_document
 from gerank.proto import rerank_pb2 as pb
 from gerank.unknown_features import UnknownFeatures, checked
@@ -28,6 +29,7 @@ from gerank.wire.slate import slate_from_message
 _FIRST_BACKOFF_MS, _LONGEST_BACKOFF_MS = 100, 500
 _LONGEST_TIMEOUT_S = 1e8  # three years; beyond, a deadline is none
 _FRAME_BYTES = 6  # at most, of the tag and the length before each query of a call
+_QUERY_FIELD = re.compile(r"queries\[(?P<index>\d+)\]\.(?P<field>.*)", re.DOTALL)
 _SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
 
@@ -37,16 +39,24 @@ class ServerError(RuntimeError):
     Attributes:
         code: The gRPC status.
         fields: The fields that the server found malformed, as paths.
+        rules: What the server says of each: the field, what it should be, and what it is.
     """
 
-    def __init__(self, message: str, code: grpc.StatusCode, fields: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        code: grpc.StatusCode,
+        fields: tuple[str, ...] = (),
+        rules: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.fields = fields
+        self.rules = rules
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles: the one message that `BaseException` keeps would not make it again."""
-        return type(self), (*self.args, self.code, self.fields), self.__dict__
+        return type(self), (*self.args, self.code, self.fields, self.rules), self.__dict__
 
 
 class RerankClient:
@@ -106,21 +116,26 @@ class RerankClient:
 
         Args:
             requests: Columns (`Request`) or JSON documents (see `gerank.data.request_json`). For
-                documents the server is first asked what its artifact wants, and they are checked
-                here; columns are checked by the server.
+                documents the server is first asked what its artifact wants. Numbers and rules are
+                checked by the server.
 
         Returns:
             One answer per request, in order: `{"id", "slate", "model_version"}`, see
             `gerank.data.slate.slate_document`.
 
         Raises:
-            RequestError: A document is malformed.
-            ServerError: The server cannot be reached, is not serving, or refused a request; or this
-                process is not the one that made the client.
+            RequestError: A request is malformed; the field begins with `requests[i].`
+            ServerError: The server cannot be reached, is not serving, or refused the call for any
+                other reason; or this process is not the one that made the client.
         """
         answers: list[dict[str, Any]] = []
         for some in self._calls(self._columns(requests)):
-            answers += self._call(some)
+            try:
+                answers += self._call(some)
+            except ServerError as error:
+                if blamed := _blamed_request(error, len(answers)):
+                    raise blamed from error
+                raise
         return answers
 
     def contract(self) -> RequestContract:
@@ -163,7 +178,7 @@ class RerankClient:
                 continue
             contract = contract or self.contract()
             try:
-                columns.append(parse_request(request, contract, self._unknown))
+                columns.append(read_request(request, contract, self._unknown))
             except RequestError as error:
                 raise error.within(f"requests[{index}]") from error
         return columns
@@ -172,8 +187,11 @@ class RerankClient:
         """The requests with their messages, as many at a time as one call may carry."""
         some: list[tuple[Request, pb.Query]] = []
         size = 0
-        for request in requests:
-            query = query_from_request(request)
+        for index, request in enumerate(requests):
+            try:
+                query = query_from_request(request)
+            except RequestError as error:
+                raise error.within(f"requests[{index}]") from error
             query_size = query.ByteSize() + _FRAME_BYTES
             full = len(some) == self._queries_per_call or size + query_size > self._bytes_per_call
             if some and full:
@@ -245,10 +263,27 @@ def _count(name: str, value: int, highest: int) -> int:
 
 def _server_error(address: str, error: Any) -> ServerError:
     code, details = error.code(), error.details()
-    fields = []
+    violations: list[Any] = []
     status = rpc_status.from_call(error)
     for packed in status.details if status else ():
         bad_request = error_details_pb2.BadRequest()
         if packed.Unpack(bad_request):
-            fields += [violation.field for violation in bad_request.field_violations]
-    return ServerError(f"server {address}: {code.name}: {details}", code, tuple(fields))
+            violations += bad_request.field_violations
+    return ServerError(
+        f"server {address}: {code.name}: {details}",
+        code,
+        tuple(violation.field for violation in violations),
+        tuple(violation.description for violation in violations),
+    )
+
+
+def _blamed_request(error: ServerError, before: int) -> RequestError | None:
+    """The error of one request, which is the `before`th or a later one; None for any other."""
+    if error.code is not grpc.StatusCode.INVALID_ARGUMENT or len(error.fields) != 1:
+        return None
+    blamed = _QUERY_FIELD.fullmatch(error.fields[0])
+    if blamed is None:
+        return None
+    index, field = before + int(blamed["index"]), blamed["field"]
+    rule, _, value = error.rules[0].removeprefix(f"{error.fields[0]}: ").partition(", got ")
+    return RequestError.shown(f"requests[{index}].{field}", value, rule)

@@ -19,7 +19,7 @@ from gerank.data.contract import RequestContract
 from gerank.data.native_query import native_query
 from gerank.data.relaxed import RULES, rule_names
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_json import read_request
 from gerank.data.slate import Slate, Unmet
 from gerank.unknown_features import UnknownFeatures
 
@@ -111,7 +111,7 @@ def native_queries(
             if isinstance(given, Request):
                 request = given
             else:
-                request = parse_request(given, contract, unknown)
+                request = read_request(given, contract, unknown)
             queries.append(native_query(request, contract))
         except RequestError as error:
             raise error.within(f"requests[{index}]") from error

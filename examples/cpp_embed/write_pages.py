@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 import gerank
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.schema import Feature, FeatureKind
 
 

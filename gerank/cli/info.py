@@ -20,9 +20,9 @@ def info(
 
     Example:  gerank info model.gerank --json
     """
-    from gerank.export.artifact import load_artifact
+    from gerank.ranker import Ranker
 
-    manifest = load_artifact(file).manifest
+    manifest = Ranker.load(file).manifest
     if json_output:
         out.print_json(json.dumps(manifest))
         return

@@ -132,7 +132,7 @@ def _read(path: Path, bad: BadLines) -> list[Line]:
 
 
 def _local(model: Path, unknown: UnknownFeatures) -> Rerank:
-    from gerank.data.request_json import parse_request
+    from gerank.data.request_check import parse_request
     from gerank.data.slate import slate_document
     from gerank.ranker import Ranker
 

@@ -15,7 +15,7 @@ def verify(file: Annotated[Path, typer.Argument(help="An artifact.")]) -> None:
 
     Example:  gerank verify model.gerank
     """
-    from gerank.export.artifact import load_artifact
+    from gerank.ranker import Ranker
 
-    artifact = load_artifact(file)
-    say(f"{file}: {artifact.model_version} is whole, golden requests passed")
+    ranker = Ranker.load(file)
+    say(f"{file}: {ranker.model_version} is whole, golden requests passed")

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from gerank.data.feature_block import Block, BlockKind
 from gerank.data.request import RequestError
 from gerank.data.schema import Feature, FeatureSchema, SchemaError
@@ -74,8 +72,8 @@ def joined_blocks(
 
 
 def _entries(field: str, value: object) -> Sequence[Any]:
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        return list(value)
+    if getattr(value, "ndim", None) == 1:
+        return list(value)  # type: ignore[call-overload, no-any-return]  # an array of numpy's
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         raise RequestError(field, value, "must be an array")
     return value

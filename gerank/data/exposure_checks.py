@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gerank.data.exposure_fields import ExposureFields
 from gerank.data.feature_block import EMPTY_HASHED, id_units
-from gerank.data.feedback_kind import RULES, contradicts
+from gerank.data.feedback_values import RULES, contradicts
 from gerank.data.log_columns import (
     CANDIDATE_ID,
     CANDIDATE_PREFIX,

@@ -21,7 +21,8 @@ from gerank.data.column_builder import ColumnBuilders, to_numpy
 from gerank.data.column_store import ColumnStore
 from gerank.data.exposure_checks import ExposureLogError
 from gerank.data.exposure_parquet import Column
-from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback, kind_of
+from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
+from gerank.data.feedback_values import kind_of
 from gerank.data.log_columns import (
     FEEDBACK_PREFIX,
     FORMAT_VERSION,

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 
 class FeedbackKind(StrEnum):
     """What the numbers of a kind of feedback are."""
@@ -17,14 +14,6 @@ class FeedbackKind(StrEnum):
     FLAG = "flag"
     COUNT = "count"
     AMOUNT = "amount"
-
-
-RULES: Mapping[FeedbackKind, str] = {
-    FeedbackKind.FLAG: "is neither 0 nor 1 nor NaN (unknown)",
-    FeedbackKind.COUNT: "is neither a whole number from 0 nor NaN (unknown)",
-    FeedbackKind.AMOUNT: "is neither finite nor NaN (unknown)",
-}
-"""What is said of a value that contradicts its kind."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +36,3 @@ class FurtherFeedback:
     def from_json(cls, document: Mapping[str, Any]) -> FurtherFeedback:
         """The inverse of `to_json`; raises KeyError or ValueError for what is none."""
         return cls(str(document["name"]), FeedbackKind(document["kind"]))
-
-
-def contradicts(kind: FeedbackKind, values: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where values are none of their kind; NaN, which is unknown, never is."""
-    known = ~np.isnan(values)
-    if kind is FeedbackKind.FLAG:
-        wrong = (values != 0) & (values != 1)
-    elif kind is FeedbackKind.COUNT:
-        wrong = ~np.isfinite(values) | (values < 0) | (np.floor(values) != values)
-    else:
-        wrong = ~np.isfinite(values)
-    wrong_and_known: NDArray[np.bool_] = known & wrong
-    return wrong_and_known
-
-
-def kind_of(values: NDArray[np.float32]) -> FeedbackKind:
-    """The narrowest kind that no value contradicts, for a file that does not tell it."""
-    kinds = (FeedbackKind.FLAG, FeedbackKind.COUNT)
-    return next((k for k in kinds if not contradicts(k, values).any()), FeedbackKind.AMOUNT)

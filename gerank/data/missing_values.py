@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from gerank.data.missing_flag import MissingFlag
 from gerank.data.request import RequestError
@@ -86,6 +85,11 @@ def _is_default(column: Feature, value: object) -> bool:
     if column.default is None:
         return True
     try:
-        return bool(np.float32(column.encode(value)) == np.float32(column.default))
+        return _as_logged(column.encode(value)) == _as_logged(column.default)
     except (SchemaError, UnicodeEncodeError):
         return True
+
+
+def _as_logged(number: float) -> float:
+    """The number in float32, infinite where it is beyond."""
+    return array("f", [number])[0]

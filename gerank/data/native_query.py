@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from gerank._engine import Query
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
-from gerank.data.scalars import is_id, is_truth
+from gerank.data.request_values import check_id, check_showable
+from gerank.data.scalars import is_truth
 from gerank.data.schema import Feature, FeatureKind
 
-MOST_BITS = 1024
-"""An integer of more is refused by its field alone: Python does not write out very long ones."""
+if TYPE_CHECKING:
+    from gerank.data.request import Column
 
 Block = tuple[list[str], str, NDArray[Any]]
 """Names, type (`f4`, `f8` or `i8`) and numbers of a feature block."""
@@ -32,14 +33,14 @@ def native_query(request: Request, contract: RequestContract) -> Query:
         StatusError: Another field has a type that it cannot have.
     """
     count = len(request.candidate_ids)
-    _check_id("id", request.id)
+    check_id("id", request.id)
     for index, candidate_id in enumerate(request.candidate_ids):
-        _check_id(f"candidates[{index}].id", candidate_id)
-    _check_showable("slots", request.slots)
-    _check_showable("seed", request.seed)
-    _check_showable("temperature", request.temperature)
+        check_id(f"candidates[{index}].id", candidate_id)
+    check_showable("slots", request.slots)
+    check_showable("seed", request.seed)
+    check_showable("temperature", request.temperature)
     for name, weight in request.weights.items():
-        _check_showable(f"weights.{name}", weight)
+        check_showable(f"weights.{name}", weight)
     user = {name: [value] for name, value in request.user.items()}
     schema = contract.schema
     return Query(
@@ -59,22 +60,6 @@ def native_query(request: Request, contract: RequestContract) -> Query:
         greedy=bool(request.greedy) if is_truth(request.greedy) else request.greedy,
         temperature=request.temperature,
     )
-
-
-def _check_showable(field: str, value: object) -> None:
-    """Refuses an integer of so many digits that Python does not write it out: no message could."""
-    if isinstance(value, int) and value.bit_length() > MOST_BITS:
-        raise RequestError(field, value, "must be a 64-bit integer or a float64")
-
-
-def _check_id(field: str, value: object) -> None:
-    if not is_id(value):
-        raise RequestError(field, value, "must be a string or an integer")
-    _check_showable(field, value)
-    try:
-        str(value).encode()
-    except UnicodeEncodeError as error:
-        raise RequestError(field, value, "must be valid Unicode") from error
 
 
 def _blocks(
@@ -121,16 +106,17 @@ def _above(
     above = request.above
     if above is None:
         return None
-    _check_showable("above", above.count)
+    check_showable("above", above.count)
     blocks = _blocks("above", above.features, contract.schema.above, above.count)
     return above.count, blocks, _dedup_keys("above.dedup_keys", above.dedup_keys, above.count)
 
 
 def _dedup_keys(
-    field: str, keys: NDArray[Any] | None, count: int
+    field: str, given: Column | None, count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
-    if keys is None:
+    if given is None:
         return None
+    keys = np.asarray(given)
     if keys.shape != (count,):
         raise RequestError(field, keys.tolist(), f"must have {count} keys")
     if not _fits(keys) or (keys < -1).any():

@@ -9,9 +9,15 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from array import array
+
+    from numpy.typing import NDArray
+
+    Column = array[Any] | NDArray[Any]
+    """One number per row, as documents give it or as callers with numpy have it."""
 
 _LONGEST_FIELD, _LONGEST_VALUE = 200, 80  # characters: messages travel in gRPC trailers
 
@@ -98,8 +104,8 @@ class Above:
     """
 
     count: int
-    features: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    dedup_keys: NDArray[Any] | None = None
+    features: Mapping[str, Column] = field(default_factory=dict)
+    dedup_keys: Column | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +136,11 @@ class Request:
     id: str | int
     candidate_ids: tuple[str | int, ...]
     user: Mapping[str, float | int] = field(default_factory=dict)
-    candidates: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    candidates: Mapping[str, Column] = field(default_factory=dict)
     preset: str | None = None
     slots: int | None = None
     pins: tuple[Pin, ...] = ()
-    dedup_keys: NDArray[Any] | None = None
+    dedup_keys: Column | None = None
     above: Above | None = None
     spacing: tuple[Spacing, ...] = ()
     quotas: tuple[Quota, ...] = ()

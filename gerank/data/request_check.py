@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from gerank._engine import StatusError
 from gerank.data.contract import RequestContract
 from gerank.data.native_query import native_query
 from gerank.data.request import Request, RequestError
+from gerank.data.request_json import read_request
+from gerank.unknown_features import UnknownFeatures
 
 
 def check_request(request: Request, contract: RequestContract) -> None:
@@ -21,15 +24,24 @@ def check_request(request: Request, contract: RequestContract) -> None:
         contract.native.check(native_query(request, contract))
 
 
-def check_candidate_count(count: int, contract: RequestContract) -> None:
-    """Checks M alone: for a front that must know it before it believes the rest.
+def parse_request(
+    document: Mapping[str, Any],
+    contract: RequestContract,
+    unknown: UnknownFeatures = UnknownFeatures.REFUSE,
+) -> Request:
+    """Reads and checks one JSON request; see `gerank.data.request_json`.
+
+    Args:
+        document: As `json.loads` returns it.
+        contract: What the artifact asks of a request.
+        unknown: What becomes of features that the artifact does not know.
 
     Raises:
-        RequestError: M is outside the artifact's limits.
+        RequestError: The document is malformed; the message names field and value.
     """
-    if not 1 <= count <= contract.max_candidates:
-        rule = f"their number must be an integer in [1, {contract.max_candidates}]"
-        raise RequestError("candidates", count, rule)
+    request = read_request(document, contract, unknown)
+    check_request(request, contract)
+    return request
 
 
 @contextmanager

@@ -19,20 +19,16 @@ All keys but `id`, `candidates` and, where the artifact has user features, `user
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gerank.data.block_values import spread_blocks
 from gerank.data.contract import RequestContract
 from gerank.data.feature_names import check_names, rule_of, unknown_name
 from gerank.data.missing_values import check_missing_flags, with_missing_flags
-from gerank.data.native_query import MOST_BITS
 from gerank.data.request import Above, Pin, Quota, Request, RequestError, Spacing
-from gerank.data.request_check import check_candidate_count, check_request
-from gerank.data.scalars import is_id
+from gerank.data.scalars import MOST_BITS, is_id, whole_number
 from gerank.data.schema import NOT_FEATURES, Feature, FeatureKind, FeatureSchema, SchemaError
 from gerank.unknown_features import UnknownFeatures
 
@@ -45,12 +41,14 @@ _GREEDY = {"greedy": True, "sample": False}
 _LONGEST_SLOT = 9  # digits: whatever is longer is no slot, and `int` refuses the very long
 
 
-def parse_request(
+def read_request(
     document: Mapping[str, Any],
     contract: RequestContract,
     unknown: UnknownFeatures = UnknownFeatures.REFUSE,
 ) -> Request:
-    """Reads and checks one JSON request. Optional features that it lacks have their defaults.
+    """Reads one JSON request, whose values whoever answers it will check.
+
+    Optional features that it lacks have their defaults.
 
     Args:
         document: As `json.loads` returns it.
@@ -58,10 +56,10 @@ def parse_request(
         unknown: What becomes of features that the artifact does not know.
 
     Raises:
-        RequestError: The document is malformed; the message names field and value.
+        RequestError: The document cannot be put into columns; the message names field and value.
     """
     try:
-        return _parsed(document, contract, unknown)
+        return _columns(document, contract, unknown)
     except RequestError:
         raise
     except ValueError as error:  # Python does not write out a number of so many digits
@@ -71,20 +69,20 @@ def parse_request(
         raise
 
 
-def _parsed(
+def _columns(
     document: Mapping[str, Any], contract: RequestContract, unknown: UnknownFeatures
 ) -> Request:
     entries = _entries("request", document, _REQUIRED, _OPTIONAL)
     candidates = _candidates(entries["candidates"], contract, unknown)
     candidate_ids = tuple(candidate["id"] for candidate in candidates)
     numbers: dict[str, int] = {}
-    request = Request(
+    return Request(
         id=entries["id"],
         candidate_ids=candidate_ids,
         user=_user(_mapping("user", entries.get("user", {})), contract.schema, unknown),
         candidates={f.name: _column(candidates, f) for f in contract.schema.candidate},
         preset=_said(entries, "preset", "must be a string"),
-        slots=_said(entries, "slots", "must be an integer"),
+        slots=_slots(entries, contract),
         pins=_pins(_mapping("pins", entries.get("pins", {})), candidate_ids),
         dedup_keys=_dedup_keys("candidates", candidates, numbers),
         above=_above(_sequence("above", entries.get("above", ())), contract, unknown, numbers),
@@ -95,8 +93,6 @@ def _parsed(
         greedy=_greedy(entries["mode"]) if "mode" in entries else None,
         temperature=_said(entries, "temperature", "must be a number"),
     )
-    check_request(request, contract)
-    return request
 
 
 def _integers(value: object, path: str = "") -> Iterator[tuple[str, int]]:
@@ -142,7 +138,9 @@ def _candidates(
     value: object, contract: RequestContract, unknown: UnknownFeatures
 ) -> Sequence[Mapping[str, Any]]:
     candidates = _sequence("candidates", value)
-    check_candidate_count(len(candidates), contract)
+    if not 1 <= len(candidates) <= contract.max_candidates:  # before the rest is believed
+        rule = f"their number must be an integer in [1, {contract.max_candidates}]"
+        raise RequestError("candidates", len(candidates), rule)
     schema, blocks = contract.schema, contract.schema.blocks_of("candidate")
     read = []
     for index, entry in enumerate(candidates):
@@ -176,7 +174,7 @@ def _user(
 
 def _column(
     entries: Iterable[Mapping[str, Any]], feature: Feature, side: str = "candidates"
-) -> NDArray[Any]:
+) -> array[Any]:
     numbers = [
         _number(
             f"{side}[{index}].{feature.name}",
@@ -185,7 +183,7 @@ def _column(
         )
         for index, entry in enumerate(entries)
     ]
-    return np.array(numbers, np.float64 if feature.kind is FeatureKind.DENSE else np.int64)
+    return array("d" if feature.kind is FeatureKind.DENSE else "q", numbers)
 
 
 def _number(field: str, feature: Feature, value: object) -> float | int:
@@ -209,12 +207,12 @@ def _pins(pins: Mapping[str, Any], candidate_ids: tuple[str | int, ...]) -> tupl
 
 def _dedup_keys(
     field: str, entries: Sequence[Mapping[str, Any]], number_of: dict[str, int]
-) -> NDArray[np.int64] | None:
+) -> array[int] | None:
     """Numbers the distinct keys; only their equality matters. `number_of` holds those before."""
     keys = [entry.get("dedup_key") for entry in entries]
     if all(key is None for key in keys):
         return None
-    numbers = np.full(len(keys), -1, np.int64)
+    numbers = array("q", [-1]) * len(keys)
     for index, key in enumerate(keys):
         if key is None:
             continue
@@ -253,6 +251,13 @@ def _quotas(rules: Sequence[object]) -> tuple[Quota, ...]:
         entry = _entries(f"quotas[{index}]", rule, ("flag",), ("min", "max"))
         parsed.append(Quota(entry["flag"], entry.get("min", 0), entry.get("max")))
     return tuple(parsed)
+
+
+def _slots(entries: Mapping[str, Any], contract: RequestContract) -> Any:
+    slots = _said(entries, "slots", "must be an integer")
+    if slots is not None and whole_number(slots) == 0:  # a message cannot tell it from none
+        raise RequestError("slots", slots, f"must be an integer in [1, {contract.max_slots}]")
+    return slots
 
 
 def _said(entries: Mapping[str, Any], key: str, rule: str) -> Any:

@@ -1,20 +1,28 @@
 """Single values of a request: Python's own, and numpy's alike.
 
-A page that was cut out of a data frame holds `np.float32`, `np.int64` and `np.bool_`.
+A page that was cut out of a data frame holds `np.float32`, `np.int64` and `np.bool_`. Numpy itself
+is not needed: a caller that has none has no such values.
 """
 
 from __future__ import annotations
 
 import numbers
 import operator
-from typing import Any, TypeGuard
+import sys
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+
+
+MOST_BITS = 1024
+"""An integer of more is refused by its field alone: Python does not write out very long ones."""
 
 
 def is_truth(value: object) -> TypeGuard[bool | np.bool_]:
     """Whether it is true or false, which Python takes for an integer and a request does not."""
-    return isinstance(value, (bool, np.bool_))
+    numpy = sys.modules.get("numpy")
+    return isinstance(value, bool) or (numpy is not None and isinstance(value, numpy.bool_))
 
 
 def is_real(value: object) -> TypeGuard[float]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,27 +22,21 @@ import torch
 import gerank.ops  # noqa: F401  registers the ops that archives call
 from gerank.data.batch import RerankBatch, Slates
 from gerank.data.contract import RequestContract
-from gerank.data.regular_file import NotRegularFileError, open_regular
 from gerank.data.whole_file import whole_file
 from gerank.export import golden
 from gerank.export.manifest import (
-    FORMAT_VERSION,
     build_manifest,
     calibration_document,
     manifest_bytes,
     model_version,
-    op_schemas,
 )
 from gerank.export.presets import Presets, check_presets
 from gerank.export.torch_state import own_torch_state, torchscript_is_off
 from gerank.nn.generator import Generator
 from gerank.ranker import ArtifactError as ArtifactError
+from gerank.ranker import Ranker
 
 _GOLDEN_REQUESTS, _GOLDEN_CANDIDATES = 16, 24
-_DAMAGED = "not an artifact, truncated or altered"
-_FOREIGN = "no gerank.json in it: a foreign or truncated archive"
-_MOST_SAVED_BY_PACKING = 64 << 20
-"""Bytes. Torch packs a model's code, a few hundred kilobytes, and nothing else."""
 _UNCHECKED = (".data/serialization_id", "extra/checksums.json")
 
 
@@ -153,14 +148,13 @@ def script(generator: Generator) -> torch.jit.ScriptModule:
     """
     if off := torchscript_is_off():
         raise ArtifactError(off)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+    with _no_deprecation():
         scripted: torch.jit.ScriptModule = torch.jit.script(generator)
     return scripted
 
 
 def load_artifact(path: Path) -> Artifact:
-    """Loads an artifact and runs its golden requests.
+    """Loads an artifact for Python, after the engine has checked it and its golden requests.
 
     Raises:
         ArtifactError: The file is missing, truncated, altered or foreign, has another format
@@ -168,119 +162,32 @@ def load_artifact(path: Path) -> Artifact:
     """
     if off := torchscript_is_off():
         raise ArtifactError(f"{path}: {off}")
-    content = _read_content(path)
-    with own_torch_state():
-        return _checked(path, content)
-
-
-def _checked(path: Path, content: bytes) -> Artifact:
-    records = _read_records(path, content)
-    try:
-        manifest = json.loads(records["extra/gerank.json"])
-        _check_format(path, manifest)
-        _check_sums(path, records)
-        _check_ops(path, manifest)
-        contract = RequestContract.from_json(manifest)
-        check_presets(contract.presets, contract)
-        batch, answer = golden.from_bytes(records["extra/golden.pt"])
-    except ArtifactError:
-        raise
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"{path}: malformed artifact: {error!r}") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-            stream = io.BytesIO(content)  # what was checked is what is loaded
-            module = torch.jit.load(stream, map_location="cpu").eval()  # type: ignore[no-untyped-call]
-    except (RuntimeError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{path}: torch refuses it: {str(error).splitlines()[0]}") from None
-    artifact = Artifact(module, contract, manifest)
-    try:
-        differs = golden.difference(answer, artifact.rerank(batch))
-    except (RuntimeError, TypeError, ValueError, AttributeError) as error:
-        last = str(error).splitlines()[-1] if str(error) else type(error).__name__
-        differs = f"golden requests fail: {last}"
-    if differs:
-        raise ArtifactError(f"{path}: {differs}; it was written with {manifest['versions']}")
-    return artifact
+    ranker = Ranker.load(path)
+    found = {"gerank.json": ""}
+    with path.open("rb") as file, own_torch_state(), _no_deprecation():
+        module = torch.jit.load(file, map_location="cpu", _extra_files=found).eval()  # type: ignore[no-untyped-call]
+    if json.loads(found["gerank.json"]) != ranker.manifest:
+        raise ArtifactError(f"{path}: was replaced while it was read")
+    return Artifact(module, ranker.contract, ranker.manifest)
 
 
 def _archive(scripted: torch.jit.ScriptModule, extra: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+    with _no_deprecation():
         torch.jit.save(scripted, buffer, _extra_files=extra)
     return buffer.getvalue()
 
 
-def _records(archive: zipfile.ZipFile) -> dict[str, bytes]:
-    """Record name without the archive's own prefix -> content."""
-    return {entry.split("/", 1)[1]: archive.read(entry) for entry in archive.namelist()}
-
-
 def _checksums(content: bytes) -> dict[str, int]:
+    """Record name without the archive's own prefix -> CRC-32, as `checksums.json` has them."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return _sums(_records(archive))
+        bodies = {entry.split("/", 1)[1]: archive.read(entry) for entry in archive.namelist()}
+    return {name: zlib.crc32(body) for name, body in bodies.items() if name not in _UNCHECKED}
 
 
-def _sums(records: dict[str, bytes]) -> dict[str, int]:
-    return {name: zlib.crc32(body) for name, body in records.items() if name not in _UNCHECKED}
-
-
-def _read_content(path: Path) -> bytes:
-    """The whole file, once its directory, at its end, is that of an artifact."""
-    try:
-        with open_regular(path) as file:
-            try:
-                with zipfile.ZipFile(file) as archive:
-                    entries = archive.infolist()
-            except Exception as error:  # on altered bytes zipfile fails in many ways
-                raise ArtifactError(f"{path}: {_DAMAGED}: {error}") from None
-            if not any(entry.filename.endswith("/extra/gerank.json") for entry in entries):
-                raise ArtifactError(f"{path}: {_FOREIGN}")
-            size, unpacked = os.fstat(file.fileno()).st_size, sum(e.file_size for e in entries)
-            if unpacked > size + _MOST_SAVED_BY_PACKING:
-                raise ArtifactError(
-                    f"{path}: not an artifact: its {size} bytes hold {unpacked} bytes of records"
-                )
-            file.seek(0)
-            return file.read()
-    except NotRegularFileError as error:
-        raise ArtifactError(f"{path}: {error}") from None
-
-
-def _read_records(path: Path, content: bytes) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            records = _records(archive)
-    except Exception as error:  # on altered bytes zipfile and what it calls fail in many ways
-        raise ArtifactError(f"{path}: {_DAMAGED}: {error}") from None
-    if "extra/gerank.json" not in records:
-        raise ArtifactError(f"{path}: {_FOREIGN}")
-    return records
-
-
-def _check_sums(path: Path, records: dict[str, bytes]) -> None:
-    written, found = json.loads(records["extra/checksums.json"]), _sums(records)
-    for name in sorted(written.keys() | found.keys()):
-        if name not in found:
-            raise ArtifactError(f"{path}: record {name!r} is missing")
-        if written.get(name) != found[name]:
-            raise ArtifactError(f"{path}: record {name!r} was altered after it was written")
-
-
-def _check_format(path: Path, manifest: dict[str, Any]) -> None:
-    version = manifest.get("format_version")
-    if version != FORMAT_VERSION:
-        raise ArtifactError(
-            f"{path}: format version {version!r}, this gerank reads {FORMAT_VERSION}"
-        )
-
-
-def _check_ops(path: Path, manifest: dict[str, Any]) -> None:
-    installed = op_schemas()
-    for name, schema in manifest["versions"]["ops"].items():
-        if installed.get(name) != schema:
-            raise ArtifactError(
-                f"{path}: was written for op {schema!r}; this library has {installed.get(name)!r}"
-            )
+@contextmanager
+def _no_deprecation() -> Iterator[None]:
+    """Keeps torch from saying that TorchScript is deprecated."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        yield

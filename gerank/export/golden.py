@@ -13,7 +13,6 @@ from gerank.data.contract import RequestContract
 from gerank.data.feature_block import id_units
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 
-_TOLERANCE = 1e-5
 _SHARE_OF_NO_ENTRIES = 0.4  # of the columns of a list
 
 
@@ -98,25 +97,3 @@ def to_bytes(batch: RerankBatch, answer: Slates) -> bytes:
     tensors = batch._asdict() | answer._asdict()
     torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, buffer)
     return buffer.getvalue()
-
-
-def from_bytes(content: bytes) -> tuple[RerankBatch, Slates]:
-    """The inverse of `to_bytes`."""
-    tensors = torch.load(io.BytesIO(content), weights_only=True)
-    return (
-        RerankBatch(*(tensors[name] for name in RerankBatch._fields)),
-        Slates(*(tensors[name] for name in Slates._fields)),
-    )
-
-
-def difference(expected: Slates, actual: Slates) -> str | None:
-    """What differs first between two answers, in words; None where they agree to 1e-5."""
-    for row in range(expected.slates.size(0)):
-        for name in ("slates", "relaxed"):
-            want, got = getattr(expected, name)[row].tolist(), getattr(actual, name)[row].tolist()
-            if want != got:
-                return f"golden request {row}: {name} are {got}, not {want}"
-        off = (expected.log_prob[row] - actual.log_prob[row]).abs().max().item()
-        if not off <= _TOLERANCE * max(1.0, expected.log_prob[row].abs().max().item()):
-            return f"golden request {row}: log_prob is off by {off:.2g}"
-    return None

@@ -21,7 +21,7 @@ from typing import Any
 from gerank.data.contract import RequestContract
 from gerank.data.feature_names import unknown_name
 from gerank.data.request import RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.schema import Feature, FeatureKind
 
 Presets = dict[str, dict[str, Any]]

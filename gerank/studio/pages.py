@@ -12,7 +12,7 @@ from gerank.data.contract import RequestContract
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.log_requests import request_document
 from gerank.data.request import Request
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 
 _DRAWN_PAGES, _DRAWN_CANDIDATES = 50, 20

@@ -152,7 +152,7 @@ class Session:
             return _by_slot(self.answer(plain), self.contract.max_slots)[:slots]
         if order == LOGGED and page.shown is not None:
             return page.shown[:slots]
-        scores = page.request.candidates[order.removeprefix(_BY)]
+        scores = np.asarray(page.request.candidates[order.removeprefix(_BY)])
         return tuple(np.argsort(-scores, kind="stable")[:slots].tolist())
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from array import array
+from typing import TYPE_CHECKING
 
-from numpy.typing import NDArray
-
-from gerank.data.request import Above, Request
+from gerank.data.request import Above, Quota, Request, Spacing
+from gerank.data.request_values import check_id, real, text, whole
 from gerank.proto import rerank_pb2 as pb
-from gerank.wire.feature_blocks import blocks_from_columns
+from gerank.wire.feature_blocks import blocks_from_columns, little_endian
+
+if TYPE_CHECKING:
+    from gerank.data.request import Column
 
 _MODE = {None: pb.MODE_UNSPECIFIED, True: pb.MODE_GREEDY, False: pb.MODE_SAMPLE}
 
@@ -20,6 +23,9 @@ def query_from_request(request: Request) -> pb.Query:
         RequestError: A column cannot be put into the message.
     """
     count = len(request.candidate_ids)
+    check_id("id", request.id)
+    for index, candidate_id in enumerate(request.candidate_ids):
+        check_id(f"candidates[{index}].id", candidate_id)
     user = {name: [value] for name, value in request.user.items()}
     return pb.Query(
         id=str(request.id),
@@ -27,36 +33,51 @@ def query_from_request(request: Request) -> pb.Query:
         user_features=blocks_from_columns("user", user, 1),
         candidate_features=blocks_from_columns("candidates", request.candidates, count),
         candidate_ids=[str(candidate_id) for candidate_id in request.candidate_ids],
-        preset=request.preset or "",
-        slots=request.slots or 0,
-        pins=[pb.Pin(slot=pin.slot, candidate=pin.candidate) for pin in request.pins],
+        preset="" if request.preset is None else text("preset", request.preset),
+        slots=0 if request.slots is None else whole("slots", request.slots, low=1),
+        pins=[
+            pb.Pin(
+                slot=whole(f"pins[{index}].slot", pin.slot),
+                candidate=whole(f"pins[{index}].candidate", pin.candidate),
+            )
+            for index, pin in enumerate(request.pins)
+        ],
         dedup_keys=_keys_message(request.dedup_keys),
         above=_above_message(request.above),
-        spacing=[
-            pb.Spacing(group=rule.group, window=rule.window, cap=rule.cap)
-            for rule in request.spacing
-        ],
-        quotas=[
-            pb.Quota(flag=rule.flag, min=rule.minimum, max=rule.maximum) for rule in request.quotas
-        ],
-        weights=dict(request.weights),
-        seed=request.seed,
+        spacing=[_spacing_message(f"spacing[{n}]", rule) for n, rule in enumerate(request.spacing)],
+        quotas=[_quota_message(f"quotas[{n}]", rule) for n, rule in enumerate(request.quotas)],
+        weights={name: real(f"weights.{name}", value) for name, value in request.weights.items()},
+        seed=None if request.seed is None else whole("seed", request.seed, 0, 2**64 - 1),
         mode=_MODE[request.greedy],
-        temperature=request.temperature,
+        temperature=(
+            None if request.temperature is None else real("temperature", request.temperature)
+        ),
     )
+
+
+def _spacing_message(field: str, rule: Spacing) -> pb.Spacing:
+    window, cap = whole(f"{field}.window", rule.window), whole(f"{field}.cap", rule.cap)
+    return pb.Spacing(group=text(f"{field}.group", rule.group), window=window, cap=cap)
+
+
+def _quota_message(field: str, rule: Quota) -> pb.Quota:
+    least = whole(f"{field}.min", rule.minimum)
+    most = None if rule.maximum is None else whole(f"{field}.max", rule.maximum)
+    return pb.Quota(flag=text(f"{field}.flag", rule.flag), min=least, max=most)
 
 
 def _above_message(above: Above | None) -> pb.Above | None:
     if above is None:
         return None
     return pb.Above(
-        count=above.count,
+        count=whole("above.count", above.count),
         features=blocks_from_columns("above", above.features, above.count),
         dedup_keys=_keys_message(above.dedup_keys),
     )
 
 
-def _keys_message(keys: NDArray[Any] | None) -> pb.DedupKeys | None:
-    if keys is None:
+def _keys_message(column: Column | None) -> pb.DedupKeys | None:
+    if column is None:
         return None
-    return pb.DedupKeys(int64_le=keys.astype("<i8").tobytes(), present=(keys >= 0).tolist())
+    keys = array("q", column.tolist())
+    return pb.DedupKeys(int64_le=little_endian(keys), present=[key >= 0 for key in keys])

@@ -19,7 +19,7 @@ import gerank
 import gerank_server
 from gerank.client import ServerError
 from gerank.data.request import RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.engine import Engine, EngineOptions, StatusError
 from gerank_server.errors import BusyError
 from tests.data.bad_requests import valid_document

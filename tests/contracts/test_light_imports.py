@@ -26,6 +26,10 @@ def loaded_by(statement: str) -> set[str]:
     return HEAVY & set(result.stdout.split())
 
 
+def test_the_client_costs_grpc_alone() -> None:
+    assert loaded_by("import gerank.client") == {"grpc"}
+
+
 @pytest.mark.parametrize("module", ["gerank", "gerank.version", "gerank.cli"])
 def test_this_import_costs_no_heavy_package(module: str) -> None:
     assert loaded_by(f"import {module}") == set()

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from gerank.data.collate_requests import collate_requests
 from gerank.data.request import Pin, Quota, Request, RequestError, Spacing
-from gerank.data.request_check import check_request
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import check_request, parse_request
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT, MAX_SLOTS, Document, documents
 

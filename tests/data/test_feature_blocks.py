@@ -16,7 +16,7 @@ from gerank.data.exposure_log import ExposureLog, ExposureLogError
 from gerank.data.feature_block import Block, BlockKind, Pool
 from gerank.data.log_requests import request_document
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema, SchemaError, hash_id
 from gerank.data.schema_difference import schema_differences
 from gerank.unknown_features import UnknownFeatures

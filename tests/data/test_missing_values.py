@@ -11,7 +11,7 @@ from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.feature_block import Block, BlockKind
 from gerank.data.log_requests import request_document
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 from tests.data.foreign_tables import LONG, LONG_MAP, mapping, table
 

@@ -13,8 +13,7 @@ import pytest
 
 from gerank.data.native_query import native_query
 from gerank.data.request import RequestError
-from gerank.data.request_check import check_request
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import check_request, parse_request
 from gerank.data.slate import Slate, slate_document
 from gerank.wire.query import query_from_request
 from tests.data.bad_requests import valid_document

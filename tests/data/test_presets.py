@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gerank._engine import Contract, StatusError
 from gerank.data.collate_requests import collate_requests
 from gerank.data.request import RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from tests.data.preset_reference import with_preset
 from tests.data.request_cases import CONTRACT, MAX_SLOTS, Document, documents
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from gerank.data.request import Pin, Quota, RequestError, Spacing
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.schema import hash_id
 from tests.data.bad_requests import BAD_DOCUMENTS, valid_document
 from tests.data.request_cases import CONTRACT, MAX_SLOTS, Document, documents

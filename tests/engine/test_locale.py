@@ -14,7 +14,7 @@ from tests.cli.command import environment
 SCRIPT = """
 import locale
 from gerank.data.request import RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
 locale.setlocale(locale.LC_ALL, "de_DE")

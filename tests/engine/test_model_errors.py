@@ -15,7 +15,7 @@ from gerank.export import golden
 from gerank.export.artifact import Artifact
 from tests.cli.command import environment
 from tests.data.bad_requests import valid_document
-from tests.export.archives import name_of, packed, records, resummed
+from tests.export.archives import golden_of, name_of, packed, records, resummed
 from tests.export.conftest import content, written  # noqa: F401  fixtures
 
 Spoil = Callable[[RerankBatch], None]
@@ -73,7 +73,7 @@ def spoiled(content: bytes, spoil: Spoil, path: Path) -> Path:  # noqa: F811
     """The artifact with another golden request, and checksums that agree."""
     parts = records(content)
     name = name_of(parts, "extra/golden.pt")
-    batch, slates = golden.from_bytes(parts[name])
+    batch, slates = golden_of(parts[name])
     spoil(batch)
     parts[name] = golden.to_bytes(batch, slates)
     path.write_bytes(packed(resummed(parts)))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import gerank
 from gerank import _engine
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.engine import Engine, EngineOptions, StatusError
 from gerank.export.artifact import Artifact, ArtifactError
 from gerank.ranker import Ranker

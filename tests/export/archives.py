@@ -8,6 +8,10 @@ import zipfile
 import zlib
 from typing import Any
 
+import torch
+
+from gerank.data.batch import RerankBatch, Slates
+
 
 def records(content: bytes) -> dict[str, bytes]:
     """Name (with the archive's own prefix) -> body."""
@@ -50,3 +54,12 @@ def resummed(parts: dict[str, bytes]) -> dict[str, bytes]:
         if not name.endswith("serialization_id")
     }
     return kept | {sums: json.dumps(found).encode()}
+
+
+def golden_of(body: bytes) -> tuple[RerankBatch, Slates]:
+    """The golden requests and their answers, out of the record that holds them."""
+    tensors = torch.load(io.BytesIO(body), weights_only=True)
+    return (
+        RerankBatch(*(tensors[name] for name in RerankBatch._fields)),
+        Slates(*(tensors[name] for name in Slates._fields)),
+    )

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from gerank.export.artifact import Artifact, ArtifactError, load_artifact, write
 from gerank.export.manifest import FORMAT_VERSION, model_version, op_schemas
 from gerank.nn.generator import Generator
 from tests.data.request_cases import CONTRACT
-from tests.export.archives import name_of, records
+from tests.export.archives import golden_of, name_of, packed, records, resummed
 from tests.export.conftest import FACTS
 from tests.nn.batches import padded, random_batch, random_generator
 
@@ -168,29 +170,54 @@ def test_golden_requests_survive_their_bytes(generator: Generator, seed: int) ->
     batch = random_batch(seed)
     with torch.inference_mode():
         answer = Slates(*generator(*batch))
-    same_batch, same_answer = golden.from_bytes(golden.to_bytes(batch, answer))
+    same_batch, same_answer = golden_of(golden.to_bytes(batch, answer))
     assert all(map(torch.equal, batch, same_batch))
     assert all(map(torch.equal, answer, same_answer))
 
 
-def test_a_difference_of_golden_answers_is_put_in_words() -> None:
-    slates = Slates(
-        torch.tensor([[1, 0], [2, -1]]),
-        torch.tensor([[-0.5, -0.1], [-1.0, 0.0]]),
-        torch.zeros(2, 2),
-    )
-    assert golden.difference(slates, slates) is None
-    close = slates._replace(log_prob=slates.log_prob + 5e-6)
-    assert golden.difference(slates, close) is None
-    far = slates._replace(log_prob=slates.log_prob * torch.tensor([[1.0], [1.1]]))
-    assert golden.difference(slates, far) == "golden request 1: log_prob is off by 0.1"
-    nan = slates._replace(log_prob=slates.log_prob * float("nan"))
-    assert golden.difference(slates, nan) == "golden request 0: log_prob is off by nan"
-    other = slates._replace(slates=torch.tensor([[1, 0], [0, -1]]))
-    words = "golden request 1: slates are [0, -1], not [2, -1]"
-    assert golden.difference(slates, other) == words
-    relaxed = slates._replace(relaxed=torch.tensor([[0.0, 1.0], [0.0, 0.0]]))
-    assert "golden request 0: relaxed are [0.0, 1.0]" in str(golden.difference(slates, relaxed))
+Spoil = Callable[[Slates], Slates]
+
+
+def _log_prob_off(slates: Slates, off: float) -> Slates:
+    return slates._replace(log_prob=slates.log_prob + off * (slates.slates >= 0))
+
+
+def _first_slot_taken(slates: Slates) -> Slates:
+    answer = slates.slates.clone()
+    answer[1, 0] = 1 - answer[1, 0].clamp(max=1)
+    return slates._replace(slates=answer)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda slates: slates, ""),
+        (lambda slates: _log_prob_off(slates, 5e-6), ""),
+        (lambda slates: _log_prob_off(slates, 0.5), "golden request 0: log_prob is off by 0.5"),
+        (lambda slates: _log_prob_off(slates, math.nan), "golden request 0: log_prob is off by "),
+        (_first_slot_taken, "golden request 1: slates are ["),
+        (
+            lambda slates: slates._replace(relaxed=slates.relaxed + 1),
+            "golden request 0: relaxed are [",
+        ),
+    ],
+    ids=["same", "close", "far", "not a number", "slates", "relaxed"],
+)
+def test_a_difference_of_golden_answers_is_put_in_words(
+    content: bytes, tmp_path: Path, spoil: Spoil, words: str
+) -> None:
+    parts = records(content)
+    name = name_of(parts, "extra/golden.pt")
+    batch, answer = golden_of(parts[name])
+    parts[name] = golden.to_bytes(batch, spoil(answer))
+    path = tmp_path / "altered.gerank"
+    path.write_bytes(packed(resummed(parts)))
+    if not words:
+        assert load_artifact(path).model_version == gerank.load(path).model_version
+        return
+    with pytest.raises(ArtifactError) as caught:
+        gerank.load(path)
+    assert str(caught.value).startswith(f"{path}: {words}")
 
 
 def test_the_generator_passed_in_is_frozen_for_good(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
 
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
 from gerank_server import RerankServer

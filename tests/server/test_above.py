@@ -13,7 +13,7 @@ import gerank
 from gerank.client import RerankClient
 from gerank.data.collate_requests import collate_requests
 from gerank.data.request import RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.export.artifact import write_artifact
 from gerank.nn.generator import Generator
 from gerank_server import Front, serve

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gerank.client import RerankClient
 from gerank.data.request import Request
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.slate import slate_document
 from gerank.export.artifact import load_artifact
 from gerank.proto import rerank_pb2 as pb

@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 
 from gerank.client import RerankClient, ServerError
 from gerank.data.request import RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
 from tests.data.bad_requests import BAD_DOCUMENTS, valid_document
@@ -174,7 +174,7 @@ def test_every_bad_query_is_refused_with_field_and_value(
     assert model.forwards == 1
 
 
-def test_every_bad_document_is_refused_before_it_is_sent(
+def test_every_bad_document_is_refused_by_its_field_before_the_model_runs(
     client: RerankClient, model: StandIn
 ) -> None:
     for spoil, field, shown in BAD_DOCUMENTS.values():
@@ -203,10 +203,13 @@ def test_bytes_that_are_no_request_are_refused(channel: grpc.Channel) -> None:
 def test_the_client_tells_the_fields_that_the_server_refused(client: RerankClient) -> None:
     request = parse_request(valid_document(), CONTRACT)
     object.__setattr__(request, "weights", {"clicks": 7.0})
-    with pytest.raises(ServerError, match=r"\[0, 2\], got 7\.0") as caught:
-        client.rerank([request])
-    assert caught.value.code is INVALID
-    assert caught.value.fields == ("queries[0].weights.clicks",)
+    pages = [valid_document() | {"id": f"page-{number}"} for number in range(70)]
+    with pytest.raises(RequestError, match=r"\[0, 2\], got 7\.0") as caught:
+        client.rerank([*pages, request])
+    assert caught.value.field == "requests[70].weights.clicks"  # in the second of two calls
+    told = caught.value.__cause__
+    assert isinstance(told, ServerError) and told.code is INVALID
+    assert told.fields == ("queries[6].weights.clicks",)
 
 
 def test_a_message_above_the_size_limit_is_refused(channel: grpc.Channel) -> None:

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from google.protobuf.internal import encoder
 
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
 from tests.data.bad_requests import valid_document

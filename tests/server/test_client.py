@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +20,7 @@ import pytest
 
 from gerank.client import RerankClient, ServerError
 from gerank_server import RerankServer, ServerOptions, serve
+from tests.cli.command import environment
 from tests.data.bad_requests import valid_document
 from tests.server.stand_in import StandIn
 
@@ -33,6 +36,39 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def running(model: Path) -> Iterator[RerankServer]:
     with serve(model, "127.0.0.1:0", ServerOptions(max_message_bytes=20_000)) as server:
         yield server
+
+
+_WITHOUT = """
+import json, sys
+
+class NotHere:
+    def find_spec(self, name, path=None, target=None):
+        heavy = {"torch", "numpy", "pyarrow", "duckdb", "gerank._engine"}
+        if name in heavy:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, NotHere())
+from gerank.client import RerankClient
+with RerankClient(sys.argv[1]) as client:
+    print(json.dumps(client.rerank(json.load(sys.stdin))))
+"""
+
+
+def test_it_needs_neither_torch_nor_numpy_nor_the_compiled_engine(running: RerankServer) -> None:
+    address = f"127.0.0.1:{running.port}"
+    document = valid_document()
+    with RerankClient(address) as client:
+        expected = client.rerank([document])
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", _WITHOUT, address],
+        env=environment(),
+        input=json.dumps([document]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == expected
 
 
 @pytest.mark.parametrize("given", [-1, 0, 10**11, 2.5, "64", None], ids=repr)

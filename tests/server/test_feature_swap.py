@@ -12,7 +12,7 @@ import pytest
 
 from gerank.client import RerankClient, ServerError
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.schema import Feature, FeatureKind
 from gerank.engine import Engine, EngineOptions
 from gerank.proto import rerank_pb2 as pb

@@ -17,7 +17,7 @@ import torch
 import gerank
 from gerank.client import RerankClient
 from gerank.data.collate_requests import collate_requests
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.slate import Slate
 from gerank.export.artifact import Artifact, write_artifact
 from gerank.nn.generator import Generator, GeneratorShape

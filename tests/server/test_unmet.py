@@ -13,7 +13,7 @@ import gerank
 from gerank import _engine
 from gerank.client import RerankClient
 from gerank.data.relaxed import RULES
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.slate import slate_document
 from gerank.export.artifact import write_artifact
 from gerank.ranker import Ranker

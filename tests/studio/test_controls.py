@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gerank.data.request_check import check_request
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import check_request, parse_request
 from gerank.studio.controls import controlled, default_controls, preset_controls
 from gerank.studio.session import Session
 from tests.data.preset_reference import with_preset

@@ -37,7 +37,7 @@ def test_the_logged_order_is_that_of_the_log(session: Session, feed: Feed) -> No
 def test_a_score_order_descends(session: Session) -> None:
     page = session.pages.page(3)
     outcome = session.rerank(page, default_controls(session.contract), "by ctr_score")
-    scores = page.request.candidates["ctr_score"]
+    scores = np.asarray(page.request.candidates["ctr_score"])
     shown = scores[list(outcome.before)]
     assert (np.diff(shown) <= 0).all()
     assert shown.min() >= np.delete(scores, list(outcome.before)).max()
@@ -61,7 +61,7 @@ def test_utilities_are_those_of_design_on_the_shown_slates(session: Session, fee
     slates = torch.tensor([[outcome.before, outcome.after]])
     expected = truth.click_probability(np.array([5]), slates).sum(-1)[0]
     assert (clicks.before, clicks.after) == pytest.approx(expected.tolist())
-    seller = outcome.page.request.candidates["seller"]
+    seller = np.asarray(outcome.page.request.candidates["seller"])
     assert diversity.after == pytest.approx(len({*seller[list(outcome.after)]}) / SLOTS)
     expected_reward = sum(
         row.weight * row.after / UTILITIES[row.name]["scale"] for row in outcome.utilities

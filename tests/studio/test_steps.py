@@ -74,7 +74,7 @@ def test_spacing_rules_out_the_groups_in_its_window(session: Session, row: int) 
 
 def test_a_maximum_of_none_rules_out_every_flagged_candidate(session: Session) -> None:
     outcome, steps = explained(session, 2, quotas={"fresh": (0, 0)})
-    flagged = outcome.page.request.candidates["fresh"] > 0
+    flagged = np.asarray(outcome.page.request.candidates["fresh"]) > 0
     assert flagged.any()
     assert ((steps.obstacles == Obstacle.QUOTAS) == flagged).all()
     free = explained(session, 2)[1].probabilities[0]

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from gerank.data.collate_requests import collate_requests
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.data.slate import Slate
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request

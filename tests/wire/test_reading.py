@@ -14,7 +14,7 @@ import pytest
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
 from tests.data.above_cases import feed_document
