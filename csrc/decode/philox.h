@@ -10,7 +10,7 @@
 namespace gerank {
 
 struct PhiloxBlock {
-  uint32_t lane[4];
+  uint32_t word[4];
 };
 
 // The block of four 32-bit words at `counter` under the key `seed` (low word first).
@@ -20,11 +20,11 @@ GERANK_HOST_DEVICE PhiloxBlock philox(uint64_t seed, uint32_t counter0, uint32_t
   uint32_t key1 = static_cast<uint32_t>(seed >> 32);
   PhiloxBlock block = {{counter0, counter1, counter2, counter3}};
   for (int round = 0; round < 10; ++round) {
-    const uint64_t product0 = uint64_t{0xD2511F53u} * block.lane[0];
-    const uint64_t product1 = uint64_t{0xCD9E8D57u} * block.lane[2];
-    block = {{static_cast<uint32_t>(product1 >> 32) ^ block.lane[1] ^ key0,
+    const uint64_t product0 = uint64_t{0xD2511F53u} * block.word[0];
+    const uint64_t product1 = uint64_t{0xCD9E8D57u} * block.word[2];
+    block = {{static_cast<uint32_t>(product1 >> 32) ^ block.word[1] ^ key0,
               static_cast<uint32_t>(product1),
-              static_cast<uint32_t>(product0 >> 32) ^ block.lane[3] ^ key1,
+              static_cast<uint32_t>(product0 >> 32) ^ block.word[3] ^ key1,
               static_cast<uint32_t>(product0)}};
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;

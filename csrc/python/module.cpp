@@ -52,9 +52,21 @@ std::shared_ptr<Ranker> over_function(const std::string& contract_json,
   return held(ranker);
 }
 
-py::list rank(const Ranker& ranker, const py::list& queries) {
+std::vector<Query> views(const py::list& queries) {
   std::vector<Query> read;
   for (const py::handle query : queries) read.push_back(query.cast<const PythonQuery&>().query());
+  return read;
+}
+
+py::tuple pad(const Contract& contract, const py::list& queries) {
+  py::tuple arrays;
+  raise_unless_ok(contract.pad(
+      views(queries), [&arrays](const PaddedBatch& batch) { arrays = batch_arrays(batch); }));
+  return arrays;
+}
+
+py::list rank(const Ranker& ranker, const py::list& queries) {
+  const std::vector<Query> read = views(queries);
   std::vector<Slate> slates(read.size());
   Status status;
   {
@@ -218,9 +230,11 @@ void bind_ranker(py::module_& module) {
 
   py::class_<Contract>(module, "Contract")
       .def(py::init(&parse_contract), py::arg("json"))
-      .def("check", [](const Contract& contract, const PythonQuery& query) {
-        raise_unless_ok(contract.check(query.query()));
-      });
+      .def("check",
+           [](const Contract& contract, const PythonQuery& query) {
+             raise_unless_ok(contract.check(query.query()));
+           })
+      .def("pad", &pad, py::arg("queries"));
 
   py::class_<Ranker, std::shared_ptr<Ranker>>(module, "Ranker")
       .def_static("load", &load, py::arg("path"))
@@ -277,13 +291,7 @@ void bind_engine(py::module_& module) {
       .def("stop", &stop, py::arg("grace_s") = 0.0)
       .def("may_wait", [](const Engine& engine,
                           const std::string& method) { raise_unless_ok(engine.may_wait(method)); })
-      .def_property_readonly("usable", [](const Engine& engine) { return engine.usable().ok(); })
-      // A C++ host in the same process, such as the native gRPC front, takes the engine from here.
-      .def_property_readonly("capsule", [](const std::shared_ptr<Engine>& engine) {
-        return py::capsule(new std::shared_ptr<Engine>(engine), "gerank.Engine", [](void* pointer) {
-          delete static_cast<std::shared_ptr<Engine>*>(pointer);
-        });
-      });
+      .def_property_readonly("usable", [](const Engine& engine) { return engine.usable().ok(); });
 }
 
 }  // namespace

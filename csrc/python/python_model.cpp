@@ -19,7 +19,9 @@ py::array array(const T* values, const std::vector<py::ssize_t>& shape) {
   return py::array_t<T>(shape, values);
 }
 
-py::tuple arguments(const PaddedBatch& batch) {
+}  // namespace
+
+py::tuple batch_arrays(const PaddedBatch& batch) {
   const py::ssize_t B = batch.B, M = batch.M, N = batch.N;
   return py::make_tuple(array(batch.user_dense, {B, batch.user_dense_width}),
                         array(batch.user_ids, {B, batch.user_ids_width}),
@@ -32,6 +34,8 @@ py::tuple arguments(const PaddedBatch& batch) {
                         array(batch.temperature, {B}), array(batch.seeds, {B}),
                         array(batch.greedy, {B}));
 }
+
+namespace {
 
 template <typename T>
 void copy_out(const py::handle given, const PaddedBatch& batch, T* out) {
@@ -58,7 +62,7 @@ Status PythonModel::run(const PaddedBatch& batch, const PaddedAnswer& answer) co
   if (is_finalizing()) return Status(Code::kUnavailable, "Python is going down");
   const py::gil_scoped_acquire gil;
   try {
-    const py::tuple slates = function_(*arguments(batch));
+    const py::tuple slates = function_(*batch_arrays(batch));
     if (slates.size() != 3) throw py::value_error("a model must answer slates, log_prob, relaxed");
     copy_out(slates[0], batch, answer.slates);
     copy_out(slates[1], batch, answer.log_prob);

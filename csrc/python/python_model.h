@@ -6,6 +6,9 @@
 
 namespace gerank {
 
+// The fields of a gerank.data.batch.RerankBatch as numpy arrays, copied.
+pybind11::tuple batch_arrays(const PaddedBatch& batch);
+
 // Calls a function with the fields of a gerank.data.batch.RerankBatch as numpy arrays, which are
 // gone when it returns; it returns those of a Slates. Takes the GIL while it does.
 class PythonModel : public Model {

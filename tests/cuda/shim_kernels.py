@@ -30,7 +30,7 @@ class Plan:
 
     multiprocessors: int = 4
     shared_bytes: int = 227 * 1024
-    lanes: int = -1
+    sequences: int = -1
     threads: int = 64  # fewer fibers than on a GPU, the same arithmetic
     max_rows: int = -1
     resident: int = -1
@@ -45,7 +45,7 @@ class Planned(NamedTuple):
     """What the planner decides for decoding: csrc/ops/cuda/plan.h."""
 
     capacity: int
-    lanes: int
+    sequences: int
     blocks: int
     threads: int
     slates_per_item: int

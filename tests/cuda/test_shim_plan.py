@@ -25,9 +25,9 @@ def test_at_width_64_the_weights_stay_in_shared_memory(
 
 
 def test_requests_share_a_block_once_every_multiprocessor_has_one(library: Shim) -> None:
-    assert [library.plan(typical(batch), *H100).lanes for batch in (1, 132, 264, 1056, 4096)] == [
-        1, 1, 2, 8, 8,
-    ]  # fmt: skip
+    batches = (1, 132, 264, 1056, 4096)
+    found = [library.plan(typical(batch), *H100).sequences for batch in batches]
+    assert found == [1, 1, 2, 8, 8]
 
 
 def test_slates_of_a_request_spread_over_idle_multiprocessors(library: Shim) -> None:
@@ -45,6 +45,6 @@ def test_every_size_within_the_limits_fits(
 ) -> None:
     sizes = Sizes(batch, candidates, 128, width, width, groups=8, flags=16, slates=3)
     plan = library.plan(sizes, *device)
-    assert plan.lanes >= 1 and plan.blocks >= 1 and plan.max_rows >= 1
+    assert plan.sequences >= 1 and plan.blocks >= 1 and plan.max_rows >= 1
     assert plan.capacity >= candidates
     assert plan.shared_bytes <= device[1]

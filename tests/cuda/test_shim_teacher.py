@@ -114,8 +114,8 @@ def test_gradients_in_float64_equal_the_cpu_ops_closely(shim: Shim, seed: int) -
     "plan",
     [
         Plan(threads=256),
-        Plan(lanes=8, multiprocessors=1),
-        Plan(lanes=3, slates_per_item=2, resident=0, shared_keys=0),
+        Plan(sequences=8, multiprocessors=1),
+        Plan(sequences=3, slates_per_item=2, resident=0, shared_keys=0),
         Plan(max_rows=1),
         Plan(capacity=512, blocks=2),
     ],

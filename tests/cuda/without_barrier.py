@@ -28,13 +28,13 @@ Run = Callable[[Shim], tuple[Tensor, ...]]
 
 
 def runs(seed: int) -> list[Run]:
-    """Small runs that walk through every kernel: several lanes, passes, slates and groups of items.
+    """Small runs that walk through every kernel: several sequences, passes, slates, item groups.
 
-    Teacher forcing also meets a first slate that is none, so that its lanes have nothing to do.
+    Teacher forcing also meets a first slate that is none, so that its sequences have nothing to do.
     """
     sizes = Sizes(batch=7, candidates=11, slots=4, width=9, attention_width=12, slates=2)
     case = make_case(seed, sizes, greedy=True, per_request_attention=True)
-    plan = Plan(multiprocessors=1, lanes=2, threads=64, max_rows=2, blocks=2, slates_per_item=2)
+    plan = Plan(multiprocessors=1, sequences=2, threads=64, max_rows=2, blocks=2, slates_per_item=2)
     slates = ops.decode_slates(*case.arguments())[0]
     broken = slates.clone()
     broken[:, 0, 0] = 99

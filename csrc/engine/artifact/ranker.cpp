@@ -78,16 +78,8 @@ Status Ranker::rank(std::span<const Query> queries, std::span<Slate> slates) con
                            "must be " + std::to_string(queries.size()) + ", one per query");
   }
   thread_local PaddedBuffers buffers;
-  thread_local std::vector<const Query*> pointers;
-  pointers.clear();
-  for (std::size_t i = 0; i < queries.size(); ++i) {
-    if (Status status = check(queries[i]); !status) {
-      return status.within("queries[" + std::to_string(i) + "]");
-    }
-    pointers.push_back(&queries[i]);
-  }
   if (queries.empty()) return {};
-  buffers.fill(parts_->contract, pointers);
+  if (Status status = buffers.check_and_fill(parts_->contract, queries); !status) return status;
   if (Status status = parts_->model->run(buffers.batch(), buffers.answer()); !status) return status;
   for (std::size_t i = 0; i < slates.size(); ++i) {
     if (Status status = buffers.split(parts_->contract, i, &slates[i]); !status) return status;

@@ -29,6 +29,10 @@ class PaddedBuffers {
   // of its own: rules and local context see it, and it is chosen by nobody.
   void fill(const Contract& contract, std::span<const Query* const> queries);
 
+  // Checks the queries, then fills. kInvalidArgument, whose field begins with `queries[i].`, for
+  // the first that cannot be answered. At least one query.
+  Status check_and_fill(const Contract& contract, std::span<const Query> queries);
+
   // What fill() made.
   const PaddedBatch& batch() const { return batch_; }
 

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <gerank/export.h>
+#include <gerank/model.h>
 #include <gerank/query.h>
 #include <gerank/status.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -82,6 +85,12 @@ struct GERANK_EXPORT Contract {
   // With kIgnore, features that are not of the schema are passed over; `*ignored` becomes how many.
   Status check(const Query& query, UnknownFeatures unknown = UnknownFeatures::kRefuse,
                std::size_t* ignored = nullptr) const noexcept;
+
+  // Checks queries and lets `use` see the batch that a model would get of them, which lives until
+  // it returns. kInvalidArgument, whose field begins with `queries[i].`, for a query that cannot be
+  // answered. Without queries `use` is not called.
+  Status pad(std::span<const Query> queries,
+             const std::function<void(const PaddedBatch&)>& use) const;
 };
 
 }  // namespace gerank

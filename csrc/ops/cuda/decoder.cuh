@@ -1,4 +1,4 @@
-// The decoding loop's mathematics for a block of threads and a few requests, its lanes, that
+// The decoding loop's mathematics for a block of threads and a few requests, its sequences, that
 // advance slot by slot together. What is chosen at a slot is the business of the op.
 //
 //   Decoder<float, 32> decoder(params);
@@ -6,7 +6,7 @@
 //     for each slate of an item:              decoder.begin(pass);
 //       for slot < decoder.most_slots():      decoder.advance(...);
 //                                             decoder.score(slot, ...);
-//                                             per lane, one warp: choose, decoder.place(...);
+//                                             per sequence, one warp: choose, decoder.place(...);
 //                                             decoder.feed();
 //
 // All methods but place() are block-collective. Each leaves its results to be read by the warps
@@ -17,19 +17,19 @@
 
 #include "device.cuh"
 #include "keys.cuh"
-#include "lane.cuh"
 #include "layout.cuh"
 #include "maths.cuh"
 #include "params.h"
 #include "product.cuh"
 #include "scoring.cuh"
+#include "sequence.cuh"
 
 namespace gerank::cuda {
 
 template <typename scalar_t, int kCapacity>
 class Decoder {
  public:
-  using LaneType = Lane<kCapacity>;
+  using SequenceType = Sequence<kCapacity>;
 
   __device__ explicit Decoder(const DecoderParams<scalar_t>& params)
       : params_(params),
@@ -51,27 +51,27 @@ class Decoder {
   }
 
   // Takes up the items from `first` on: rules, attributes, and keys = W_e e of every candidate. No
-  // barrier in front: between a slot's last one and here, warps touch their own lanes alone.
+  // barrier in front: between a slot's last one and here, warps touch their own sequences alone.
   __device__ void load(int first) {
     const int left = plan_.items(sizes_) - first;
-    count_ = left < plan_.lanes ? left : plan_.lanes;
+    count_ = left < plan_.sequences ? left : plan_.sequences;
     first_ = first;
     for (int r = warp_in_block(); r < count_; r += warps_in_block()) read_request(r);
     __syncthreads();
     for (int r = 0; r < count_; ++r) {
       const int64_t row = static_cast<int64_t>(request_of(r)) * sizes_.num_candidates;
-      const bool* mask = lane(r).request.mask;
+      const bool* mask = sequence(r).request.mask;
       project_keys(sizes_, params_.candidates + row * sizes_.width, params_.weights, keys(r),
-                   &lane(r).largest_key, [&](int m) { return mask[m]; });
+                   &sequence(r).largest_key, [&](int m) { return mask[m]; });
     }
     __syncthreads();
-    for (int r = 0; r < count_; ++r) tabulate_keys(sizes_, keys(r), lane(r));
+    for (int r = 0; r < count_; ++r) tabulate_keys(sizes_, keys(r), sequence(r));
   }
 
   // Before the first slot of every item's slate number `pass`.
   __device__ void begin(int pass) {
     __syncthreads();  // the slate before is done
-    for (int r = warp_in_block(); r < count_; r += warps_in_block()) begin_lane(r, pass);
+    for (int r = warp_in_block(); r < count_; r += warps_in_block()) begin_sequence(r, pass);
     const int D = sizes_.width;
     for (int i = threadIdx.x; i < count_ * D; i += blockDim.x) {
       const int64_t row = request_of(i / D);
@@ -86,11 +86,11 @@ class Decoder {
 
   __device__ int most_slots() const {
     int most = 0;
-    for (int r = 0; r < count_; ++r) most = lane(r).slots > most ? lane(r).slots : most;
+    for (int r = 0; r < count_; ++r) most = sequence(r).slots > most ? sequence(r).slots : most;
     return most;
   }
 
-  // h_n of every lane. save_gru(r, i, hidden, r_i, z_i, n_i, state's part of n_i) and
+  // h_n of every sequence. save_gru(r, i, hidden, r_i, z_i, n_i, state's part of n_i) and
   // save_projection(r, i, W_s h) are told of every element.
   template <typename SaveGru, typename SaveProjection>
   __device__ void advance(SaveGru save_gru, SaveProjection save_projection) {
@@ -111,15 +111,15 @@ class Decoder {
     project_state(save_projection);
   }
 
-  // Scores the allowed candidates of every lane r for which is_open(r): its list, `size` and
-  // `relaxed` are then in lane(r), its logits in logits(r). Other lanes get size 0.
+  // Scores the allowed candidates of every sequence r for which is_open(r): its list, `size` and
+  // `relaxed` are then in sequence(r), its logits in logits(r). Other sequences get size 0.
   template <typename IsOpen>
   __device__ void score(int slot, IsOpen is_open) {
     for (int r = warp_in_block(); r < count_; r += warps_in_block()) list(r, slot, is_open(r));
     __syncthreads();  // lists and W_s h are complete
     int classes = 0;
     for (int r = 0; r < count_; ++r) {
-      classes = lane(r).num_classes > classes ? lane(r).num_classes : classes;
+      classes = sequence(r).num_classes > classes ? sequence(r).num_classes : classes;
     }
     for (int first = 0; first < classes; first += plan_.max_rows) {
       fill_rows(slot, first);
@@ -129,9 +129,9 @@ class Decoder {
     }
   }
 
-  // Warp-collective: gives the slot of lane r to `candidate`, -1 for nothing.
+  // Warp-collective: gives the slot of sequence r to `candidate`, -1 for nothing.
   __device__ void place(int r, int slot, int candidate) {
-    cuda::place(lane(r), slot, candidate);
+    cuda::place(sequence(r), slot, candidate);
     if (candidate < 0) return;
     const int D = sizes_.width;
     const int64_t row = static_cast<int64_t>(request_of(r)) * sizes_.num_candidates + candidate;
@@ -142,17 +142,17 @@ class Decoder {
 
   // The chosen candidates enter the GRU; where none was, its input stays.
   __device__ void feed() {
-    __syncthreads();  // every lane has its choice
+    __syncthreads();  // every sequence has its choice
     const int D = sizes_.width;
     const auto store = [&](int r, int column, scalar_t sum) {
-      if (lane(r).choice < 0) return;
+      if (sequence(r).choice < 0) return;
       memory_.input[r * 3 * D + column] = sum + loop_weights()[weights_.b_ih() + column];
     };
     multiply_loop_weights(memory_.chosen, weights_.w_ih_t(), 3 * D, store);
   }
 
   __device__ int count() const { return count_; }
-  __device__ LaneType& lane(int r) const { return memory_.lanes[r]; }
+  __device__ SequenceType& sequence(int r) const { return memory_.sequences[r]; }
   __device__ scalar_t* logits(int r) const { return memory_.logits + r * sizes_.num_candidates; }
   __device__ int request_of(int r) const { return (first_ + r) / plan_.chunks(sizes_); }
   __device__ scalar_t temperature(int r) const { return params_.temperature[request_of(r)]; }
@@ -168,9 +168,9 @@ class Decoder {
   __device__ void multiply_loop_weights(const scalar_t* x, int offset, int columns, Store store) {
     const int D = sizes_.width, stride = sizes_.row_stride();
     if (plan_.resident) {
-      multiply_lanes(x, stride, count_, D, memory_.weights + offset, columns, store);
+      multiply_rows(x, stride, count_, D, memory_.weights + offset, columns, store);
     } else {
-      multiply_lanes(x, stride, count_, D, params_.weights + offset, columns, store);
+      multiply_rows(x, stride, count_, D, params_.weights + offset, columns, store);
     }
   }
 
@@ -190,17 +190,17 @@ class Decoder {
 
   __device__ void read_request(int r) {
     const int b = request_of(r);
-    LaneType& lane = this->lane(r);
+    SequenceType& sequence = this->sequence(r);
     if (thread_in_warp() == 0) {
-      lane.request = view(b);
-      lane.index = b;
-      lane.largest_key = 0;
+      sequence.request = view(b);
+      sequence.index = b;
+      sequence.largest_key = 0;
     }
     __syncwarp();
-    const bool valid = is_valid(lane.request, params_.slots[b], params_.temperature[b]);
-    if (thread_in_warp() == 0) lane.valid = valid;
-    read_features(lane);
-    read_dedup_keys(lane);
+    const bool valid = is_valid(sequence.request, params_.slots[b], params_.temperature[b]);
+    if (thread_in_warp() == 0) sequence.valid = valid;
+    read_features(sequence);
+    read_dedup_keys(sequence);
     const int H = sizes_.attention_width;
     const scalar_t* v = attention(b) + AttentionLayout{sizes_.num_flags, sizes_.num_groups}.v() * H;
     for (int i = thread_in_warp(); i < H; i += kWarp) memory_.v[r * H + i] = v[i];
@@ -228,40 +228,42 @@ class Decoder {
 
   __device__ scalar_t* keys(int r) const {
     if (plan_.shared_keys) return memory_.keys + r * sizes_.key_rows();
-    const int64_t slot = static_cast<int64_t>(blockIdx.x) * plan_.lanes + r;
+    const int64_t slot = static_cast<int64_t>(blockIdx.x) * plan_.sequences + r;
     return params_.keys + slot * sizes_.key_rows();
   }
 
-  __device__ void begin_lane(int r, int pass) {
-    LaneType& lane = this->lane(r);
-    begin_slate(lane);
+  __device__ void begin_sequence(int r, int pass) {
+    SequenceType& sequence = this->sequence(r);
+    begin_slate(sequence);
     if (thread_in_warp() != 0) return;
-    lane.slate = (first_ + r) % plan_.chunks(sizes_) * plan_.slates_per_item + pass;
-    lane.slots = lane.valid && lane.slate < sizes_.num_slates ? lane.request.slots : 0;
-    lane.choice = -1;
+    sequence.slate = (first_ + r) % plan_.chunks(sizes_) * plan_.slates_per_item + pass;
+    sequence.slots =
+        sequence.valid && sequence.slate < sizes_.num_slates ? sequence.request.slots : 0;
+    sequence.choice = -1;
   }
 
   __device__ void list(int r, int slot, bool is_open) {
-    LaneType& lane = this->lane(r);
+    SequenceType& sequence = this->sequence(r);
     if (is_open) {
-      list_allowed(lane, slot);
-      find_classes(lane, slot, params_.context_window);
+      list_allowed(sequence, slot);
+      find_classes(sequence, slot, params_.context_window);
     } else if (thread_in_warp() == 0) {
-      lane.size = lane.num_classes = 0;
+      sequence.size = sequence.num_classes = 0;
     }
   }
 
-  // Rows of the classes first .. first + max_rows - 1 of every lane.
+  // Rows of the classes first .. first + max_rows - 1 of every sequence.
   __device__ void fill_rows(int slot, int first) {
     const int H = sizes_.attention_width, D = sizes_.width;
     for (int i = threadIdx.x; i < count_ * plan_.max_rows * H; i += blockDim.x) {
       const int r = i / H / plan_.max_rows, row = first + i / H % plan_.max_rows, column = i % H;
-      const LaneType& lane = this->lane(r);
-      if (row >= lane.num_classes) continue;
-      const auto parameters = score_parameters(sizes_, params_.weights, attention(lane.index));
+      const SequenceType& sequence = this->sequence(r);
+      if (row >= sequence.num_classes) continue;
+      const auto parameters = score_parameters(sizes_, params_.weights, attention(sequence.index));
       const scalar_t projection = memory_.state[r * sizes_.state_columns() + 3 * D + column];
       memory_.rows[i] = table_entry(
-          class_row(parameters, lane, slot, lane.class_bits[row], projection, column), lane.direct);
+          class_row(parameters, sequence, slot, sequence.class_bits[row], projection, column),
+          sequence.direct);
     }
   }
 
@@ -271,13 +273,13 @@ class Decoder {
     const int teams = blockDim.x / kTeam;
     for (int i = threadIdx.x / kTeam; i < count_ * M; i += teams) {
       const int r = i / M, j = i % M;
-      const LaneType& lane = this->lane(r);
-      if (j >= lane.size) continue;
-      const int row = lane.class_of[j] - first;
+      const SequenceType& sequence = this->sequence(r);
+      if (j >= sequence.size) continue;
+      const int row = sequence.class_of[j] - first;
       if (row < 0 || row >= plan_.max_rows) continue;
-      const scalar_t logit = cuda::score(keys(r) + lane.allowed[j] * sizes_.key_stride(),
+      const scalar_t logit = cuda::score(keys(r) + sequence.allowed[j] * sizes_.key_stride(),
                                          memory_.rows + (r * plan_.max_rows + row) * H,
-                                         memory_.v + r * H, H, lane.direct);
+                                         memory_.v + r * H, H, sequence.direct);
       if (threadIdx.x % kTeam == 0) memory_.logits[i] = logit;
     }
   }

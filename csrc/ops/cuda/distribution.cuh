@@ -91,7 +91,7 @@ __device__ int sample(const Distribution<scalar_t>& distribution, int size, cons
   for (int i = thread_in_warp(); i < size; i += kWarp) {
     const int m = candidate(i);
     const PhiloxBlock block = candidate_draws(draw.seed, m / 4, draw.slot, draw.slate);
-    const scalar_t score = distribution.scaled[i] + gumbel_noise<scalar_t>(block.lane[m % 4]);
+    const scalar_t score = distribution.scaled[i] + gumbel_noise<scalar_t>(block.word[m % 4]);
     if (score > best) {
       best = score;
       index = i;

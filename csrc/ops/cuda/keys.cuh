@@ -6,10 +6,10 @@
 #include <type_traits>
 
 #include "../../decode/weights.h"
-#include "lane.cuh"
 #include "plan.h"
 #include "product.cuh"
 #include "scoring.cuh"
+#include "sequence.cuh"
 
 namespace gerank::cuda {
 
@@ -39,9 +39,10 @@ __device__ bool needs_direct(unsigned largest) {
 
 // Turns keys into e^2k, unless the request takes the direct path.
 template <typename scalar_t, int kCapacity>
-__device__ void tabulate_keys(const DecoderSizes& sizes, scalar_t* keys, Lane<kCapacity>& lane) {
-  const bool direct = needs_direct<scalar_t>(lane.largest_key);
-  if (threadIdx.x == 0) lane.direct = direct;
+__device__ void tabulate_keys(const DecoderSizes& sizes, scalar_t* keys,
+                              Sequence<kCapacity>& sequence) {
+  const bool direct = needs_direct<scalar_t>(sequence.largest_key);
+  if (threadIdx.x == 0) sequence.direct = direct;
   if (direct) return;
   const int H = sizes.attention_width;
   for (int i = threadIdx.x; i < sizes.num_candidates * H; i += blockDim.x) {

@@ -9,7 +9,7 @@ namespace gerank::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kMostLanes = 8;  // more would leave no shared memory for keys, and help little
+constexpr int kMostSequences = 8;  // more would leave no shared memory for keys, and help little
 constexpr int kMostRows = 16;  // two flags and a few repeated groups make fewer classes
 constexpr int kFewRows = 4;
 
@@ -64,14 +64,14 @@ DecoderPlan plan_decoder(const DecoderSizes& sizes, const DeviceLimits& limits,
   const int idle = std::max(1, limits.multiprocessors / std::max(1, sizes.batch));
   plan.slates_per_item = divide_up(sizes.num_slates, std::clamp(idle, 1, sizes.num_slates));
   const int items = plan.items(sizes);
-  plan.lanes = std::clamp(divide_up(items, limits.multiprocessors), 1, kMostLanes);
+  plan.sequences = std::clamp(divide_up(items, limits.multiprocessors), 1, kMostSequences);
   while (!fit_decoder(sizes, limits.shared_bytes, scalar_bytes, plan)) {
-    plan.lanes /= 2;
-    if (plan.lanes == 0) return plan;
+    plan.sequences /= 2;
+    if (plan.sequences == 0) return plan;
   }
   // Blocks beyond those that run at once would only copy the weights again.
   const int at_once = std::clamp(static_cast<int>(limits.shared_bytes / plan.shared_bytes), 1, 4);
-  plan.blocks = std::min(divide_up(items, plan.lanes), limits.multiprocessors * at_once);
+  plan.blocks = std::min(divide_up(items, plan.sequences), limits.multiprocessors * at_once);
   return plan;
 }
 

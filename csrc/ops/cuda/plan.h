@@ -40,15 +40,15 @@ struct DeviceLimits {
   size_t shared_bytes;  // that one block may have
 };
 
-// An item is one request and up to `slates_per_item` of its slates. A block decodes `lanes` items
-// side by side, so that they share every load of a weight.
+// An item is one request and up to `slates_per_item` of its slates. A block decodes `sequences`
+// items side by side, so that they share every load of a weight.
 struct DecoderPlan {
-  int capacity;         // of a Lane: 32, 128 or 512 candidates
-  int lanes;            // 1 .. 8
+  int capacity;         // of a Sequence: 32, 128 or 512 candidates
+  int sequences;        // 1 .. 8
   int blocks;           // each takes groups of items until none is left
   int threads;          // per block, a multiple of 32
   int slates_per_item;  // 1 .. G
-  int max_rows;         // context classes per lane that are scored in one pass
+  int max_rows;         // context classes per sequence that are scored in one pass
   bool resident;        // the loop's weights are copied to shared memory
   bool shared_keys;     // keys are in shared memory, otherwise in DecoderParams::keys
   size_t shared_bytes;
@@ -61,7 +61,7 @@ struct DecoderPlan {
   }
   // Numbers in the scratch for keys.
   int64_t key_numbers(const DecoderSizes& sizes) const {
-    return shared_keys ? 0 : static_cast<int64_t>(blocks) * lanes * sizes.key_rows();
+    return shared_keys ? 0 : static_cast<int64_t>(blocks) * sequences * sizes.key_rows();
   }
 };
 
@@ -77,7 +77,7 @@ struct GradientPlan {
   int64_t key_numbers(const DecoderSizes& sizes) const { return blocks * sizes.key_rows(); }
 };
 
-// Both return a plan with 0 lanes or groups if the device has too little shared memory.
+// Both return a plan with 0 sequences or groups if the device has too little shared memory.
 DecoderPlan plan_decoder(const DecoderSizes& sizes, const DeviceLimits& limits,
                          size_t scalar_bytes);
 GradientPlan plan_gradient(const DecoderSizes& sizes, const DeviceLimits& limits,

@@ -11,9 +11,9 @@
 
 #include "../../decode/weights.h"
 #include "device.cuh"
-#include "lane.cuh"
 #include "maths.cuh"
 #include "plan.h"
+#include "sequence.cuh"
 
 namespace gerank::cuda {
 
@@ -56,16 +56,16 @@ __device__ ScoreParameters<scalar_t> score_parameters(const DecoderSizes& sizes,
 // Calls visit(row, value) for every non-zero local-context feature of a class: `row` of the
 // attention parameters, `value` of the feature.
 template <typename scalar_t, int kCapacity, typename Visit>
-__device__ __forceinline__ void for_each_feature(const Lane<kCapacity>& lane,
+__device__ __forceinline__ void for_each_feature(const Sequence<kCapacity>& sequence,
                                                  const AttentionLayout& layout, uint32_t bits,
                                                  Visit visit) {
-  for (int q = 0; q < lane.request.num_flags; ++q) {
-    if ((bits >> q) & 1) visit(layout.share(q), flag_share<scalar_t>(lane.prefix, q));
+  for (int q = 0; q < sequence.request.num_flags; ++q) {
+    if ((bits >> q) & 1) visit(layout.share(q), flag_share<scalar_t>(sequence.prefix, q));
   }
-  for (int k = 0; k < lane.request.num_groups; ++k) {
+  for (int k = 0; k < sequence.request.num_groups; ++k) {
     if ((bits >> (kSeenBit + k)) & 1) visit(layout.seen(k), scalar_t(1));
   }
-  for (int k = 0; k < lane.request.num_groups; ++k) {
+  for (int k = 0; k < sequence.request.num_groups; ++k) {
     if ((bits >> (kRecentBit + k)) & 1) visit(layout.recent(k), scalar_t(1));
   }
 }
@@ -73,18 +73,18 @@ __device__ __forceinline__ void for_each_feature(const Lane<kCapacity>& lane,
 // One column of query + W_c c: scale * W_s h + bias + W_g g, then the features of the class.
 template <typename scalar_t, int kCapacity>
 __device__ scalar_t class_row(const ScoreParameters<scalar_t>& parameters,
-                              const Lane<kCapacity>& lane, int slot, uint32_t bits,
+                              const Sequence<kCapacity>& sequence, int slot, uint32_t bits,
                               scalar_t projection, int column) {
   const AttentionLayout& layout = parameters.layout;
-  const int num_flags = lane.request.num_flags;
+  const int num_flags = sequence.request.num_flags;
   scalar_t row = multiply_add(parameters.at(layout.scale(), column), projection,
                               parameters.at(layout.bias(), column));
   for (int s = 0; s <= num_flags; ++s) {
     const scalar_t term =
-        shared_term<scalar_t>(lane.prefix, num_flags, slot, lane.request.slots, s);
+        shared_term<scalar_t>(sequence.prefix, num_flags, slot, sequence.request.slots, s);
     row = multiply_add(parameters.w_g[s * parameters.width + column], term, row);
   }
-  for_each_feature<scalar_t>(lane, layout, bits, [&](int64_t feature, scalar_t value) {
+  for_each_feature<scalar_t>(sequence, layout, bits, [&](int64_t feature, scalar_t value) {
     row = multiply_add(parameters.at(feature, column), value, row);
   });
   return row;

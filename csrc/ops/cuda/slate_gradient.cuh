@@ -46,7 +46,7 @@ class SlateGradient {
 
  private:
   __device__ int64_t row(int slot) const { return slate_ * sizes_.num_slots + slot; }
-  __device__ Lane<kCapacity>& lane() const { return *memory_.lane; }
+  __device__ Sequence<kCapacity>& sequence() const { return *memory_.sequence; }
   __device__ const scalar_t* attention() const {
     return params_.attention + b_ * params_.attention_stride;
   }
@@ -73,11 +73,11 @@ class SlateGradient {
     }
     for (int i = threadIdx.x; i < plan_.groups * H; i += blockDim.x) memory_.grad_v[i] = 0;
     __syncthreads();
-    if (warp_in_block() == 0) read_features(lane());
+    if (warp_in_block() == 0) read_features(sequence());
     project_keys(sizes_, params_.candidates + b_ * M * sizes_.width, params_.weights, keys(),
-                 &lane().largest_key, [](int) { return true; });
+                 &sequence().largest_key, [](int) { return true; });
     __syncthreads();
-    tabulate_keys(sizes_, keys(), lane());
+    tabulate_keys(sizes_, keys(), sequence());
   }
 
   __device__ void read_request() {
@@ -90,31 +90,31 @@ class SlateGradient {
     request.slots = static_cast<int>(slots >= 0 && slots <= N ? slots : 0);
     request.flags = params_.flags + b_ * M * sizes_.num_flags;
     request.groups = params_.groups + b_ * M * sizes_.num_groups;
-    lane().request = request;
-    lane().largest_key = 0;
+    sequence().request = request;
+    sequence().largest_key = 0;
   }
 
   __device__ void add_scores() {
     if (warp_in_block() == 0) {
-      clear_prefix(sizes_.num_candidates, sizes_.num_groups, lane().prefix, thread_in_warp(),
+      clear_prefix(sizes_.num_candidates, sizes_.num_groups, sequence().prefix, thread_in_warp(),
                    kWarp);
       __syncwarp();
     }
-    for (int slot = 0; slot < lane().request.slots; ++slot) {
+    for (int slot = 0; slot < sequence().request.slots; ++slot) {
       if (warp_in_block() == 0) list(slot);
       __syncthreads();  // keys, list and classes are complete
-      if (lane().size > 0) add_slot(slot);
+      if (sequence().size > 0) add_slot(slot);
       __syncthreads();  // the prefix may grow
     }
   }
 
   // The candidates whose logits have a gradient at this slot, and their classes.
   __device__ void list(int slot) {
-    Lane<kCapacity>& lane = this->lane();
+    Sequence<kCapacity>& sequence = this->sequence();
     if (slot > 0 && choice(slot - 1) >= 0) {
       if (thread_in_warp() == 0) {
-        extend_prefix(lane.attributes, sizes_.num_groups, sizes_.num_flags, slot - 1,
-                      choice(slot - 1), lane.prefix);
+        extend_prefix(sequence.attributes, sizes_.num_groups, sizes_.num_flags, slot - 1,
+                      choice(slot - 1), sequence.prefix);
       }
       __syncwarp();
     }
@@ -124,9 +124,9 @@ class SlateGradient {
     for (int m = thread_in_warp(); m < M; m += kWarp) none = none && probs[m] == 0;
     // Pinned and empty slots, where nothing was drawn, have no probabilities.
     const int size = all_of_warp(none) ? 0 : list_gradients(slot, probs);
-    if (thread_in_warp() == 0) lane.size = size;
+    if (thread_in_warp() == 0) sequence.size = size;
     __syncwarp();
-    find_classes(lane, slot, params_.context_window);
+    find_classes(sequence, slot, params_.context_window);
   }
 
   __device__ int list_gradients(int slot, const scalar_t* probs) {
@@ -143,7 +143,7 @@ class SlateGradient {
       const int m = first + thread_in_warp();
       const bool listed = m < M && memory_.grad_logits[m] != 0;
       const int at = append_to_list(listed, size);
-      if (listed) lane().allowed[at] = static_cast<int16_t>(m);
+      if (listed) sequence().allowed[at] = static_cast<int16_t>(m);
     }
     return size;
   }
@@ -151,7 +151,7 @@ class SlateGradient {
   __device__ void add_slot(int slot) {
     const int H = sizes_.attention_width;
     for (int i = threadIdx.x; i < H; i += blockDim.x) memory_.grad_query[i] = 0;
-    for (int first = 0; first < lane().num_classes; first += plan_.max_rows) {
+    for (int first = 0; first < sequence().num_classes; first += plan_.max_rows) {
       fill_rows(slot, first);
       __syncthreads();
       add_candidates(first);
@@ -167,11 +167,11 @@ class SlateGradient {
     const auto parameters = score_parameters(sizes_, params_.weights, attention());
     for (int i = threadIdx.x; i < size; i += blockDim.x) {
       const int row = first + i / H, column = i % H;
-      if (row >= lane().num_classes) continue;
+      if (row >= sequence().num_classes) continue;
       const scalar_t projection = params_.projection[this->row(slot) * H + column];
       memory_.rows[i] = table_entry(
-          class_row(parameters, lane(), slot, lane().class_bits[row], projection, column),
-          lane().direct);
+          class_row(parameters, sequence(), slot, sequence().class_bits[row], projection, column),
+          sequence().direct);
     }
     for (int i = threadIdx.x; i < plan_.groups * size; i += blockDim.x) memory_.grad_rows[i] = 0;
   }
@@ -185,11 +185,11 @@ class SlateGradient {
     scalar_t* grad_keys = params_.grad_keys + static_cast<int64_t>(b_) * sizes_.num_candidates * H;
     for (int i = threadIdx.x % team; i < H; i += team) {
       scalar_t grad_v = 0;
-      for (int j = 0; j < lane().size; ++j) {
-        const int m = lane().allowed[j], row = lane().class_of[j] - first;
+      for (int j = 0; j < sequence().size; ++j) {
+        const int m = sequence().allowed[j], row = sequence().class_of[j] - first;
         if (m % plan_.groups != group || row < 0 || row >= plan_.max_rows) continue;
         const scalar_t r = half_complement_of(keys()[m * sizes_.key_stride() + i],
-                                              memory_.rows[row * H + i], lane().direct);
+                                              memory_.rows[row * H + i], sequence().direct);
         const scalar_t grad = memory_.grad_logits[m];
         const scalar_t grad_x = grad * memory_.v[i] * (scalar_t(4) * r * (scalar_t(1) - r));
         grad_v += grad * (scalar_t(1) - scalar_t(2) * r);
@@ -203,7 +203,7 @@ class SlateGradient {
   // From the classes' rows to W_c and to the query.
   __device__ void add_context(int first) {
     const int H = sizes_.attention_width;
-    const int rows = lane().num_classes - first;
+    const int rows = sequence().num_classes - first;
     for (int i = threadIdx.x; i < H; i += blockDim.x) {
       for (int c = 0; c < rows && c < plan_.max_rows; ++c) {
         scalar_t grad = 0;
@@ -212,7 +212,7 @@ class SlateGradient {
         }
         memory_.grad_query[i] += grad;
         for_each_feature<scalar_t>(
-            lane(), layout_, lane().class_bits[first + c],
+            sequence(), layout_, sequence().class_bits[first + c],
             [&](int64_t feature, scalar_t value) { grad_attention(feature)[i] += value * grad; });
       }
     }
@@ -231,12 +231,12 @@ class SlateGradient {
     }
     for (int s = threadIdx.x; s <= Q; s += blockDim.x) {
       params_.terms[row(slot) * (Q + 1) + s] =
-          shared_term<scalar_t>(lane().prefix, Q, slot, lane().request.slots, s);
+          shared_term<scalar_t>(sequence().prefix, Q, slot, sequence().request.slots, s);
     }
   }
 
   __device__ void add_states() {
-    const int D = sizes_.width, columns = sizes_.state_columns(), slots = lane().request.slots;
+    const int D = sizes_.width, columns = sizes_.state_columns(), slots = sequence().request.slots;
     const scalar_t* w_hs_t = params_.weights + weights_.w_hs_t();
     scalar_t* grad_hidden = memory_.grad_hidden;
     if (slots == 0) return;

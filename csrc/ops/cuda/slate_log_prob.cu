@@ -17,15 +17,15 @@ class Teacher {
     decoder_.load(first);
     for (int pass = 0; pass < params_.decoder.plan.slates_per_item; ++pass) {
       decoder_.begin(pass);
-      for_each_lane([&](int r) { open(r); });
-      __syncthreads();  // slots of lanes whose slate is invalid are 0 now
+      for_each_sequence([&](int r) { open(r); });
+      __syncthreads();  // slots of sequences whose slate is invalid are 0 now
       const int most = decoder_.most_slots();
       for (int slot = 0; slot < most; ++slot) {
         advance(slot);
         decoder_.score(slot, [&](int r) {
           return is_asked(r, slot) && given(r, slot) >= 0 && pin(r, slot) < 0;
         });
-        for_each_lane([&](int r) {
+        for_each_sequence([&](int r) {
           if (is_asked(r, slot)) follow(r, slot);
         });
         if (slot + 1 < most) decoder_.feed();
@@ -34,34 +34,34 @@ class Teacher {
   }
 
  private:
-  // Each of the calling warp's lanes.
+  // Each of the calling warp's sequences.
   template <typename Visit>
-  __device__ void for_each_lane(Visit visit) {
+  __device__ void for_each_sequence(Visit visit) {
     for (int r = warp_in_block(); r < decoder_.count(); r += warps_in_block()) visit(r);
   }
 
-  __device__ bool is_asked(int r, int slot) const { return slot < decoder_.lane(r).slots; }
-  __device__ int64_t pin(int r, int slot) const { return decoder_.lane(r).request.pins[slot]; }
+  __device__ bool is_asked(int r, int slot) const { return slot < decoder_.sequence(r).slots; }
+  __device__ int64_t pin(int r, int slot) const { return decoder_.sequence(r).request.pins[slot]; }
   __device__ int given(int r, int slot) const {
     return static_cast<int>(params_.slates[row(r, slot)]);
   }
   __device__ int64_t slate(int r) const {  // counts through all requests
-    const auto& lane = decoder_.lane(r);
-    return static_cast<int64_t>(lane.index) * sizes_.num_slates + lane.slate;
+    const auto& sequence = decoder_.sequence(r);
+    return static_cast<int64_t>(sequence.index) * sizes_.num_slates + sequence.slate;
   }
   __device__ int64_t row(int r, int slot) const { return slate(r) * sizes_.num_slots + slot; }
 
   // Checks the slate and clears what is told of it; the set vector is the state before slot 0.
   __device__ void open(int r) const {
-    auto& lane = decoder_.lane(r);
-    if (lane.slate >= sizes_.num_slates) return;
+    auto& sequence = decoder_.sequence(r);
+    if (sequence.slate >= sizes_.num_slates) return;
     bool named = true;
     for (int slot = thread_in_warp(); slot < sizes_.num_slots; slot += kWarp) {
       const int64_t choice = params_.slates[row(r, slot)];
       named = named && choice >= -1 && choice < sizes_.num_candidates;
     }
-    const bool valid = all_of_warp(named) && lane.valid;
-    if (!valid && thread_in_warp() == 0) lane.slots = 0;
+    const bool valid = all_of_warp(named) && sequence.valid;
+    if (!valid && thread_in_warp() == 0) sequence.slots = 0;
     const scalar_t nothing = valid ? 0 : kNaN<scalar_t>;
     for (int slot = thread_in_warp(); slot < sizes_.num_slots; slot += kWarp) {
       params_.log_prob[row(r, slot)] = params_.entropy[row(r, slot)] = nothing;
@@ -70,7 +70,7 @@ class Teacher {
     if (params_.hidden == nullptr || !valid) return;
     const int D = sizes_.width;
     scalar_t* hidden = params_.hidden + slate(r) * (sizes_.num_slots + 1) * D;
-    const int64_t set_vector = static_cast<int64_t>(lane.index) * D;
+    const int64_t set_vector = static_cast<int64_t>(sequence.index) * D;
     for (int i = thread_in_warp(); i < D; i += kWarp) {
       hidden[i] = params_.decoder.set_vector[set_vector + i];
     }
@@ -106,29 +106,30 @@ class Teacher {
   }
 
   __device__ void judge(int r, int slot, int choice) {
-    const auto& lane = decoder_.lane(r);
+    const auto& sequence = decoder_.sequence(r);
     const int64_t at = row(r, slot);
     scalar_t log_prob = -kInfinity<scalar_t>;
     scalar_t entropy = 0;
-    if (lane.size > 0) {
-      const auto distribution = distribute(decoder_.logits(r), lane.size, decoder_.temperature(r));
-      entropy = entropy_of(distribution, lane.size);
-      const int found =
-          find_listed(choice, lane.size, [&](int i) { return static_cast<int>(lane.allowed[i]); });
+    if (sequence.size > 0) {
+      const auto distribution =
+          distribute(decoder_.logits(r), sequence.size, decoder_.temperature(r));
+      entropy = entropy_of(distribution, sequence.size);
+      const int found = find_listed(choice, sequence.size,
+                                    [&](int i) { return static_cast<int>(sequence.allowed[i]); });
       if (found >= 0) log_prob = distribution.log_prob(found);
-      save_probs(at, lane, distribution);
+      save_probs(at, sequence, distribution);
     }
     if (thread_in_warp() != 0) return;
     params_.log_prob[at] = log_prob;
     params_.entropy[at] = entropy;
   }
 
-  __device__ void save_probs(int64_t at, const Lane<kCapacity>& lane,
+  __device__ void save_probs(int64_t at, const Sequence<kCapacity>& sequence,
                              const Distribution<scalar_t>& distribution) const {
     if (params_.probs == nullptr) return;
     scalar_t* probs = params_.probs + at * sizes_.num_candidates;
-    for (int i = thread_in_warp(); i < lane.size; i += kWarp) {
-      probs[lane.allowed[i]] = distribution.prob(i);
+    for (int i = thread_in_warp(); i < sequence.size; i += kWarp) {
+      probs[sequence.allowed[i]] = distribution.prob(i);
     }
   }
 
@@ -143,7 +144,8 @@ __global__ void __launch_bounds__(256)
   const DecoderPlan& plan = params.decoder.plan;
   const int items = plan.items(params.decoder.sizes);
   Teacher<scalar_t, kCapacity> teacher(params);
-  for (int first = blockIdx.x * plan.lanes; first < items; first += gridDim.x * plan.lanes) {
+  for (int first = blockIdx.x * plan.sequences; first < items;
+       first += gridDim.x * plan.sequences) {
     teacher.walk(first);
   }
 }

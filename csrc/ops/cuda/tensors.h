@@ -125,7 +125,7 @@ struct DecoderTensors {
   static DecoderPlan plan_for(const DecoderSizes& sizes, const char* op) {
     const DeviceLimits limits = device_limits();
     const DecoderPlan plan = plan_decoder(sizes, limits, sizeof(scalar_t));
-    check_plan(plan.lanes > 0, op, sizes, limits);
+    check_plan(plan.sequences > 0, op, sizes, limits);
     return plan;
   }
 };

@@ -38,8 +38,8 @@ void replace(number_t& number, int64_t by) {
 
 DecoderPlan decoder_plan(const DecoderSizes& sizes, const int64_t* by, size_t scalar_bytes) {
   DecoderPlan plan = plan_decoder(sizes, limits_of(by), scalar_bytes);
-  if (plan.lanes == 0) return plan;
-  replace(plan.lanes, by[2]);
+  if (plan.sequences == 0) return plan;
+  replace(plan.sequences, by[2]);
   replace(plan.threads, by[3]);
   replace(plan.max_rows, by[4]);
   replace(plan.resident, by[5]);
@@ -247,7 +247,7 @@ extern "C" void shim_plan(const int64_t* sizes, const int64_t* device, int64_t* 
   using namespace gerank::cuda;
   const DecoderPlan made = plan_decoder(decoder_sizes(sizes), limits_of(device), sizeof(float));
   const int64_t numbers[] = {
-      made.capacity, made.lanes,           made.blocks,
+      made.capacity, made.sequences,           made.blocks,
       made.threads,  made.slates_per_item, made.max_rows,
       made.resident, made.shared_keys,     static_cast<int64_t>(made.shared_bytes)};
   for (const int64_t number : numbers) *plan++ = number;

@@ -16,7 +16,7 @@ namespace gerank::cpu {
 namespace {
 
 // One request of a block while one of its slates is decoded.
-struct Lane {
+struct Sequence {
   RequestView request;
   Attributes attributes;
   Rules rules;
@@ -56,10 +56,11 @@ class Decoder {
     // slot.
     projects_all_ = count_ == 1 && inputs_.num_candidates <= 2 * inputs_.num_slots;
     for (int64_t i = 0; i < count_; ++i) {
-      lanes_[i].request = inputs_.request(first_ + i);
-      find_attributes(lanes_[i].request, *table_, lanes_[i].attributes);
-      find_chains(lanes_[i].request, lanes_[i].attributes, table_->entry, lanes_[i].chains);
-      lanes_[i].codes.load(lanes_[i].request, lanes_[i].attributes, *table_);
+      sequences_[i].request = inputs_.request(first_ + i);
+      find_attributes(sequences_[i].request, *table_, sequences_[i].attributes);
+      find_chains(sequences_[i].request, sequences_[i].attributes, table_->entry,
+                  sequences_[i].chains);
+      sequences_[i].codes.load(sequences_[i].request, sequences_[i].attributes, *table_);
     }
     scorer_.load(block);
     const int64_t M = inputs_.num_candidates;
@@ -69,12 +70,12 @@ class Decoder {
   // Before the first slot of every slate.
   void begin() {
     for (int64_t i = 0; i < count_; ++i) {
-      Lane& lane = lanes_[i];
-      begin_rules(lane.request, lane.attributes, lane.rules);
-      clear_prefix(lane.request.num_candidates, lane.request.num_groups, lane.prefix);
-      begin_list(lane.request, lane.attributes, lane.rules, lane.open);
-      lane.codes.begin(lane.request);
-      lane.last_placed = -1;
+      Sequence& sequence = sequences_[i];
+      begin_rules(sequence.request, sequence.attributes, sequence.rules);
+      clear_prefix(sequence.request.num_candidates, sequence.request.num_groups, sequence.prefix);
+      begin_list(sequence.request, sequence.attributes, sequence.rules, sequence.open);
+      sequence.codes.begin(sequence.request);
+      sequence.last_placed = -1;
       scorer_.begin(i);
     }
     __builtin_memcpy(hidden_, inputs_.set_vector + first_ * width(),
@@ -82,8 +83,8 @@ class Decoder {
     project_state(0, 3 * width());
   }
 
-  // h_n of every lane. `gates(i)`: where lane i wants its gates [4D] stored, or nullptr. After the
-  // last slot nobody asks for W_hh h.
+  // h_n of every sequence. `gates(i)`: where sequence i wants its gates [4D] stored, or nullptr.
+  // After the last slot nobody asks for W_hh h.
   template <typename Gates>
   void advance(bool is_last, Gates gates) {
     prepare_inputs();
@@ -93,22 +94,23 @@ class Decoder {
     project_state(is_last ? 3 * width() : 0, weights_.state_columns());
   }
 
-  // Scores the allowed candidates of an unpinned slot of lane i.
+  // Scores the allowed candidates of an unpinned slot of sequence i.
   ScoredSlot score(int64_t i, int slot) {
-    Lane& lane = lanes_[i];
-    open_slot(lane.request, lane.attributes, slot, lane.rules);
-    const AllowedList allowed = list_allowed(lane.request, lane.attributes, lane.chains, lane.rules,
-                                             slot, lane.open, obstacles_, allowed_);
+    Sequence& sequence = sequences_[i];
+    open_slot(sequence.request, sequence.attributes, slot, sequence.rules);
+    const AllowedList allowed =
+        list_allowed(sequence.request, sequence.attributes, sequence.chains, sequence.rules, slot,
+                     sequence.open, obstacles_, allowed_);
     if (allowed.size > 0) {
-      const OpenSlot open = {
-          lane.request, lane.attributes,       lane.prefix, lane.codes, lane.rules.occupant,
-          slot,         inputs_.context_window};
+      const OpenSlot open = {sequence.request,      sequence.attributes,     sequence.prefix,
+                             sequence.codes,        sequence.rules.occupant, slot,
+                             inputs_.context_window};
       scorer_.score(i, open, projection(i), allowed.candidates, allowed.size, memory_.logits);
     }
     return {allowed.candidates, allowed.size, allowed.relaxed};
   }
 
-  // softmax(logits / temperature) of lane i's slot.
+  // softmax(logits / temperature) of sequence i's slot.
   Distribution<scalar_t> distribution(int64_t i, const ScoredSlot& slot) {
     return distribute<S>(slot.size, inputs_.temperature[first_ + i], memory_);
   }
@@ -119,29 +121,29 @@ class Decoder {
                      memory_);
   }
 
-  // Gives the slot of lane i to `candidate`, -1 for nothing.
+  // Gives the slot of sequence i to `candidate`, -1 for nothing.
   void place(int64_t i, int slot, int candidate) {
-    Lane& lane = lanes_[i];
-    fill_slot(lane.request, lane.attributes, slot, candidate, lane.rules);
+    Sequence& sequence = sequences_[i];
+    fill_slot(sequence.request, sequence.attributes, slot, candidate, sequence.rules);
     if (candidate >= 0) {
-      extend_prefix(lane.attributes, lane.request.num_groups, lane.request.num_flags, slot,
-                    candidate, lane.prefix);
-      remove_excluded(lane.attributes, candidate, lane.open);
-      lane.last_placed = candidate;
+      extend_prefix(sequence.attributes, sequence.request.num_groups, sequence.request.num_flags,
+                    slot, candidate, sequence.prefix);
+      remove_excluded(sequence.attributes, candidate, sequence.open);
+      sequence.last_placed = candidate;
     }
-    lane.codes.advance(lane.request, lane.attributes, lane.chains, lane.prefix,
-                       inputs_.context_window, slot, candidate, lane.rules.occupant);
+    sequence.codes.advance(sequence.request, sequence.attributes, sequence.chains, sequence.prefix,
+                           inputs_.context_window, slot, candidate, sequence.rules.occupant);
   }
 
-  int64_t lanes() const { return count_; }
+  int64_t sequences() const { return count_; }
   const scalar_t* logits() const { return memory_.logits; }  // [size] of the slot last scored
-  const RequestView& request(int64_t i) const { return lanes_[i].request; }
+  const RequestView& request(int64_t i) const { return sequences_[i].request; }
   scalar_t* hidden(int64_t i) { return hidden_ + i * width(); }       // [D] h_n
   scalar_t* projection(int64_t i) { return state(i) + 3 * width(); }  // [H] W_s h_n
   int most_slots() const {
     int most = 0;
     for (int64_t i = 0; i < count_; ++i) {
-      most = lanes_[i].request.slots > most ? lanes_[i].request.slots : most;
+      most = sequences_[i].request.slots > most ? sequences_[i].request.slots : most;
     }
     return most;
   }
@@ -155,7 +157,7 @@ class Decoder {
 
   void lay_out(int64_t block, Arena& arena) {
     const int64_t M = inputs_.num_candidates, D = width();
-    lanes_ = arena.take<Lane>(block);
+    sequences_ = arena.take<Sequence>(block);
     table_ = arena.take<LeaderTable>(1);
     obstacles_ = arena.take<uint8_t>(M);
     allowed_ = arena.take<int16_t>(M);
@@ -179,7 +181,7 @@ class Decoder {
     if (projects_all_) return;
     bool is_first = true;
     for (int64_t i = 0; i < count_; ++i) {
-      const int placed = lanes_[i].last_placed;
+      const int placed = sequences_[i].last_placed;
       is_first &= placed < 0;
       __builtin_memcpy(placed_ + i * width(),
                        placed < 0 ? inputs_.weights + weights_.start() : vector(i, placed),
@@ -189,7 +191,7 @@ class Decoder {
   }
 
   const scalar_t* input(int64_t i) const {
-    const int placed = lanes_[i].last_placed;
+    const int placed = sequences_[i].last_placed;
     if (placed < 0) return start_input_;
     return projects_all_ ? all_inputs_ + placed * 3 * width() : input_ + i * 3 * width();
   }
@@ -215,7 +217,7 @@ class Decoder {
   int64_t first_ = 0;
   int64_t count_ = 0;
   bool projects_all_ = false;
-  Lane* lanes_;  // [block]
+  Sequence* sequences_;  // [block]
   LeaderTable* table_;
   uint8_t* obstacles_;     // [M]
   int16_t* allowed_;       // [M]

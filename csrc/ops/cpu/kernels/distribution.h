@@ -162,10 +162,10 @@ GERANK_HOST_DEVICE void draw_words(const Draw& draw, int num_candidates, uint32_
   const int quads = (num_candidates + 3) / 4;
   for (int quad = 0; quad < quads; ++quad) {
     const PhiloxBlock block = candidate_draws(draw.seed, quad, draw.slot, draw.slate);
-    first[quad] = block.lane[0];
-    second[quad] = block.lane[1];
-    third[quad] = block.lane[2];
-    fourth[quad] = block.lane[3];
+    first[quad] = block.word[0];
+    second[quad] = block.word[1];
+    third[quad] = block.word[2];
+    fourth[quad] = block.word[3];
   }
 }
 

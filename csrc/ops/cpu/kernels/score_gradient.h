@@ -23,7 +23,7 @@ class ScoreGradient {
   ScoreGradient(const GradientTask<T>& task, Arena& arena)
       : task_(task), weights_(task.weight_layout()), layout_(task.attention_layout()) {
     const int64_t M = task.num_candidates, H = task.attention_width;
-    lane_ = arena.take<Lane>(1);
+    sequence_ = arena.take<Sequence>(1);
     classes_ = arena.take<ClassList>(1);
     listed_ = arena.take<int16_t>(M);
     grad_logits_ = arena.take<T>(M);
@@ -39,7 +39,7 @@ class ScoreGradient {
   void add(int64_t b, int64_t slate, const T* keys, T* grad_keys, T* grad_attention, T* grad_w_g,
            T* grad_projection, int64_t stride) {
     begin(b);
-    const int slots = lane_->request.slots;
+    const int slots = sequence_->request.slots;
     for (int slot = 0; slot < task_.num_slots; ++slot) {
       const int64_t at = slate * task_.num_slots + slot;
       const int size = slot < slots ? list_gradients(b, at) : 0;
@@ -56,7 +56,7 @@ class ScoreGradient {
  private:
   using vec = typename S::vec;
 
-  struct Lane {
+  struct Sequence {
     RequestView request;
     Attributes attributes;
     Prefix prefix;
@@ -64,27 +64,27 @@ class ScoreGradient {
   };
 
   void begin(int64_t b) {
-    Lane& lane = *lane_;
+    Sequence& sequence = *sequence_;
     const int64_t M = task_.num_candidates;
-    lane.request = {};
-    lane.request.num_candidates = static_cast<int>(M);
-    lane.request.num_groups = static_cast<int>(task_.num_groups);
-    lane.request.num_flags = static_cast<int>(task_.num_flags);
-    lane.request.slots = static_cast<int>(task_.slots[b]);
-    lane.request.flags = task_.flags + b * M * task_.num_flags;
-    lane.request.groups = task_.groups + b * M * task_.num_groups;
-    find_flags(lane.request, lane.attributes);
-    for (int k = 0; k < lane.request.num_groups; ++k) {
-      find_groups(lane.request, k, lane.table, lane.attributes);
+    sequence.request = {};
+    sequence.request.num_candidates = static_cast<int>(M);
+    sequence.request.num_groups = static_cast<int>(task_.num_groups);
+    sequence.request.num_flags = static_cast<int>(task_.num_flags);
+    sequence.request.slots = static_cast<int>(task_.slots[b]);
+    sequence.request.flags = task_.flags + b * M * task_.num_flags;
+    sequence.request.groups = task_.groups + b * M * task_.num_groups;
+    find_flags(sequence.request, sequence.attributes);
+    for (int k = 0; k < sequence.request.num_groups; ++k) {
+      find_groups(sequence.request, k, sequence.table, sequence.attributes);
     }
-    clear_prefix(lane.request.num_candidates, lane.request.num_groups, lane.prefix);
+    clear_prefix(sequence.request.num_candidates, sequence.request.num_groups, sequence.prefix);
   }
 
   void place(int slot, int candidate) {
-    Lane& lane = *lane_;
+    Sequence& sequence = *sequence_;
     if (candidate < 0) return;
-    extend_prefix(lane.attributes, lane.request.num_groups, lane.request.num_flags, slot, candidate,
-                  lane.prefix);
+    extend_prefix(sequence.attributes, sequence.request.num_groups, sequence.request.num_flags,
+                  slot, candidate, sequence.prefix);
   }
 
   // The candidates whose logits have a gradient at this slot. Pinned and empty slots, where nothing
@@ -106,17 +106,17 @@ class ScoreGradient {
   void add_slot(int64_t b, int64_t at, int slot, int size, const T* keys, T* grad_keys,
                 T* grad_attention, T* grad_w_g, T* grad_projection) {
     const int64_t H = task_.attention_width;
-    const Lane& lane = *lane_;
+    const Sequence& sequence = *sequence_;
     const QueryParameters<T> parameters = {weights_, layout_, task_.weights,
                                            task_.attention + b * task_.attention_stride};
     const T* projection = task_.projection + at * H;
     classes_->fill(listed_, size, [&](int m) {
-      return context_class(lane.attributes, lane.prefix, lane.request.num_groups, slot,
+      return context_class(sequence.attributes, sequence.prefix, sequence.request.num_groups, slot,
                            task_.context_window, m);
     });
     const int classes = classes_->size();
-    slot_query<S>(parameters, lane.request, lane.prefix, slot, projection, query_);
-    class_rows<S>(parameters, classes_->bits(), classes, lane.prefix, query_, rows_);
+    slot_query<S>(parameters, sequence.request, sequence.prefix, slot, projection, query_);
+    class_rows<S>(parameters, classes_->bits(), classes, sequence.prefix, query_, rows_);
     __builtin_memset(grad_rows_, 0, classes * H * sizeof(T));
     for_each_vector<S>(H, [&](auto load, auto store) {
       add_candidates(parameters.row(layout_.v()), size, keys, grad_keys,
@@ -153,7 +153,7 @@ class ScoreGradient {
       const T* grad_row = grad_rows_ + c * H;
       VectorMaths<S>::add_scaled(grad_row, T(1), H, grad_query_);
       for_each_feature<T>(
-          lane_->prefix, layout_, classes_->bits()[c], [&](int64_t feature, T value) {
+          sequence_->prefix, layout_, classes_->bits()[c], [&](int64_t feature, T value) {
             VectorMaths<S>::add_scaled(grad_row, value, H, grad_attention + feature * H);
           });
     }
@@ -172,9 +172,9 @@ class ScoreGradient {
       store(grad_scale, S::fma(grad, load(projection), load(grad_scale)));
       store(grad_projection, S::mul(grad, load(scale)));
     });
-    const RequestView& request = lane_->request;
+    const RequestView& request = sequence_->request;
     for (int s = 0; s <= request.num_flags; ++s) {
-      const T term = shared_term<T>(lane_->prefix, request.num_flags, slot, request.slots, s);
+      const T term = shared_term<T>(sequence_->prefix, request.num_flags, slot, request.slots, s);
       if (term != 0) VectorMaths<S>::add_scaled(grad_query_, term, H, grad_w_g + s * H);
     }
   }
@@ -182,7 +182,7 @@ class ScoreGradient {
   const GradientTask<T>& task_;
   const WeightLayout weights_;
   const AttentionLayout layout_;
-  Lane* lane_;
+  Sequence* sequence_;
   ClassList* classes_;  // of the listed candidates
   int16_t* listed_;     // [M]
   T* grad_logits_;      // [M]

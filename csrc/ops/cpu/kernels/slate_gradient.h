@@ -3,7 +3,7 @@
 //
 // The choices are given, so local context and masks are constants, and the GRU's states do not
 // depend on the scores: only W_hh is on the way back through time, all other products take every
-// slot at once. Buffers are slot-major, [N, lanes, ...].
+// slot at once. Buffers are slot-major, [N, sequences, ...].
 #pragma once
 
 #include <cmath>
@@ -226,18 +226,18 @@ class SlateGradient {
   int64_t count_ = 0;
   int64_t slate_ = 0;              // that is worked on
   T *w_ih_, *w_hh_, *w_s_, *w_e_;  // [3D, D], [3D, D], [H, D], [H, D]
-  T* keys_;                        // [lanes, M, H]
-  T* grad_keys_;                   // [lanes, M, H]
-  T* grad_vectors_;                // [lanes, M, D] what reaches e_m as an input of the GRU
-  T* hidden_;                      // [N + 1, lanes, D]; row 0: the set vector
-  T* inputs_;                      // [N, lanes, D] x_n
-  T* grad_inputs_;                 // [N, lanes, D]
-  T* grad_projection_;             // [N, lanes, H] of W_s h_n
-  T* grad_hidden_;                 // [N, lanes, D] of h_n
-  T* grad_input_;                  // [N, lanes, 3D] of W_ih x_n
-  T* grad_state_;                  // [N, lanes, 3D] of W_hh h_{n-1}
-  T* carried_;                     // [lanes, D]
-  T* bypass_;                      // [lanes, D]
+  T* keys_;                        // [sequences, M, H]
+  T* grad_keys_;                   // [sequences, M, H]
+  T* grad_vectors_;                // [sequences, M, D] what reaches e_m as an input of the GRU
+  T* hidden_;                      // [N + 1, sequences, D]; row 0: the set vector
+  T* inputs_;                      // [N, sequences, D] x_n
+  T* grad_inputs_;                 // [N, sequences, D]
+  T* grad_projection_;             // [N, sequences, H] of W_s h_n
+  T* grad_hidden_;                 // [N, sequences, D] of h_n
+  T* grad_input_;                  // [N, sequences, 3D] of W_ih x_n
+  T* grad_state_;                  // [N, sequences, 3D] of W_hh h_{n-1}
+  T* carried_;                     // [sequences, D]
+  T* bypass_;                      // [sequences, D]
 };
 
 }  // namespace

@@ -15,7 +15,7 @@
 namespace gerank::cpu {
 namespace {
 
-// For blocks of at most `block` requests, each in a lane.
+// For blocks of at most `block` requests, each of them a sequence.
 template <typename S>
 class SlotScorer {
  public:
@@ -39,13 +39,13 @@ class SlotScorer {
 
   // Before the first slot of a slate.
   void begin(int64_t i) {
-    if (!lanes_[i].tabulated) wide_.begin(i);
+    if (!sequences_[i].tabulated) wide_.begin(i);
   }
 
   // logits[j] of candidates[j], j < size; `projection` [H] is W_s h.
   void score(int64_t i, const OpenSlot& open, const T* projection, const int16_t* candidates,
              int size, T* logits) {
-    if (lanes_[i].tabulated && score_by_powers(i, open, projection, candidates, size, logits)) {
+    if (sequences_[i].tabulated && score_by_powers(i, open, projection, candidates, size, logits)) {
       return;
     }
     score_in_double(i, open, candidates, size, logits);
@@ -54,7 +54,7 @@ class SlotScorer {
  private:
   using vec = typename S::vec;
 
-  struct Lane {
+  struct Sequence {
     bool tabulated;  // scored by powers
     T* largest;      // [H] of the real candidates' e^2key, times any product of group factors
   };
@@ -66,14 +66,14 @@ class SlotScorer {
   void lay_out(int64_t block, Arena& arena) {
     const int64_t M = inputs_.num_candidates;
     const int64_t tables = inputs_.attention_stride != 0 ? block : 1;
-    lanes_ = arena.take<Lane>(block);
+    sequences_ = arena.take<Sequence>(block);
     keys_ = arena.take<T>(block * M * H());
     rows_ = arena.take<T>((M + 1) * H());
     row_of_ = arena.take<const T*>(M + 1);
     query_ = arena.take<T>(H());
     for (int64_t i = 0; i < block; ++i) {
       T* largest = arena.take<T>(H());
-      if (lanes_ != nullptr) lanes_[i].largest = largest;
+      if (sequences_ != nullptr) sequences_[i].largest = largest;
     }
     tables_ = arena.take<AttentionTables<S>>(tables);
     for (int64_t i = 0; i < tables; ++i) {
@@ -92,11 +92,11 @@ class SlotScorer {
 
   // e^2key in place of key, unless that leaves the range. Padding may hold anything.
   void tabulate_keys(int64_t i) {
-    Lane& lane = lanes_[i];
+    Sequence& sequence = sequences_[i];
     const int64_t M = inputs_.num_candidates;
     const bool* mask = inputs_.mask + (first_ + i) * M;
     const T* groups = tables(i).most();
-    __builtin_memset(lane.largest, 0, H() * sizeof(T));
+    __builtin_memset(sequence.largest, 0, H() * sizeof(T));
     vec most = S::set(0);
     for (int64_t m = 0; m < M; ++m) {
       if (!mask[m]) continue;
@@ -105,27 +105,27 @@ class SlotScorer {
         const vec x = load(key), power = S::exp(S::add(x, x));
         most = S::max(S::abs(x), most);
         store(key, power);
-        store(lane.largest, S::max(load(lane.largest), power));
+        store(sequence.largest, S::max(load(sequence.largest), power));
       });
     }
     for_each_vector<S>(H(), [&](auto load, auto store) {
-      store(lane.largest, S::mul(load(lane.largest), load(groups)));
+      store(sequence.largest, S::mul(load(sequence.largest), load(groups)));
     });
     const T range = S::largest(most) + tables(i).largest_of_groups();
-    lane.tabulated = true;
+    sequence.tabulated = true;
     if (!(range <= AttentionTables<S>::kFactorRange)) leave_tables(i);
   }
 
   // For the rest of the request. Cold: what is rare must not spread out the code of what is not.
   [[gnu::cold, gnu::noinline]] void leave_tables(int64_t i) {
     wide_.load(i, first_ + i);
-    lanes_[i].tabulated = false;
+    sequences_[i].tabulated = false;
   }
 
   [[gnu::cold, gnu::noinline]] void score_in_double(int64_t i, const OpenSlot& open,
                                                     const int16_t* candidates, int size,
                                                     T* logits) {
-    if (lanes_[i].tabulated) leave_tables(i);
+    if (sequences_[i].tabulated) leave_tables(i);
     wide_.score(i, open, candidates, size, logits);
   }
 
@@ -136,7 +136,7 @@ class SlotScorer {
                                            inputs_.attention_of(first_ + i)};
     slot_query<S>(parameters, open.request, open.prefix, open.slot, projection, query_);
     const T largest =
-        tables(i).combine(open.codes, open.prefix, lanes_[i].largest, query_, rows_, row_of_);
+        tables(i).combine(open.codes, open.prefix, sequences_[i].largest, query_, rows_, row_of_);
     if (!(largest <= Scorer<S>::kPairRange)) return false;
     Scorer<S>::by_powers({tables(i), keys(i), open.codes, row_of_, H(), largest},
                          code_sets(open.request.num_groups), candidates, size, logits);
@@ -147,7 +147,7 @@ class SlotScorer {
   const WeightLayout weights_;
   WideScorer<S> wide_;
   int64_t first_ = 0;
-  Lane* lanes_;                 // [block]
+  Sequence* sequences_;         // [block]
   T* keys_;                     // [block, M, H] e^2key
   T* rows_;                     // [M + 1, H] of flag patterns
   const T** row_of_;            // [patterns] in rows_

@@ -14,8 +14,8 @@
 namespace gerank::cpu {
 namespace {
 
-// For blocks of at most `block` requests, each in a lane. Called from cold code, and yet compiled
-// for speed.
+// For blocks of at most `block` requests, each of them a sequence. Called from cold code, and yet
+// compiled for speed.
 template <typename S>
 class WideScorer {
  public:
@@ -25,7 +25,7 @@ class WideScorer {
       : inputs_(inputs), weights_(inputs.weight_layout()) {}
 
   void lay_out(int64_t block, Arena& arena) {
-    lanes_ = arena.take<Lane>(block);
+    sequences_ = arena.take<Sequence>(block);
     keys_ = arena.take<double>(block * inputs_.num_candidates * H());
     hidden_ = arena.take<double>(block * D());
     input_gates_ = arena.take<double>(3 * D());
@@ -37,7 +37,7 @@ class WideScorer {
 
   // Takes up a request.
   [[gnu::hot, gnu::noinline]] void load(int64_t i, int64_t request) {
-    lanes_[i].request = request;
+    sequences_[i].request = request;
     for (int64_t m = 0; m < inputs_.num_candidates; ++m) {
       clear(H(), key(i, m));
       add_product(candidate(i, m), weights_.w_e_t(), H(), H(), key(i, m));
@@ -47,9 +47,9 @@ class WideScorer {
 
   // Before the first slot of a slate.
   [[gnu::hot, gnu::noinline]] void begin(int64_t i) {
-    lanes_[i].slots = 0;
-    lanes_[i].last_placed = -1;
-    const T* set_vector = inputs_.set_vector + lanes_[i].request * D();
+    sequences_[i].slots = 0;
+    sequences_[i].last_placed = -1;
+    const T* set_vector = inputs_.set_vector + sequences_[i].request * D();
     for (int64_t d = 0; d < D(); ++d) hidden(i)[d] = static_cast<double>(set_vector[d]);
   }
 
@@ -58,7 +58,7 @@ class WideScorer {
                                          int size, T* logits) {
     catch_up(i, open);
     const QueryParameters<T> parameters = {weights_, inputs_.attention_layout(), inputs_.weights,
-                                           inputs_.attention_of(lanes_[i].request)};
+                                           inputs_.attention_of(sequences_[i].request)};
     find_query(i, open, parameters);
     for (int j = 0; j < size; ++j) {
       const double* own = key(i, candidates[j]);
@@ -75,7 +75,7 @@ class WideScorer {
   }
 
  private:
-  struct Lane {
+  struct Sequence {
     int64_t request;
     int slots;        // that `hidden` has seen
     int last_placed;  // in them; -1: none
@@ -86,18 +86,18 @@ class WideScorer {
   double* key(int64_t i, int64_t m) { return keys_ + (i * inputs_.num_candidates + m) * H(); }
   double* hidden(int64_t i) { return hidden_ + i * D(); }
   const T* candidate(int64_t i, int64_t m) const {
-    return inputs_.candidates + (lanes_[i].request * inputs_.num_candidates + m) * D();
+    return inputs_.candidates + (sequences_[i].request * inputs_.num_candidates + m) * D();
   }
 
   // hidden = h of the open slot. Nobody asked for those of pinned slots, nor for those of the slots
   // before the tables' range was left.
   void catch_up(int64_t i, const OpenSlot& open) {
-    Lane& lane = lanes_[i];
-    for (; lane.slots <= open.slot; ++lane.slots) {
-      const int placed = lane.slots == 0 ? -1 : open.occupant[lane.slots - 1];
-      if (placed >= 0) lane.last_placed = placed;
-      advance(lane.last_placed < 0 ? inputs_.weights + weights_.start()
-                                   : candidate(i, lane.last_placed),
+    Sequence& sequence = sequences_[i];
+    for (; sequence.slots <= open.slot; ++sequence.slots) {
+      const int placed = sequence.slots == 0 ? -1 : open.occupant[sequence.slots - 1];
+      if (placed >= 0) sequence.last_placed = placed;
+      advance(sequence.last_placed < 0 ? inputs_.weights + weights_.start()
+                                       : candidate(i, sequence.last_placed),
               hidden(i));
     }
   }
@@ -162,7 +162,7 @@ class WideScorer {
 
   const DecoderView<T>& inputs_;
   const WeightLayout weights_;
-  Lane* lanes_;          // [block]
+  Sequence* sequences_;  // [block]
   double* keys_;         // [block, M, H]
   double* hidden_;       // [block, D]
   double* input_gates_;  // [3D]

@@ -16,7 +16,7 @@ namespace gerank::cuda {
 
 // `kCapacity` is at least M.
 template <int kCapacity>
-struct Lane {
+struct Sequence {
   RequestView request;
   BasicAttributes<kCapacity> attributes;
   BasicRules<kCapacity> rules;
@@ -79,42 +79,43 @@ __device__ inline int find_leader(const int64_t* values, int stride, int m) {
 
 // The flags and group leaders, which decoding and its backward need.
 template <int kCapacity>
-__device__ void read_features(Lane<kCapacity>& lane) {
-  const RequestView& request = lane.request;
+__device__ void read_features(Sequence<kCapacity>& sequence) {
+  const RequestView& request = sequence.request;
   for (int m = thread_in_warp(); m < request.num_candidates; m += kWarp) {
-    lane.attributes.flags[m] = flag_bits(request, m);
+    sequence.attributes.flags[m] = flag_bits(request, m);
     for (int k = 0; k < request.num_groups; ++k) {
       const int64_t* groups = request.groups + k;
       const bool none = groups[static_cast<int64_t>(m) * request.num_groups] < 0;
       const int leader = none ? -1 : find_leader(groups, request.num_groups, m);
-      lane.attributes.group[k][m] = static_cast<int16_t>(leader);
+      sequence.attributes.group[k][m] = static_cast<int16_t>(leader);
     }
   }
   __syncwarp();
 }
 
 template <int kCapacity>
-__device__ void read_dedup_keys(Lane<kCapacity>& lane) {
-  const int64_t* keys = lane.request.dedup_keys;
-  for (int m = thread_in_warp(); m < lane.request.num_candidates; m += kWarp) {
+__device__ void read_dedup_keys(Sequence<kCapacity>& sequence) {
+  const int64_t* keys = sequence.request.dedup_keys;
+  for (int m = thread_in_warp(); m < sequence.request.num_candidates; m += kWarp) {
     const int leader = keys[m] == -1 ? m : find_leader(keys, 1, m);
-    lane.attributes.dedup[m] = static_cast<int16_t>(leader);
+    sequence.attributes.dedup[m] = static_cast<int16_t>(leader);
   }
   __syncwarp();
 }
 
 // Before the first slot of a slate.
 template <int kCapacity>
-__device__ void begin_slate(Lane<kCapacity>& lane) {
-  const RequestView& request = lane.request;
-  clear_rules(request, lane.rules, thread_in_warp(), kWarp);
-  clear_prefix(request.num_candidates, request.num_groups, lane.prefix, thread_in_warp(), kWarp);
+__device__ void begin_slate(Sequence<kCapacity>& sequence) {
+  const RequestView& request = sequence.request;
+  clear_rules(request, sequence.rules, thread_in_warp(), kWarp);
+  clear_prefix(request.num_candidates, request.num_groups, sequence.prefix, thread_in_warp(),
+               kWarp);
   __syncwarp();
-  release_candidates(request, lane.attributes, lane.rules, thread_in_warp(), kWarp);
+  release_candidates(request, sequence.attributes, sequence.rules, thread_in_warp(), kWarp);
   __syncwarp();
-  if (thread_in_warp() == 0 && lane.valid) {
-    find_rule_classes(request, lane.rules);
-    reserve_pins(request, lane.attributes, lane.rules);
+  if (thread_in_warp() == 0 && sequence.valid) {
+    find_rule_classes(request, sequence.rules);
+    reserve_pins(request, sequence.attributes, sequence.rules);
   }
   __syncwarp();
 }
@@ -122,15 +123,15 @@ __device__ void begin_slate(Lane<kCapacity>& lane) {
 // The candidates allowed in an unpinned slot, after as little relaxation as leaves any: the warp's
 // form of list_allowed. A thread keeps the obstacles of its candidates as two bits each.
 template <int kCapacity>
-__device__ void list_allowed(Lane<kCapacity>& lane, int slot) {
+__device__ void list_allowed(Sequence<kCapacity>& sequence, int slot) {
   static_assert(2 * kCapacity / kWarp <= 32);
-  const int M = lane.request.num_candidates;
-  if (thread_in_warp() == 0) open_slot(lane.request, lane.attributes, slot, lane.rules);
+  const int M = sequence.request.num_candidates;
+  if (thread_in_warp() == 0) open_slot(sequence.request, sequence.attributes, slot, sequence.rules);
   __syncwarp();
   uint32_t found = 0;
   int least = kForbidden;
   for (int i = 0, m = thread_in_warp(); m < M; ++i, m += kWarp) {
-    const int mine = obstacle(lane.request, lane.attributes, lane.rules, slot, m);
+    const int mine = obstacle(sequence.request, sequence.attributes, sequence.rules, slot, m);
     found |= static_cast<uint32_t>(mine) << (2 * i);
     least = mine < least ? mine : least;
   }
@@ -140,54 +141,54 @@ __device__ void list_allowed(Lane<kCapacity>& lane, int slot) {
     const int m = i * kWarp + thread_in_warp();
     const bool listed = m < M && static_cast<int>((found >> (2 * i)) & 3) <= least;
     const int at = append_to_list(listed, size);
-    if (listed) lane.allowed[at] = static_cast<int16_t>(m);
+    if (listed) sequence.allowed[at] = static_cast<int16_t>(m);
   }
   if (thread_in_warp() == 0) {
-    lane.size = size;
-    lane.relaxed = relaxed_bits(lane.rules, static_cast<Obstacle>(least));
+    sequence.size = size;
+    sequence.relaxed = relaxed_bits(sequence.rules, static_cast<Obstacle>(least));
   }
   __syncwarp();
 }
 
 // Numbers the context classes of the listed candidates in the order of their first member.
 template <int kCapacity>
-__device__ void find_classes(Lane<kCapacity>& lane, int slot, int64_t window) {
+__device__ void find_classes(Sequence<kCapacity>& sequence, int slot, int64_t window) {
   int count = 0;
-  for (int first = 0; first < lane.size; first += kWarp) {
+  for (int first = 0; first < sequence.size; first += kWarp) {
     const int i = first + thread_in_warp();
-    const bool listed = i < lane.size;
+    const bool listed = i < sequence.size;
     uint32_t bits = 0;
     int own = -1;
     if (listed) {
-      bits = context_class(lane.attributes, lane.prefix, lane.request.num_groups, slot, window,
-                           lane.allowed[i]);
-      for (int c = 0; c < count && own < 0; ++c) own = lane.class_bits[c] == bits ? c : -1;
+      bits = context_class(sequence.attributes, sequence.prefix, sequence.request.num_groups, slot,
+                           window, sequence.allowed[i]);
+      for (int c = 0; c < count && own < 0; ++c) own = sequence.class_bits[c] == bits ? c : -1;
     }
     unsigned pending = __ballot_sync(kWholeWarp, listed && own < 0);
     while (pending != 0) {
       const int leader = __ffs(pending) - 1;
       const bool same = bits == __shfl_sync(kWholeWarp, bits, leader) && listed && own < 0;
-      if (thread_in_warp() == leader) lane.class_bits[count] = bits;
+      if (thread_in_warp() == leader) sequence.class_bits[count] = bits;
       if (same) own = count;
       count += 1;
       pending &= ~__ballot_sync(kWholeWarp, same);
     }
-    if (listed) lane.class_of[i] = static_cast<int16_t>(own);
+    if (listed) sequence.class_of[i] = static_cast<int16_t>(own);
     __syncwarp();
   }
-  if (thread_in_warp() == 0) lane.num_classes = count;
+  if (thread_in_warp() == 0) sequence.num_classes = count;
   __syncwarp();
 }
 
 // Gives the slot to `candidate`, -1 for nothing.
 template <int kCapacity>
-__device__ void place(Lane<kCapacity>& lane, int slot, int candidate) {
+__device__ void place(Sequence<kCapacity>& sequence, int slot, int candidate) {
   if (thread_in_warp() == 0) {
-    fill_slot(lane.request, lane.attributes, slot, candidate, lane.rules);
-    lane.choice = candidate;
+    fill_slot(sequence.request, sequence.attributes, slot, candidate, sequence.rules);
+    sequence.choice = candidate;
     if (candidate >= 0) {
-      extend_prefix(lane.attributes, lane.request.num_groups, lane.request.num_flags, slot,
-                    candidate, lane.prefix);
+      extend_prefix(sequence.attributes, sequence.request.num_groups, sequence.request.num_flags,
+                    slot, candidate, sequence.prefix);
     }
   }
   __syncwarp();
