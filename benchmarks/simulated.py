@@ -124,7 +124,7 @@ def slates_of(
     spacing = batch.spacing.clone()
     spacing[:, log.schema.groups.index(once)] = torch.tensor([slots, 1])
     with torch.inference_mode():
-        return generator(*batch._replace(spacing=spacing)).slates
+        return generator.page_slates(batch._replace(spacing=spacing))
 
 
 def utilities_of(pages: Pages, reward: Mapping[str, UtilityConfig], slates: Tensor) -> Tensor:

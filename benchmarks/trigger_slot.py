@@ -57,7 +57,7 @@ def _decoded(
         pins[:, 0] = pin
         batch = batch._replace(pins=pins)
     with torch.inference_mode():
-        return generator(*batch).slates
+        return generator.page_slates(batch)
 
 
 def _seller_diversity(pages: Pages, slates: Tensor) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -114,6 +115,31 @@ class ShownSlots(NamedTuple):
     placement_propensity: Tensor
 
 
+class SlotsAbove(NamedTuple):
+    """What stood directly above B pages in endless feeds, padded in front.
+
+    So the last of A slots is the one directly above the page's first.
+
+    Attributes:
+        above_ids, above_mask, above_dedup_keys: As in `ExposureBatch`.
+    """
+
+    above_ids: Tensor
+    above_mask: Tensor
+    above_dedup_keys: Tensor
+
+    @classmethod
+    def nothing(cls, requests: int, columns: int) -> SlotsAbove:
+        """Nothing stands above any of B requests; `columns` is I, the number of id columns."""
+        keys = torch.zeros((requests, 0), dtype=torch.int64)
+        return cls(keys.new_zeros((requests, 0, columns)), keys.bool(), keys)
+
+    def groups(self, columns: Tensor) -> Tensor:
+        """[B, A, K] int64 groups of the id columns [K]; -1 where nothing stands."""
+        groups = self.above_ids.index_select(2, columns)
+        return torch.where(self.above_mask.unsqueeze(-1), groups, -1)
+
+
 class ExposureBatch(NamedTuple):
     """B logged pages, padded.
 
@@ -124,6 +150,11 @@ class ExposureBatch(NamedTuple):
         log_propensity: [B, N] float32. log P(choice | choices before it) under the behavior policy;
             NaN where unknown.
         placement_propensity: [B, N] float32. P(this candidate at this slot); NaN where unknown.
+        above_ids: [B, A, I] int64. Groups and flags of the slots above, in the columns that they
+            have in `candidate_ids`; the other columns are 0.
+        above_mask: [B, A] bool. True where something stands; padding comes first.
+        above_dedup_keys: [B, A] int64. The same item's place among the candidates, which is not
+            chosen again; -1 = it is none of them, or the page did show it again.
     """
 
     user_dense: Tensor
@@ -135,11 +166,19 @@ class ExposureBatch(NamedTuple):
     clicks: Tensor
     log_propensity: Tensor
     placement_propensity: Tensor
+    above_ids: Tensor
+    above_mask: Tensor
+    above_dedup_keys: Tensor
 
     @property
     def features(self) -> Features:
         """The part that tells of people and candidates."""
         return Features(*(getattr(self, name) for name in Features._fields))
+
+    @property
+    def above(self) -> SlotsAbove:
+        """The part that tells of what stood above."""
+        return SlotsAbove(*(getattr(self, name) for name in SlotsAbove._fields))
 
 
 def pad_slots(values: Tensor, slots: int, padding: float = -1) -> Tensor:

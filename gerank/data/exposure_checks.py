@@ -8,15 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gerank.data.exposure_fields import ExposureFields
+from gerank.data.exposure_fields import ExposureFields, LoggedAbove
 from gerank.data.feature_block import EMPTY_HASHED, id_units
 from gerank.data.feedback_values import RULES, contradicts
 from gerank.data.log_columns import (
+    ABOVE_KEY,
+    ABOVE_PREFIX,
     CANDIDATE_ID,
     CANDIDATE_PREFIX,
     CLICK,
     FEEDBACK_PREFIX,
     LOG_PROPENSITY,
+    MOST_ABOVE,
     PAGE_ID,
     PERSON_ID,
     PLACEMENT_PROPENSITY,
@@ -46,6 +49,11 @@ def check_shapes(log: ExposureFields) -> None:
         for name in sorted(names ^ given):
             verdict = "is missing" if name in names else "is not in the schema"
             raise ExposureLogError(f"column '{side}.{name}' {verdict}")
+    if log.above is not None:
+        told = {feature.name for feature in log.schema.above}
+        for name in sorted(told ^ set(log.above.features)):
+            verdict = "is missing" if name in told else "is no group key or flag of the schema"
+            raise ExposureLogError(f"column '{ABOVE_PREFIX}{name}' {verdict}")
     kinds = [kind.name for kind in log.schema.feedback]
     if sorted(kinds) != sorted(log.feedback):
         raise ExposureLogError(f"feedback {sorted(log.feedback)} is not the schema's {kinds}")
@@ -86,6 +94,12 @@ def _expected_shapes(log: ExposureFields) -> Iterator[tuple[str, TextColumn, str
             _number(feature),
             items,
         )
+    if log.above is not None:
+        yield "above_offsets", log.above.offsets, "i8", pages + 1
+        count = int(log.above.offsets[-1])
+        yield ABOVE_KEY, log.above.dedup_keys, "i8", count
+        for name, told in log.above.features.items():
+            yield f"{ABOVE_PREFIX}{name}", told, "i8", count
 
 
 def _number(feature: Feature) -> str:
@@ -117,6 +131,8 @@ def check_exposures(log: ExposureFields, source: str) -> None:
     _check_candidates(log, report)
     _check_slates(log, report)
     _check_feedback(log, report)
+    if log.above is not None:
+        _check_above(log, log.above, report)
 
 
 class _Report:
@@ -240,6 +256,20 @@ def _check_slates(log: ExposureFields, report: _Report) -> None:
     repeated = np.ones(placed.shape, dtype=np.bool_)
     repeated[np.unique(placed, return_index=True)[1]] = False
     report.refuse(repeated, SLATE, log.slates, log.slate_offsets, "is shown twice")
+
+
+def _check_above(log: ExposureFields, above: LoggedAbove, report: _Report) -> None:
+    offsets = above.offsets
+    for feature in log.schema.above:
+        column = f"{ABOVE_PREFIX}{feature.name}"
+        _check_feature(feature, column, above.features[feature.name], offsets, report)
+    limit = np.repeat(np.diff(log.candidate_offsets), np.diff(offsets))
+    outside = (above.dedup_keys < -1) | (above.dedup_keys >= limit)
+    rule = "is neither a candidate of the page nor -1 (none of them)"
+    report.refuse(outside, ABOVE_KEY, above.dedup_keys, offsets, rule)
+    lengths, pages = np.diff(offsets), np.arange(len(log) + 1, dtype=np.int64)
+    rule = f"slots above the page: at most {MOST_ABOVE}"
+    report.refuse(lengths > MOST_ABOVE, ABOVE_KEY, lengths, pages, rule)
 
 
 def _check_feedback(log: ExposureFields, report: _Report) -> None:

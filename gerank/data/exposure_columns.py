@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.exposure_checks import check_lengths
-from gerank.data.exposure_fields import ExposureFields
+from gerank.data.exposure_fields import ExposureFields, LoggedAbove
 from gerank.data.exposure_parquet import Column
 from gerank.data.log_columns import (
+    ABOVE_KEY,
+    ABOVE_PREFIX,
     CANDIDATE_ID,
     CANDIDATE_PREFIX,
     CLICK,
@@ -54,6 +56,7 @@ def fields_of(schema: FeatureSchema, columns: Mapping[str, Column]) -> dict[str,
         "log_propensity": values[LOG_PROPENSITY],
         "placement_propensity": values[PLACEMENT_PROPENSITY],
         "feedback": {k.name: values[f"{FEEDBACK_PREFIX}{k.name}"] for k in schema.feedback},
+        "above": _above_of(schema, columns, pages) if ABOVE_KEY in columns else None,
     }
 
 
@@ -72,9 +75,29 @@ def columns_of(log: ExposureFields) -> dict[str, Column]:
     }
     columns |= {f"{FEEDBACK_PREFIX}{k}": Column(v, slots) for k, v in log.feedback.items()}
     columns |= {f"{USER_PREFIX}{name}": Column(values) for name, values in log.user.items()}
-    return columns | {
+    columns |= {
         f"{CANDIDATE_PREFIX}{name}": Column(values, items) for name, values in log.candidate.items()
     }
+    if log.above is not None:
+        offsets = log.above.offsets
+        columns[ABOVE_KEY] = Column(log.above.dedup_keys, offsets)
+        for name, values in log.above.features.items():
+            columns[f"{ABOVE_PREFIX}{name}"] = Column(values, offsets)
+    return columns
+
+
+def _above_of(
+    schema: FeatureSchema, columns: Mapping[str, Column], pages: TextColumn
+) -> LoggedAbove:
+    def numbers(name: str) -> NDArray[np.int64]:
+        values: NDArray[np.int64] = np.asarray(columns[f"{ABOVE_PREFIX}{name}"].values)
+        return values
+
+    return LoggedAbove(
+        offsets=_shared_offsets(columns, ABOVE_PREFIX, ABOVE_KEY, pages),
+        dedup_keys=numbers(ABOVE_KEY.removeprefix(ABOVE_PREFIX)),
+        features={feature.name: numbers(feature.name) for feature in schema.above},
+    )
 
 
 def _shared_offsets(

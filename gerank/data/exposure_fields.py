@@ -19,6 +19,23 @@ from gerank.data.texts import TextColumn
 
 
 @dataclass(frozen=True)
+class LoggedAbove:
+    """What stood directly above E logged pages in endless feeds, flat: sum A slots, downwards.
+
+    Attributes:
+        offsets: [E + 1] int64. Page i has the slots [offsets[i], offsets[i + 1]); none where
+            nothing stood above it.
+        dedup_keys: [sum A] int64. Place of the same item among its page's candidates; -1 = it is
+            none of them.
+        features: Group key or flag -> [sum A] int64: every one of the schema.
+    """
+
+    offsets: NDArray[np.int64]
+    dedup_keys: NDArray[np.int64]
+    features: Mapping[str, NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
 class ExposureFields:
     """The columns of E logged pages, flat: sum M candidates and sum N shown slots.
 
@@ -38,6 +55,7 @@ class ExposureFields:
             NaN = unknown.
         placement_propensity: [sum N] float32. P(this candidate at this slot); NaN = unknown.
         feedback: Name of a kind of `schema.feedback` -> [sum N] float32; NaN = unknown.
+        above: What stood above the pages; None = the log tells of no page that follows another.
         store: Where the columns lie: in memory, or in files where the log is large.
     """
 
@@ -55,6 +73,7 @@ class ExposureFields:
     log_propensity: NDArray[np.float32]
     placement_propensity: NDArray[np.float32]
     feedback: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    above: LoggedAbove | None = None
     store: ColumnStore = field(default_factory=ColumnStore, repr=False, compare=False)
 
     def __len__(self) -> int:

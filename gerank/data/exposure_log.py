@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch, ShownSlots
+from gerank.data.batch import ExposureBatch, ShownSlots, SlotsAbove
 from gerank.data.column_store import DEFAULT_MEMORY_MB
 from gerank.data.exposure_checks import (
     ExposureLogError,
@@ -24,10 +24,10 @@ from gerank.data.exposure_checks import (
     check_shapes,
 )
 from gerank.data.exposure_columns import columns_of, fields_of
-from gerank.data.exposure_fields import ExposureFields
+from gerank.data.exposure_fields import ExposureFields, LoggedAbove
 from gerank.data.exposure_parquet import write_columns
 from gerank.data.exposure_reading import read_columns
-from gerank.data.flat_lists import checked_rows, padded
+from gerank.data.flat_lists import checked_rows, padded, padded_in_front
 from gerank.data.log_selection import Selection, window
 from gerank.data.schema import Feature, FeatureKind
 from gerank.data.texts import text_column
@@ -79,6 +79,7 @@ class ExposureLog(ExposureFields):
             log_propensity=chosen.of_lists(self.log_propensity, slots),
             placement_propensity=chosen.of_lists(self.placement_propensity, slots),
             feedback={name: chosen.of_lists(v, slots) for name, v in self.feedback.items()},
+            above=None if self.above is None else _selected(self.above, chosen),
             store=chosen.store,
         )
 
@@ -113,6 +114,7 @@ class ExposureLog(ExposureFields):
             log_propensity=self.log_propensity[slots],
             placement_propensity=self.placement_propensity[slots],
             feedback={name: values[slots] for name, values in self.feedback.items()},
+            above=None if self.above is None else _part(self.above, first, after),
         )
 
     def batch(self, rows: NDArray[Any], max_slots: int | None = None) -> ExposureBatch:
@@ -144,6 +146,7 @@ class ExposureLog(ExposureFields):
             _stacked(candidate, self.schema.candidate_ids, np.int64, items.shape),
             torch.from_numpy(item_mask),
             *self.shown(rows, max_slots),
+            *self.slots_above(rows),
         )
 
     def shown(self, rows: NDArray[Any], max_slots: int | None = None) -> ShownSlots:
@@ -166,6 +169,30 @@ class ExposureLog(ExposureFields):
             log_propensity=of_slots(self.log_propensity, 0),
             placement_propensity=of_slots(self.placement_propensity, np.nan),
         )
+
+    def slots_above(self, rows: NDArray[Any]) -> SlotsAbove:
+        """What stood above the pages `rows`; their last slots side by side, padding in front.
+
+        An item that the page showed again has no dedup key: what a log shows must be possible for
+        those who learn from it.
+
+        Raises:
+            IndexError: A row is outside the log.
+        """
+        rows = checked_rows(rows, len(self))
+        width = len(self.schema.candidate_ids)
+        if self.above is None:
+            return SlotsAbove.nothing(len(rows), width)
+        places, mask = padded_in_front(self.above.offsets, rows)
+        ids = np.zeros((*mask.shape, width), np.int64)
+        for place, feature in enumerate(self.schema.candidate_ids):
+            if feature.name in self.above.features:
+                ids[..., place] = np.where(mask, self.above.features[feature.name][places], 0)
+        slots, filled = padded(self.slate_offsets, rows, None)
+        shown = np.where(filled, self.slates[slots], -1)
+        keys = np.where(mask, self.above.dedup_keys[places], -1)
+        keys[(keys[:, :, None] == shown[:, None]).any(2)] = -1
+        return SlotsAbove(torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(keys))
 
     def feedback_batch(self, rows: NDArray[Any], max_slots: int | None = None) -> Tensor:
         """[B, N, kinds] float32 the feedback beyond clicks of the pages that `batch` gives.
@@ -231,7 +258,26 @@ class ExposureLog(ExposureFields):
         """What a page takes on average, about."""
         items, slots = int(self.candidate_offsets[-1]), int(self.slate_offsets[-1])
         numbers = items * (len(self.candidate) * 8 + 16) + slots * (len(self.feedback) * 4 + 20)
+        if self.above is not None:
+            numbers += len(self.above.dedup_keys) * 8 * (1 + len(self.above.features))
         return numbers // max(1, len(self)) + 8 * len(self.user) + 16
+
+
+def _selected(above: LoggedAbove, chosen: Selection) -> LoggedAbove:
+    return LoggedAbove(
+        chosen.offsets(above.offsets),
+        chosen.of_lists(above.dedup_keys, above.offsets),
+        {name: chosen.of_lists(v, above.offsets) for name, v in above.features.items()},
+    )
+
+
+def _part(above: LoggedAbove, first: int, after: int) -> LoggedAbove:
+    slots = slice(*above.offsets[[first, after]].tolist())
+    return LoggedAbove(
+        above.offsets[first : after + 1] - slots.start,
+        above.dedup_keys[slots],
+        {name: values[slots] for name, values in above.features.items()},
+    )
 
 
 def log_files(directory: Path) -> list[Path]:

@@ -43,7 +43,7 @@ def write_columns(path: Path, schema: FeatureSchema, columns: Mapping[str, Colum
     Raises:
         OSError: The folder cannot be written; the file at `path` is as it was.
     """
-    types = column_types(schema)
+    types = {name: kind for name, kind in column_types(schema).items() if name in columns}
     arrow_schema = log_schema(schema, types, {})
     arrays = [_to_arrow(columns[name], kind) for name, kind in types.items()]
     table = pa.Table.from_arrays(arrays, schema=arrow_schema)

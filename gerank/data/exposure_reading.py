@@ -24,6 +24,7 @@ from gerank.data.exposure_parquet import Column
 from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.data.feedback_values import kind_of
 from gerank.data.log_columns import (
+    ABOVE_PREFIX,
     FEEDBACK_PREFIX,
     FORMAT_VERSION,
     METADATA_KEY,
@@ -32,6 +33,7 @@ from gerank.data.log_columns import (
     SLATE,
     column_types,
     is_further_feedback,
+    may_be_missing,
 )
 from gerank.data.regular_file import NotRegularFileError, open_regular
 from gerank.data.schema import FeatureSchema
@@ -249,8 +251,10 @@ def _values_of(
 
 
 def _check_columns(path: Path, found: pa.Schema, expected: Mapping[str, pa.DataType]) -> None:
+    follows = any(name.startswith(ABOVE_PREFIX) for name in found.names)
     for name in expected:
-        if name in OPTIONAL and name not in found.names:
+        needed = follows and name.startswith(ABOVE_PREFIX)
+        if may_be_missing(name) and name not in found.names and not needed:
             continue
         if found.names.count(name) != 1:
             raise ExposureLogError(

@@ -42,3 +42,13 @@ def padded(
     steps = np.arange(lengths.max(initial=0))
     mask = steps < lengths[:, None]
     return np.where(mask, offsets[rows][:, None] + steps, 0), mask
+
+
+def padded_in_front(
+    offsets: NDArray[np.int64], rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """As `padded`, but the last values of all lists stand side by side, padding before them."""
+    lengths = offsets[rows + 1] - offsets[rows]
+    steps = np.arange(-lengths.max(initial=0), 0)
+    mask = steps >= -lengths[:, None]
+    return np.where(mask, offsets[rows + 1][:, None] + steps, 0), mask

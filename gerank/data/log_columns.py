@@ -21,9 +21,14 @@ PLACEMENT_PROPENSITY = "placement_propensity"
 USER_PREFIX = "user."
 CANDIDATE_PREFIX = "candidate."
 FEEDBACK_PREFIX = "feedback."
+ABOVE_PREFIX = "above."
+ABOVE_KEY = "above.dedup_key"
 
 OPTIONAL = (LOG_PROPENSITY, PLACEMENT_PROPENSITY)
 """Columns that a file may lack: all their values are then unknown (NaN)."""
+
+MOST_ABOVE = 127
+"""Slots above a page, at most: a decode has 128 slots, and one of them is the page's."""
 
 FORMAT_VERSION = 1
 """The version of the file, raised whenever an older reader would misunderstand a newer file."""
@@ -48,12 +53,18 @@ def column_types(schema: FeatureSchema) -> dict[str, pa.DataType]:
     types[CLICK] = FEEDBACK_TYPE
     types |= {f"{FEEDBACK_PREFIX}{kind.name}": FEEDBACK_TYPE for kind in schema.feedback}
     types |= {name: pa.list_(pa.float32()) for name in OPTIONAL}
-    return types
+    types[ABOVE_KEY] = pa.list_(pa.int32())
+    return types | {f"{ABOVE_PREFIX}{f.name}": pa.list_(value_type(f)) for f in schema.above}
 
 
 def value_type(feature: Feature) -> pa.DataType:
     """The type of one value of a feature."""
     return pa.float32() if feature.kind is FeatureKind.DENSE else pa.int64()
+
+
+def may_be_missing(name: str) -> bool:
+    """Whether a file may lack a column; of those of the slots above it has all or none."""
+    return name in OPTIONAL or name.startswith(ABOVE_PREFIX)
 
 
 def is_further_feedback(name: str, kind: pa.DataType) -> bool:

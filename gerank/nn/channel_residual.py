@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gerank.data.batch import pad_slots
+from gerank.data.batch import SlotsAbove, pad_slots
 from gerank.data.schema import FeatureSchema
 from gerank.nn.channels import (
     PairwiseProducts,
@@ -51,10 +51,12 @@ class ChannelItems(NamedTuple):
     Attributes:
         vectors: [B, M, W]. Candidate and user in one.
         groups: [B, M, K] int64.
+        above: [B, A, K] int64. Groups of what stands above the page; -1 = none.
     """
 
     vectors: Tensor
     groups: Tensor
+    above: Tensor
 
 
 class ChannelResidual(nn.Module):
@@ -107,14 +109,18 @@ class ChannelResidual(nn.Module):
         candidate_dense: Tensor,
         candidate_ids: Tensor,
         candidate_mask: Tensor,
+        above: SlotsAbove | None = None,
     ) -> ChannelItems:
-        """B candidate sets, shapes as in `RerankBatch`."""
+        """B candidate sets, shapes as in `RerankBatch`, and what stands above (None = nothing)."""
         users = self.features.users(user_dense, user_ids)
         vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask, user_ids)
         product = self.candidate_side(vectors) * self.user_side(users).unsqueeze(1)
         tiled = users.unsqueeze(1).expand(-1, vectors.size(1), -1)
         encoded: Tensor = self.item(torch.cat([vectors, tiled, product], dim=-1)).relu()
-        return ChannelItems(encoded, candidate_ids.index_select(2, self.group_columns))
+        if above is None:
+            above = SlotsAbove.nothing(len(candidate_ids), candidate_ids.size(2))
+        groups = candidate_ids.index_select(2, self.group_columns)
+        return ChannelItems(encoded, groups, above.groups(self.group_columns))
 
     def forward(self, items: ChannelItems, slates: Tensor) -> Tensor:
         """What the page adds to the logits of its slots.
@@ -131,7 +137,9 @@ class ChannelResidual(nn.Module):
             raise ValueError(f"slates have {slates.size(-1)} slots, not at most {self.shape.slots}")
         slates = pad_slots(slates, self.shape.slots)
         mask = slates.view(-1, self.shape.slots) >= 0
-        repeats = self.repeats_side(group_repeats(gather_slates(items.groups, slates), mask))
+        above = items.above.repeat_interleave(slates.size(1), dim=0)
+        counts = group_repeats(gather_slates(items.groups, slates), mask, above)
+        repeats = self.repeats_side(counts)
         page = gather_slates(items.vectors, slates) + self.slot_embedding + repeats
         page = keep_dropout(page, self.dropout)
         attended = self.attention(page, mask)
@@ -163,16 +171,19 @@ def gather_slates(columns: Tensor, slates: Tensor) -> Tensor:
     return gathered.view(requests * group, slots, -1)
 
 
-def group_repeats(groups: Tensor, mask: Tensor) -> Tensor:
+def group_repeats(groups: Tensor, mask: Tensor, above: Tensor) -> Tensor:
     """How often a slot's groups stand before it: anywhere, and in the three slots above.
 
     Args:
         groups: [E, N, K] int64. -1 = none.
         mask: [E, N] bool. True = filled.
+        above: [E, A, K] int64. Groups of what stands above the page; -1 = none.
 
     Returns:
         [E, N, 2K] float32.
     """
+    reach = above.size(1)
+    groups, mask = torch.cat([above, groups], dim=1), functional.pad(mask, (reach, 0), value=True)
     slots = groups.size(1)
     known = mask.unsqueeze(-1) & (groups >= 0)
     same = (groups.unsqueeze(2) == groups.unsqueeze(1)) & known.unsqueeze(1)  # [E, n, earlier, K]
@@ -180,7 +191,8 @@ def group_repeats(groups: Tensor, mask: Tensor) -> Tensor:
     lag = lag.to(groups.device).view(1, slots, slots, 1)
     before = (same & (lag > 0)).sum(2)
     recent = (same & (lag > 0) & (lag <= 3)).sum(2)
-    return torch.cat([before, recent], dim=-1).float() * known.repeat(1, 1, 2)
+    counts = torch.cat([before, recent], dim=-1).float() * known.repeat(1, 1, 2)
+    return counts[:, reach:]
 
 
 def keep_dropout(page: Tensor, dropout: nn.Dropout) -> Tensor:

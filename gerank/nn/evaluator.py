@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, SlotsAbove
 from gerank.data.schema import FeatureSchema
 from gerank.nn.channel_residual import ChannelItems, ChannelResidual, ResidualShape
 from gerank.nn.structured import PlacedItems, StructuredShape, new_page_evaluator
@@ -100,9 +100,10 @@ class Evaluator(nn.Module):
         candidate_dense: Tensor,
         candidate_ids: Tensor,
         candidate_mask: Tensor,
+        above: SlotsAbove | None = None,
     ) -> EvaluatorItems:
-        """B candidate sets, shapes as in `RerankBatch`."""
-        request = (user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask)
+        """B candidate sets, shapes as in `RerankBatch`, and what stands above (None = nothing)."""
+        request = (user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask, above)
         channels = None if self.residual is None else self.residual.items(*request)
         return EvaluatorItems(self.structured.items(*request), channels)
 
@@ -144,7 +145,7 @@ class Evaluator(nn.Module):
         placed = self.structured.place_exposed(pages)
         if self.residual is None:
             return placed
-        items = self.residual.items(*pages.features)
+        items = self.residual.items(*pages.features, pages.above)
         return self.with_residual(placed, self.residual(items, pages.slates.unsqueeze(1)))
 
 

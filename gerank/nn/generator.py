@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gerank.data.batch import RerankBatch, Slates
+from gerank.data.pinned_above import below_above, own_slots
 from gerank.data.schema import FeatureSchema
 from gerank.nn.control import Control, extra_user_width, new_control
 from gerank.nn.decoder import PointerDecoder
@@ -191,20 +192,30 @@ class Generator(nn.Module):
 
     @torch.jit.unused
     def rollout(self, encoded: Encoded, batch: RerankBatch, num_slates: int) -> Tensor:
-        """Samples `num_slates` slates per request, without gradient: [B, G, N] int64."""
+        """Samples `num_slates` slates per request, without gradient: [B, G, N] int64.
+
+        N are the slots of the page itself, without what is pinned above it.
+        """
         with torch.no_grad():
             slates, _, _ = torch.ops.gerank.decode_slates(
                 *encoded, *batch.rules, batch.seeds, batch.greedy, num_slates, self.context_window
             )
-        drawn: Tensor = slates
-        return drawn
+        return own_slots(batch, slates)
+
+    @torch.jit.unused
+    def page_slates(self, batch: RerankBatch) -> Tensor:
+        """What `forward` answers, of the slots of the page itself: [B, N] int64."""
+        return own_slots(batch, self(*batch).slates)
 
     @torch.jit.unused
     def slate_log_prob(
         self, encoded: Encoded, batch: RerankBatch, slates: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Teacher forcing: log_prob and entropy [B, G, N] of `slates` [B, G, N]; differentiable."""
+        """Teacher forcing: log_prob and entropy [B, G, N] of `slates` [B, G, N]; differentiable.
+
+        N are the slots of the page itself; those pinned above it are seen and not scored.
+        """
         log_prob, entropy = torch.ops.gerank.slate_log_prob(
-            *encoded, *batch.rules, slates, self.context_window
+            *encoded, *batch.rules, below_above(batch, slates), self.context_window
         )
-        return log_prob, entropy
+        return own_slots(batch, log_prob), own_slots(batch, entropy)

@@ -14,6 +14,7 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.collate_requests import collate_requests
 from gerank.data.contract import RequestContract
+from gerank.data.pinned_above import parted
 from gerank.data.simulator import SimulatorTruth
 from gerank.studio.pages import Page
 from gerank.train.conclusions import check_finished
@@ -90,9 +91,9 @@ class SlateJudge:
             pad_slots(torch.tensor(slate, dtype=torch.int64), width) for slate in (before, after)
         )
         slates = torch.stack([*both])[None]  # [1, 2, N]
-        columns = collate_requests([page.request], self.contract).features
+        features, above = parted(collate_requests([page.request], self.contract))
         nothing = torch.zeros(1, width)
-        pages = ExposureBatch(*columns, slates[:, 0], nothing, nothing, nothing)
+        pages = ExposureBatch(*features, slates[:, 0], nothing, nothing, nothing, *above)
         if self.feedback is None:  # what depends on clicks is then no number either
             unknown = torch.full(slates.shape, torch.nan)
             click, any_click = unknown, unknown[..., 0]

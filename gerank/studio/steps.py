@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gerank.data.batch import RerankBatch
 from gerank.data.collate_requests import collate_requests
+from gerank.data.pinned_above import below_above, own_slots
 from gerank.data.request import Request
 from gerank.data.slate import Slate
 from gerank.export.artifact import Artifact
@@ -70,7 +71,8 @@ class StepExplainer:
         Slots that would take too long to explain are left out at the end.
         """
         batch = collate_requests([request], self._artifact.contract)
-        chosen = torch.full((batch.pins.size(1),), -1)
+        pins = own_slots(batch, batch.pins)[0]  # [N]
+        chosen = torch.full(pins.shape, -1)
         chosen[list(slate.slots)] = torch.tensor(slate.candidates, dtype=torch.int64)
         count = len(request.candidate_ids)
         shown = max(1, min(len(chosen), _MOST_WORK // (count * count * len(chosen))))
@@ -81,7 +83,7 @@ class StepExplainer:
                 self._probabilities(encoded, variant, alternatives, shown)
                 for variant in _weaker(batch)
             ]
-        return _steps(scored, batch.pins[0, :shown])
+        return _steps(scored, pins[:shown])
 
     def _probabilities(
         self, encoded: Any, batch: RerankBatch, alternatives: Tensor, shown: int
@@ -90,9 +92,10 @@ class StepExplainer:
         window = self._artifact.module.context_window
         parts = []
         for first in range(0, len(alternatives), _SLATES_AT_ONCE):
-            slates = alternatives[first : first + _SLATES_AT_ONCE].unsqueeze(0)
+            own = alternatives[first : first + _SLATES_AT_ONCE].unsqueeze(0)
+            slates = below_above(batch, own)
             scored = torch.ops.gerank.slate_log_prob(*encoded, *batch.rules, slates, window)
-            parts.append(scored[0][0])
+            parts.append(own_slots(batch, scored[0])[0])
         log_prob = torch.cat(parts)  # [shown * M, N]
         by_slot = log_prob.view(shown, -1, log_prob.size(1))
         own = torch.stack([by_slot[slot, :, slot] for slot in range(shown)])

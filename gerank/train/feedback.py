@@ -93,7 +93,7 @@ class EvaluatorFeedback:
     def _items(self, pages: ExposureBatch) -> EvaluatorItems:
         """The items of the last batch are kept: a training step asks about it several times."""
         if self._seen is None or self._seen[0] is not pages:
-            self._seen = pages, self.evaluator.items(*pages.features)
+            self._seen = pages, self.evaluator.items(*pages.features, pages.above)
         return self._seen[1]
 
 
@@ -108,7 +108,8 @@ class StructuredFeedback:
         self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Feedback`."""
-        placed = self.evaluator.place(self.evaluator.items(*pages.features), slates)
+        items = self.evaluator.items(*pages.features, pages.above)
+        placed = self.evaluator.place(items, slates)
         click = self.evaluator.slot_click(placed)[0].view(slates.shape)
         return click, self.evaluator.page_clicks(placed)[0][0].view(slates.shape[:2])
 

@@ -177,9 +177,8 @@ class GeneratorStage(Stage[Generator]):
         def judged(places: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
             rows, weights = self._validation[places], drawn[torch.from_numpy(places)]
             pages = self._log.batch(rows, self._slots)
-            slates = self.model(
-                *as_requests(pages, weights, self._log.schema, slots=self._slots)
-            ).slates
+            batch = as_requests(pages, weights, self._log.schema, slots=self._slots)
+            slates = self.model.page_slates(batch)
             both = torch.stack([slates, pad_slots(pages.slates, self._slots)], dim=1)
             reward = self._credit.reward(rows, pages, both, weights)
             price = self._credit.price(rows, pages, both[:, :1]).sum((1, 2))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.pinned_above import shown_above
 from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.orders import name_ranks
 from gerank.train.page_batches import by_page
@@ -21,8 +22,9 @@ def greedy_slates(feedback: EvaluatorFeedback, log: ExposureLog, slots: int) -> 
     """What a page would be without a generator: [E, N] int64, -1 behind the end.
 
     Every slot takes the candidate with the largest probability of a click there, given what stands
-    above. It looks one slot ahead and knows no other utility and no preference weight: a generator
-    that is not better than it has learnt nothing beyond the evaluator.
+    above; an item that stands above the page does not come again. It looks one slot ahead and knows
+    no other utility and no preference weight: a generator that is not better than it has learnt
+    nothing beyond the evaluator.
 
     Args:
         feedback: The evaluator.
@@ -41,7 +43,7 @@ def _greedy(
     feedback: EvaluatorFeedback, rows: np.ndarray, pages: ExposureBatch, ranks: Tensor, slots: int
 ) -> Tensor:
     """[B, N] of B pages; `ranks` [B, M] break ties."""
-    free = pages.candidate_mask.clone()  # [B, M]
+    free = pages.candidate_mask & ~shown_above(pages)  # [B, M]
     requests, candidates = free.shape
     slates = torch.full((requests, slots), -1)
     tried = torch.arange(candidates).expand(requests, candidates).unsqueeze(-1)  # [B, M, 1]

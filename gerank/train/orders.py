@@ -25,7 +25,7 @@ def generated_slates(generator: Generator, log: ExposureLog, slots: int, weights
     def decoded(rows: NDArray[np.int64]) -> tuple[Tensor]:
         pages = log.batch(rows, slots)
         batch = as_requests(pages, weights.expand(len(rows), -1), log.schema, slots=slots)
-        return (generator(*batch).slates,)
+        return (generator.page_slates(batch),)
 
     with torch.inference_mode():
         return by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, decoded)[0]
@@ -34,6 +34,7 @@ def generated_slates(generator: Generator, log: ExposureLog, slots: int, weights
 def score_slates(log: ExposureLog, score: str, slots: int) -> Tensor:
     """Every page sorted by a dense candidate feature: [E, N] int64, -1 behind the end.
 
+    An item that stands above the page does not come again, as in the generator's slates.
     Ties are broken by the candidate's name, never by its place in the log: an order that looks at
     the logged order is not valid for inverse propensity weighting.
 
@@ -47,13 +48,15 @@ def score_slates(log: ExposureLog, score: str, slots: int) -> Tensor:
     for page in range(len(log)):
         first, last = log.candidate_offsets[page : page + 2]
         order = np.lexsort((log.candidate_names[first:last], -log.candidate[score][first:last]))
-        slates[page, : min(slots, len(order))] = order[:slots]
+        order = _without_shown_above(log, page, order)[:slots]
+        slates[page, : len(order)] = order
     return torch.from_numpy(slates)
 
 
 def shuffled_slates(log: ExposureLog, slots: int) -> Tensor:
     """Every page in random order: [E, N] int64, -1 behind the end.
 
+    An item that stands above the page does not come again, as in the generator's slates.
     A page's order is drawn by its id and by its candidates' names, not by their places in the log,
     and is the same each time.
     """
@@ -61,7 +64,8 @@ def shuffled_slates(log: ExposureLog, slots: int) -> Tensor:
     for page in range(len(log)):
         ranks = _name_ranks(log, page)
         rng = np.random.default_rng(zlib.crc32(str(log.page_ids[page]).encode()))
-        order = np.argsort(ranks)[rng.permutation(len(ranks))][:slots]
+        order = np.argsort(ranks)[rng.permutation(len(ranks))]
+        order = _without_shown_above(log, page, order)[:slots]
         slates[page, : len(order)] = order
     return torch.from_numpy(slates)
 
@@ -82,6 +86,14 @@ def name_ranks(log: ExposureLog, rows: NDArray[np.int64]) -> Tensor:
 def _name_ranks(log: ExposureLog, page: int) -> NDArray[np.int64]:
     first, last = log.candidate_offsets[page : page + 2]
     return np.argsort(np.argsort(log.candidate_names[first:last], kind="stable"))
+
+
+def _without_shown_above(
+    log: ExposureLog, page: int, order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Candidates of a page, without those that stand above it and do not come again."""
+    keys = log.slots_above(np.array([page])).above_dedup_keys[0]
+    return order[~np.isin(order, keys)]
 
 
 def exposed_slates(log: ExposureLog, slots: int) -> Tensor:

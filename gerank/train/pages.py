@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch, RerankBatch
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.pinned_above import pin_above
 from gerank.data.schema import FeatureSchema
 from gerank.train.choices import Validation
 from gerank.train.config import DataConfig
@@ -82,10 +83,10 @@ def as_requests(
     temperature: float = 1.0,
     greedy: bool = True,
 ) -> RerankBatch:
-    """Logged pages as requests without rules.
+    """Logged pages as requests without rules, but for what stood above them.
 
     Args:
-        exposures: B pages.
+        exposures: B pages, whose slots above are pinned in front of them, see `pin_above`.
         weights: [B, U] float32. Preference weights.
         schema: Describes the pages.
         slots: N. Slots asked for.
@@ -96,7 +97,7 @@ def as_requests(
     requests, candidates = exposures.candidate_mask.shape
     candidate_ids = exposures.candidate_ids
     none = candidate_ids.new_full
-    return RerankBatch(
+    batch = RerankBatch(
         *exposures.features,
         weights=weights,
         pins=none((requests, slots), -1),
@@ -108,3 +109,4 @@ def as_requests(
         seeds=torch.arange(seed, seed + requests),
         greedy=torch.full((requests,), greedy),
     )
+    return pin_above(batch, exposures.above, schema.flag_columns)

@@ -76,7 +76,7 @@ class ResidualStage(Stage[Evaluator]):
             plain = self.model.structured.place_exposed(pages)
         residual = self.model.residual
         assert residual is not None
-        added = residual(residual.items(*pages.features), pages.slates.unsqueeze(1))
+        added = residual(residual.items(*pages.features, pages.above), pages.slates.unsqueeze(1))
         return plain.logits, self.model.with_residual(plain, added)
 
     @torch.no_grad()

@@ -31,8 +31,9 @@ class SlotFeatures:
     that is not in context the values alone); small ids of candidate and user, of small lists how
     often each value is there; dense user features; the slot; per group key how many items above
     are of the same group, on the whole page, in the last three slots and directly above; per flag
-    how many items above have it; with a score, how far it is above that of the item directly
-    above and above their mean (NaN where there is none).
+    how many items above have it; both count what stands above the page in a feed, too; with a
+    score, how far it is above that of the item directly above and above their mean (NaN where
+    there is none on the page).
 
     Attributes:
         names: [F] of the columns.
@@ -88,10 +89,14 @@ class SlotFeatures:
         columns = [slots.unsqueeze(-1).float(), _placed(self._views(pages), chosen)]
         columns.append(_tiled(pages.user_dense, slates))
         ids = _placed(pages.candidate_ids, chosen)  # [B, G, N, I]
-        columns += [_same_above(ids[..., column], filled) for column in self._groups]
+        above = pages.above_ids.masked_fill(~pages.above_mask.unsqueeze(-1), -1)  # [B, A, I]
+        columns += [
+            _same_above(ids[..., column], filled, above[..., column]) for column in self._groups
+        ]
         for column in self._flags:
             flagged = ((ids[..., column] == 1) & filled).float()
-            columns.append((flagged.cumsum(-1) - flagged).unsqueeze(-1))
+            before = (above[..., column] == 1).sum(1).view(-1, 1, 1)
+            columns.append((flagged.cumsum(-1) - flagged + before).unsqueeze(-1))
         if self._score is not None:
             score = _placed(pages.candidate_dense[..., [self._score]], chosen).squeeze(-1)
             columns.append(_over_above(score, filled))
@@ -145,14 +150,23 @@ def _tiled(columns: Tensor, slates: Tensor) -> Tensor:
     return columns[:, None, None, :].expand(*slates.shape, columns.size(1))
 
 
-def _same_above(group: Tensor, filled: Tensor) -> Tensor:
-    """[B, G, N, 3]: items of the same group above, of the last three slots, directly above."""
+def _same_above(group: Tensor, filled: Tensor, above: Tensor) -> Tensor:
+    """[B, G, N, 3]: items of the same group above, of the last three slots, directly above.
+
+    Args:
+        group: [B, G, N] int64. Of the items in the slots.
+        filled: [B, G, N] bool.
+        above: [B, A] int64. Of what stands above the page; negative = none.
+    """
+    reach = above.size(1)
+    group = torch.cat([above.unsqueeze(1).expand(-1, group.size(1), -1), group], dim=-1)
+    filled = torch.nn.functional.pad(filled, (reach, 0), value=True)
     slots = torch.arange(group.size(-1))
     back = slots[:, None] - slots  # [N, N], how far j lies above i
     grouped = filled & (group >= 0)
     same = (group[..., :, None] == group[..., None, :]) & grouped[..., None, :]  # [B, G, N, N]
     reaches = [(back >= 1) & (back <= reach) for reach in (group.size(-1), _RECENT, 1)]
-    return torch.stack([(same & near).sum(-1).float() for near in reaches], dim=-1)
+    return torch.stack([(same & near).sum(-1).float() for near in reaches], dim=-1)[:, :, reach:]
 
 
 def _over_above(score: Tensor, filled: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ def run_warnings(training: Training, judgement: Judgement) -> list[RunWarning]:
         warnings.one_class_feedback(int((logged.clicks > 0).sum()), int(logged.filled.sum())),
         warnings.too_few_pages(len(split.train), numbers),
         warnings.unlogged_slots(logged.filled.mean(0).tolist()),
+        warnings.unseen_above(share_below_others(taught), folder.config.evaluator.network),
         warnings.no_exploration(sortedness(taught)),
         warnings.auc_of_a_coin(within_page_auc(evaluator, log.select(training.held_out), slots)),
         *_miscalibration(evaluator, unseen, slots),
@@ -42,6 +43,11 @@ def run_warnings(training: Training, judgement: Judgement) -> list[RunWarning]:
         warnings.off_support(judgement),
     ]
     return [warning for warning in found if warning is not None]
+
+
+def share_below_others(log: ExposureLog) -> float:
+    """The share of the pages that something stands above."""
+    return 0.0 if log.above is None else float((np.diff(log.above.offsets) > 0).mean())
 
 
 def numbers_outside_of_tables(generator: Generator) -> int:

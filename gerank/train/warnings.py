@@ -154,6 +154,25 @@ def unlogged_slots(shares: Sequence[float]) -> RunWarning | None:
     )
 
 
+def unseen_above(share: float, network: str) -> RunWarning | None:
+    """Pages follow others in a feed, and the evaluator sees each of them alone.
+
+    Args:
+        share: Of the training pages that something stands above.
+        network: Names the evaluator's network of one's own; empty = it has none, and sees it.
+    """
+    if not network or share <= 0:
+        return None
+    return RunWarning(
+        "unseen above",
+        share,
+        0,
+        f"Something stands above {share:.0%} of the training pages, and the evaluator's network "
+        f"{network} sees pages alone.",
+        "Leave evaluator.network out to learn what repeats across pages do.",
+    )
+
+
 def no_exploration(sorted_by: Mapping[str, float]) -> RunWarning | None:
     """A log that is a sort never shows what would happen otherwise.
 

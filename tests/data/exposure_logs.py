@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
+from gerank.data.exposure_fields import LoggedAbove
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.mapped_texts import MappedTexts
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
 
 
-def random_log(seed: int, pages: int = 12) -> ExposureLog:
-    """Pages of 3 to 9 candidates and 1 to M slots, with hashed ids over all 64 bits."""
+def random_log(seed: int, pages: int = 12, *, feeds: bool = False) -> ExposureLog:
+    """Pages of 3 to 9 candidates and 1 to M slots, with hashed ids over all 64 bits.
+
+    In feeds up to 4 slots stand above a page, whose sellers and items are often the page's own.
+    """
     rng = np.random.default_rng(seed)
     candidates = rng.integers(3, 10, size=pages)
     slots = rng.integers(1, candidates + 1)
@@ -21,7 +26,7 @@ def random_log(seed: int, pages: int = 12) -> ExposureLog:
     placement = rng.uniform(0.01, 1, shown).astype(np.float32)
     placement[rng.random(shown) < 0.3] = np.nan
     far = np.iinfo(np.int64)
-    return ExposureLog(
+    log = ExposureLog(
         schema=FeatureSchema(
             user=(
                 Feature("age", FeatureKind.DENSE),
@@ -59,11 +64,36 @@ def random_log(seed: int, pages: int = 12) -> ExposureLog:
         log_propensity=np.log(rng.uniform(0.01, 1, shown)).astype(np.float32),
         placement_propensity=placement,
     )
+    return with_random_above(log, seed) if feeds else log
+
+
+def with_random_above(log: ExposureLog, seed: int, most: int = 4) -> ExposureLog:
+    """The same pages with up to `most` slots above each: groups and flags of candidates of theirs.
+
+    Half of the slots above are the same item as the candidate.
+    """
+    rng = np.random.default_rng([seed, 1])
+    counts = rng.integers(most + 1, size=len(log))
+    page = np.repeat(np.arange(len(log)), counts)
+    keys = rng.integers(np.diff(log.candidate_offsets)[page])
+    items = log.candidate_offsets[page] + keys
+    features = {f.name: log.candidate[f.name][items] for f in log.schema.above}
+    keys = np.where(rng.random(len(keys)) < 0.5, keys, -1)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    return replace(log, above=LoggedAbove(offsets, keys, features))
 
 
 def assert_same(left: ExposureLog, right: ExposureLog) -> None:
-    for field in fields(ExposureLog):
-        if field.name == "store":  # two logs may be the same though one lies in files
+    assert (left.above is None) == (right.above is None)
+    _assert_same_fields(left, right)
+    if left.above is not None and right.above is not None:
+        _assert_same_fields(left.above, right.above)
+
+
+def _assert_same_fields(left: Any, right: Any) -> None:
+    for field in fields(left):
+        # Two logs may be the same though one lies in files.
+        if field.name in ("store", "above"):
             continue
         a, b = getattr(left, field.name), getattr(right, field.name)
         if isinstance(a, MappedTexts) or isinstance(b, MappedTexts):

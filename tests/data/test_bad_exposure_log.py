@@ -108,6 +108,49 @@ def test_a_bad_list_entry_is_named(tmp_path: Path, name: str, value: object, ver
         ExposureLog.read(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "verdict"),
+    [
+        ("above.fresh", 2, r"2 is outside \[0, 1\]"),
+        ("above.seller", None, "null is not a value"),
+        ("above.dedup_key", 99, r"99 is neither a candidate of the page nor -1 \(none of them\)"),
+        ("above.dedup_key", -2, r"-2 is neither a candidate of the page nor -1"),
+    ],
+)
+def test_a_bad_slot_above_is_named(tmp_path: Path, name: str, value: object, verdict: str) -> None:
+    log = random_log(6, feeds=True)
+    log.write(tmp_path)
+    assert log.above is not None
+    page = int(np.diff(log.above.offsets).argmax())
+    rewrite(tmp_path, set_entry(name, page, value))
+    pattern = f"{FILE_NAME}: column '{name}', page 'page-{page}-é': {verdict}"
+    with pytest.raises(ExposureLogError, match=pattern):
+        ExposureLog.read(tmp_path)
+
+
+def test_lists_of_slots_above_that_differ_in_length_or_are_missing_are_named(
+    tmp_path: Path,
+) -> None:
+    log = random_log(6, feeds=True)
+    log.write(tmp_path)
+    rewrite(tmp_path, set_cell("above.fresh", 4, [0] * 9))
+    with pytest.raises(ExposureLogError, match=r"'above\.fresh', page 'page-4-é': a list of 9"):
+        ExposureLog.read(tmp_path)
+    rewrite(tmp_path, lambda table: table.drop_columns(["above.fresh"]))
+    with pytest.raises(ExposureLogError, match=r"column 'above\.fresh' is missing"):
+        ExposureLog.read(tmp_path)
+
+
+def test_more_slots_above_than_a_decode_takes_are_refused(tmp_path: Path) -> None:
+    log = random_log(6, feeds=True)
+    log.write(tmp_path)
+    for name in ("dedup_key", "seller", "fresh"):
+        rewrite(tmp_path, set_cell(f"above.{name}", 4, [0] * 128))
+    pattern = r"'above\.dedup_key', page 'page-4-é': 128 slots above the page: at most 127"
+    with pytest.raises(ExposureLogError, match=pattern):
+        ExposureLog.read(tmp_path)
+
+
 def test_a_candidate_shown_twice_is_named(tmp_path: Path) -> None:
     log = random_log(6)
     page = int(np.argmax(np.diff(log.slate_offsets)))

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from gerank.data.exposure_fields import LoggedAbove
 from gerank.data.exposure_log import FILE_NAME, ExposureLog, ExposureLogError
 from gerank.train.orders import name_ranks, score_slates, shuffled_slates
 from tests.data.exposure_logs import assert_same, random_log
@@ -23,6 +24,44 @@ def test_reading_gives_back_what_was_written(tmp_path: Path, seed: int) -> None:
     log = random_log(seed).with_ranges()
     log.write(tmp_path / "new" / "folder")
     assert_same(ExposureLog.read(tmp_path / "new" / "folder"), log)
+
+
+def test_what_stood_above_travels_with_the_pages(tmp_path: Path, seed: int) -> None:
+    log = random_log(seed, 40, feeds=True)
+    log.write(tmp_path)
+    back = ExposureLog.read(tmp_path)
+    assert_same(back, log)
+    assert back.above is not None and len(back.above.dedup_keys)
+    rows = np.random.default_rng(seed).integers(40, size=20)
+    assert_same(back.select(rows), log.select(rows))
+
+
+def test_a_batch_tells_what_stood_above_each_page(seed: int) -> None:
+    log = random_log(seed, 40, feeds=True)
+    assert log.above is not None
+    rows = np.random.default_rng(seed).permutation(40)[:9]
+    batch = log.batch(rows)
+    counts = np.diff(log.above.offsets)[rows]
+    assert batch.above_mask.shape == (9, max(counts))
+    for place, (row, count) in enumerate(zip(rows, counts, strict=True)):
+        slots = slice(log.above.offsets[row], log.above.offsets[row + 1])
+        padding = max(counts) - count
+        assert batch.above_mask[place].tolist() == [False] * padding + [True] * count
+        for column, name in enumerate(("seller", "fresh")):
+            expected = log.above.features[name][slots]
+            np.testing.assert_array_equal(batch.above_ids[place, padding:, column], expected)
+        shown = log.slates[log.slate_offsets[row] : log.slate_offsets[row + 1]]
+        keys = [-1 if key in shown else key for key in log.above.dedup_keys[slots]]
+        assert batch.above_dedup_keys[place, padding:].tolist() == keys
+        assert not batch.above_ids[place, :padding].any()
+        assert (batch.above_dedup_keys[place, :padding] == -1).all()
+
+
+def test_a_log_without_feeds_has_no_columns_of_them(tmp_path: Path) -> None:
+    random_log(2).write(tmp_path)
+    assert not [name for name in pq.read_schema(tmp_path / FILE_NAME).names if "above" in name]
+    batch = ExposureLog.read(tmp_path).batch(np.arange(5))
+    assert batch.above_ids.shape == (5, 0, 2) and batch.above_mask.shape == (5, 0)
 
 
 def test_a_log_without_pages_travels_too(tmp_path: Path) -> None:
@@ -138,10 +177,10 @@ def test_a_batch_holds_each_page_and_nothing_behind_it(seed: int, max_slots: int
 def test_a_batch_has_the_types_that_models_take() -> None:
     batch = random_log(1).batch(np.arange(3))
     kinds = {name: getattr(batch, name).dtype for name in batch._fields}
-    whole = {"user_ids", "candidate_ids", "slates"}
+    whole = {"user_ids", "candidate_ids", "slates", "above_ids", "above_dedup_keys"}
     for name, dtype in kinds.items():
         expected = torch.int64 if name in whole else torch.float32
-        assert dtype == (torch.bool if name == "candidate_mask" else expected), name
+        assert dtype == (torch.bool if name.endswith("_mask") else expected), name
 
 
 def test_a_batch_of_no_slots_is_refused() -> None:
@@ -155,6 +194,13 @@ def test_ranges_are_those_of_the_columns() -> None:
     assert ranges["price"] == (log.candidate["price"].min(), log.candidate["price"].max())
     assert ranges["seller"] == (None, None)
     assert log.with_ranges().schema.user[0].maximum == log.user["age"].max()
+
+
+def _above(log: ExposureLog, **changes: Any) -> LoggedAbove:
+    """One slot above each page, of a new seller; with changes."""
+    ones = np.ones(len(log), np.int64)
+    above = LoggedAbove(np.arange(len(log) + 1), -ones, {"seller": ones, "fresh": ones})
+    return replace(above, **changes)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +218,11 @@ def test_ranges_are_those_of_the_columns() -> None:
             r"'candidate\.id' has shape",
         ),
         (lambda log: {"slate_offsets": log.slate_offsets + 1}, "does not rise from 0"),
+        (lambda log: {"above": _above(log, features={})}, r"column 'above\.fresh' is missing"),
+        (
+            lambda log: {"above": _above(log, dedup_keys=np.zeros(3, np.int64))},
+            r"column 'above\.dedup_key' has shape \(3,\), not \(12,\)",
+        ),
     ],
 )
 def test_columns_that_do_not_fit_each_other_make_no_log(
@@ -231,9 +282,9 @@ def test_propensities_may_be_left_out_or_unknown_and_nothing_is_invented(tmp_pat
 
 
 def test_every_column_of_the_log_is_documented(tmp_path: Path) -> None:
-    random_log(4).write(tmp_path)
+    random_log(4, feeds=True).write(tmp_path)
     text = (Path(__file__).parents[2] / "docs/exposure_log.md").read_text(encoding="utf-8")
     for field in pq.read_schema(tmp_path / FILE_NAME):
         side, _, name = field.name.partition(".")
-        told = name == "" or field.name in ("candidate.id", "feedback.click")
+        told = name == "" or field.name in ("candidate.id", "feedback.click", "above.dedup_key")
         assert f"`{field.name if told else f'{side}.<feature>'}`" in text

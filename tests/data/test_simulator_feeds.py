@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
+from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorConfig, SimulatorTruth, UserKind, simulate
 from gerank.data.simulator.above import page_before
+from tests.data.exposure_logs import assert_same
 from tests.data.simulated_logs import all_rows, shown, table
 
 
@@ -35,6 +41,40 @@ def test_the_last_items_of_the_page_before_stand_above(seed: int) -> None:
             assert torch.equal(truth.above.attraction[page], expected)
         last[person], visits[person] = page, visit + 1
     assert (log.timestamps == np.arange(200)).all()
+
+
+def test_the_log_tells_what_stood_above_as_the_truth_does(tmp_path: Path, seed: int) -> None:
+    simulated, truth = simulate(SimulatorConfig(200, items=60, seed=seed, feed_pages=3))
+    simulated.write(tmp_path)
+    log = ExposureLog.read(tmp_path)
+    assert_same(log, simulated)
+    pages = log.batch(all_rows(log))
+    assert truth.above is not None
+    assert torch.equal(pages.above_mask, truth.above.shown)
+    columns = [f.name for f in log.schema.candidate_ids]
+    for name in ("seller", "category", "content_type"):
+        told = pages.above_ids[..., columns.index(name)]
+        assert torch.equal(told[truth.above.shown], getattr(truth.above, name)[truth.above.shown])
+    names, again = table_of_names(log), 0
+    assert log.above is not None
+    for page in range(len(log)):
+        keys = log.above.dedup_keys[slice(*log.above.offsets[page : page + 2])].tolist()
+        if keys:
+            before = max(row for row in range(page) if log.person_ids[row] == log.person_ids[page])
+            above = names[before, shown(log)[before, -3:]]
+            place = {name: m for m, name in enumerate(names[page])}
+            assert keys == [place.get(name, -1) for name in above]
+            again += sum(key >= 0 for key in keys)
+    assert again > 20
+
+
+def test_pages_that_stand_alone_tell_of_nothing_above(seed: int) -> None:
+    assert simulate(SimulatorConfig(20, seed=seed))[0].above is None
+
+
+def table_of_names(log: ExposureLog) -> NDArray[Any]:
+    """[E, M] names of the candidates."""
+    return np.asarray(log.candidate_names).reshape(len(log), -1)
 
 
 @pytest.mark.parametrize("kind", UserKind)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from gerank.data.batch import ExposureBatch, RerankBatch
+from gerank.data.batch import ExposureBatch, RerankBatch, SlotsAbove
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.schema import FeatureSchema
 from gerank.export.golden import draw_batch
@@ -122,7 +122,8 @@ def exposed(batch: RerankBatch, slates: Tensor, seed: int = 0) -> ExposureBatch:
     source = torch.Generator().manual_seed(seed)
     clicks = (torch.rand(slates.shape, generator=source) < 0.4) & (slates >= 0)
     unknown = torch.full(slates.shape, torch.nan)
-    return ExposureBatch(*batch.features, slates, clicks.float(), unknown, unknown)
+    above = SlotsAbove.nothing(len(slates), batch.candidate_ids.size(2))
+    return ExposureBatch(*batch.features, slates, clicks.float(), unknown, unknown, *above)
 
 
 def pages_of(schema: FeatureSchema, seed: int) -> tuple[RerankBatch, ExposureBatch]:

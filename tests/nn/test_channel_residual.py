@@ -46,7 +46,8 @@ def same(left: Tensor, right: Tensor) -> bool:
 def drawn_items(seed: int, candidates: int) -> ChannelItems:
     source = torch.Generator().manual_seed(seed)
     groups = torch.randint(-1, 3, (1, candidates, 2), generator=source)
-    return ChannelItems(torch.randn(1, candidates, RESIDUAL.width, generator=source), groups)
+    vectors = torch.randn(1, candidates, RESIDUAL.width, generator=source)
+    return ChannelItems(vectors, groups, groups[:, :0])
 
 
 def test_there_is_a_logit_per_slate_and_slot(seed: int) -> None:
@@ -97,7 +98,7 @@ def test_what_is_not_on_the_page_does_not_matter(seed: int) -> None:
     slates = torch.tensor([[[5, 2, -1, 7, -1, -1]]])  # holes, and candidate 0 is not shown
     hidden = torch.tensor([True, True, False, True, True, False, True, False]).view(1, 8, 1)
     vectors = items.vectors.masked_fill(hidden, 100.0)
-    other = ChannelItems(vectors, items.groups.masked_fill(hidden, 2))
+    other = ChannelItems(vectors, items.groups.masked_fill(hidden, 2), items.above)
     left, right = (without_empty(residual(x, slates), slates) for x in (items, other))
     assert torch.equal(left, right)
 
@@ -129,7 +130,7 @@ def test_group_repeats_are_those_of_a_direct_loop(seed: int) -> None:
     source = torch.Generator().manual_seed(seed)
     groups = torch.randint(-1, 3, (40, 7, 2), generator=source)
     mask = torch.rand(40, 7, generator=source) < 0.8
-    repeats = group_repeats(groups, mask)
+    repeats = group_repeats(groups, mask, groups[:, :0])
     for page in range(40):
         for slot in range(7):
             for key in range(2):

@@ -31,12 +31,12 @@ def effect(repeats: Repeats, key: int, lag: int, keys: int = KEYS) -> Tensor:
     """[K] what one item of the same group does, `lag` slots above."""
     groups = torch.full((1, lag + 1, keys), -1)
     groups[0, [0, lag], key] = 5
-    return repeats(groups, torch.ones(1, lag + 1, dtype=torch.bool))[:, 0, lag]
+    return repeats(groups, torch.ones(1, lag + 1, dtype=torch.bool), groups[:, :0])[:, 0, lag]
 
 
 def test_repeats_are_counted_as_by_a_direct_loop(seed: int) -> None:
     groups, mask = drawn_groups(seed)
-    counts = repeats_by_lag(groups, mask)
+    counts = repeats_by_lag(groups, mask, groups[:, :0])
     lags = counts.size(-1) // KEYS
     for page in range(PAGES):
         for slot in range(SLOTS):
@@ -52,7 +52,7 @@ def test_repeats_are_counted_as_by_a_direct_loop(seed: int) -> None:
 
 def test_every_repeat_adds_the_effect_of_its_lag(seed: int) -> None:
     repeats, (groups, mask) = drawn_repeats(seed), drawn_groups(seed)
-    logits = repeats(groups, mask)
+    logits = repeats(groups, mask, groups[:, :0])
     by_lag = {
         (key, lag): effect(repeats, key, lag) for key in range(KEYS) for lag in range(1, SLOTS)
     }
@@ -85,7 +85,7 @@ def test_a_lag_that_was_never_logged_takes_the_effect_of_the_next(seed: int, uns
     near = (groups.unsqueeze(2) == groups.unsqueeze(1)).squeeze(-1) & (lags > 0) & (lags <= unseen)
     groups = groups[~near.any(2).any(1)]
     mask = torch.ones(groups.shape[:2], dtype=torch.bool)
-    true_logits = -1.2 * repeats_by_lag(groups, mask).sum(-1) + 0.5
+    true_logits = -1.2 * repeats_by_lag(groups, mask, groups[:, :0]).sum(-1) + 0.5
     clicks = (torch.rand(true_logits.shape, generator=source) < torch.sigmoid(true_logits)).float()
     repeats = Repeats(1, 1)
     bias = torch.zeros((), requires_grad=True)
@@ -95,7 +95,7 @@ def test_a_lag_that_was_never_logged_takes_the_effect_of_the_next(seed: int, uns
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        logits = repeats(groups, mask)[0] + bias
+        logits = repeats(groups, mask, groups[:, :0])[0] + bias
         fit = torch.nn.functional.binary_cross_entropy_with_logits(logits, clicks, reduction="sum")
         total = fit + repeats.prior().sum()
         total.backward()
@@ -110,7 +110,8 @@ def test_a_lag_that_was_never_logged_takes_the_effect_of_the_next(seed: int, uns
 
 def test_no_effect_is_most_likely_before_any_page_is_seen(seed: int) -> None:
     fresh, drawn = Repeats(MEMBERS, KEYS), drawn_repeats(seed)
-    assert not fresh(*drawn_groups(seed)).any()
+    groups, mask = drawn_groups(seed)
+    assert not fresh(groups, mask, groups[:, :0]).any()
     assert (fresh.prior() < drawn.prior()).all()
 
 

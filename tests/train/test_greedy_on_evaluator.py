@@ -10,6 +10,7 @@ from gerank.train import greedy_on_evaluator as module
 from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.greedy_on_evaluator import greedy_slates
 from gerank.train.run_folder import RunFolder
+from tests.data.exposure_logs import with_random_above
 from tests.train.tiny import CANDIDATES, SLOTS, tiny_log
 
 LOG, _ = tiny_log(20, seed=4)
@@ -35,6 +36,15 @@ def test_the_answer_does_not_depend_on_the_batch(
     together = greedy_slates(feedback, LOG, SLOTS)
     monkeypatch.setattr(module, "_SLATES_AT_ONCE", 1)
     assert torch.equal(greedy_slates(feedback, LOG, SLOTS), together)
+
+
+def test_an_item_that_stands_above_does_not_come_again(run: RunFolder) -> None:
+    feedback = EvaluatorFeedback(run.load_evaluator())
+    log = with_random_above(LOG, seed=4)
+    keys = log.slots_above(np.arange(len(log))).above_dedup_keys
+    assert (keys >= 0).any()
+    slates = greedy_slates(feedback, log, SLOTS)
+    assert not ((slates[:, :, None] == keys[:, None]) & (keys[:, None] >= 0)).any()
 
 
 def test_more_slots_than_candidates_leave_the_rest_empty(run: RunFolder) -> None:

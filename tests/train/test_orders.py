@@ -15,6 +15,7 @@ from gerank.train.orders import (
     shuffled_slates,
 )
 from gerank.train.run_folder import RunError, RunFolder
+from tests.data.exposure_logs import random_log
 from tests.train.tiny import SLOTS, tiny_log
 from tests.train.uniform_log import uniform_log
 
@@ -41,6 +42,19 @@ def test_sorting_by_score_is_that_of_a_direct_loop(seed: int) -> None:
             key=lambda m: (-log.candidate["score"][first + m], log.candidate_names[first + m]),
         )[:4]
         assert slate == ranked + [-1] * (4 - len(ranked))
+
+
+def test_an_item_that_stands_above_does_not_come_again(seed: int) -> None:
+    log = random_log(seed, 60, feeds=True)
+    keys = log.slots_above(np.arange(60)).above_dedup_keys
+    slates = [score_slates(log, "score", 9), shuffled_slates(log, 9)]
+    counts = np.diff(log.candidate_offsets)
+    for page in range(60):
+        excluded = {key for key in keys[page].tolist() if key >= 0}
+        for order in slates:
+            shown = [m for m in order[page].tolist() if m >= 0]
+            assert sorted(shown) == sorted(set(range(counts[page])) - excluded)
+    assert (keys >= 0).any()
 
 
 def test_sorting_by_score_does_not_see_the_logged_order(seed: int) -> None:

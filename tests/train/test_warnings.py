@@ -51,6 +51,14 @@ CHECKS: dict[str, tuple[Callable[[], RunWarning | None], Callable[[], RunWarning
         lambda: warnings.too_few_pages(1999, 2000 * warnings.NUMBERS_PER_PAGE),
         lambda: warnings.too_few_pages(2000, 2000 * warnings.NUMBERS_PER_PAGE),
     ),
+    "unseen above": (
+        lambda: warnings.unseen_above(0.01, "a.module:Network"),
+        lambda: warnings.unseen_above(0.0, "a.module:Network"),
+    ),
+    "unseen above, by a network": (
+        lambda: warnings.unseen_above(0.5, "a.module:Network"),
+        lambda: warnings.unseen_above(0.5, ""),
+    ),
     "AUC at or below one half": (
         lambda: warnings.auc_of_a_coin(warnings.LEAST_AUC),
         lambda: warnings.auc_of_a_coin(warnings.LEAST_AUC + 1e-6),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gerank.data.exposure_fields import LoggedAbove
 from gerank.data.simulator.users import ShownPages
 
 SEEN_ABOVE = 3
@@ -85,4 +87,30 @@ def logged_above(page: ShownPages, before: NDArray[np.int64]) -> ItemsAbove:
         page.category[rows, last],
         page.content_type[rows, last],
         page.shown[rows, last] & (above >= 0)[:, None],
+    )
+
+
+def slots_above(
+    before: NDArray[np.int64],
+    items: NDArray[np.int64],
+    slates: NDArray[np.int64],
+    shelf: Mapping[str, NDArray[np.int64]],
+) -> LoggedAbove:
+    """The same as an exposure log tells it.
+
+    Args:
+        before: [E]. See `page_before`.
+        items: [E, M]. Items of the candidates.
+        slates: [E, N]. Candidates that were shown.
+        shelf: Group key or flag -> its value for every item.
+    """
+    follows = before >= 0
+    last = np.take_along_axis(items, slates, 1)[:, -SEEN_ABOVE:]
+    above, pages = last[before[follows]], items[follows]  # [F, A], [F, M]
+    same = above[:, :, None] == pages[:, None, :]
+    keys = np.where(same.any(2), same.argmax(2), -1)
+    return LoggedAbove(
+        offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(follows * above.shape[1])]),
+        dedup_keys=keys.ravel(),
+        features={name: values[above.ravel()] for name, values in shelf.items()},
     )

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.simulator.above import page_before
+from gerank.data.simulator.above import page_before, slots_above
 from gerank.data.simulator.logging_modes import Logging, choose_slates
 from gerank.data.simulator.logging_policy import LoggingPolicy
 from gerank.data.simulator.observation import (
@@ -144,13 +144,16 @@ def simulate(config: SimulatorConfig) -> tuple[ExposureLog, SimulatorTruth]:
         person=torch.from_numpy(pages.bias),
         user=config.clicks or make_user(config.users),
     )
+    schema, above = simulator_schema(config.sellers), None
     if config.feed_pages > 1:
         before = page_before(pages.person, config.feed_pages)
         truth = truth.in_feeds(torch.from_numpy(slates), before)
+        told = {feature.name: shelf[feature.name] for feature in schema.above}
+        above = slots_above(before, pages.items, slates, told)
     rows = torch.arange(config.pages)
     clicks = truth.sample_clicks(generator, rows, torch.from_numpy(slates)).numpy()
     log = ExposureLog(
-        schema=simulator_schema(config.sellers),
+        schema=schema,
         page_ids=truth.page_ids,
         person_ids=_numbered(f"person-{config.seed}", pages.person),
         timestamps=np.arange(config.pages, dtype=np.int64),
@@ -165,6 +168,7 @@ def simulate(config: SimulatorConfig) -> tuple[ExposureLog, SimulatorTruth]:
         clicks=clicks.astype(np.float32).ravel(),
         log_propensity=log_propensity.ravel(),
         placement_propensity=np.full(slates.size, np.nan, dtype=np.float32),
+        above=above,
     )
     return log.with_ranges(), truth
 

@@ -28,10 +28,17 @@ class Repeats(nn.Module):
         super().__init__()
         self.steps = nn.Parameter(torch.zeros(members, groups, _LAGS + 1))  # farthest first
 
-    def forward(self, groups: Tensor, mask: Tensor) -> Tensor:
-        """[K, E, N] logits from groups [E, N, G] int64 (-1 = none) and mask [E, N]."""
+    def forward(self, groups: Tensor, mask: Tensor, above: Tensor) -> Tensor:
+        """[K, E, N] logits.
+
+        Args:
+            groups: [E, N, G] int64. -1 = none.
+            mask: [E, N] bool. True = filled.
+            above: [E, A, G] int64. Groups of what stands above the page; -1 = none.
+        """
         effect = self.steps.cumsum(-1).flip(-1)  # lag 1 first, farther last
-        return torch.einsum("enl,kl->ken", repeats_by_lag(groups, mask), effect.flatten(1))
+        counts = repeats_by_lag(groups, mask, above)
+        return torch.einsum("enl,kl->ken", counts, effect.flatten(1))
 
     def prior(self) -> Tensor:
         """[K] minus the log density of the effects, up to a constant."""
@@ -39,30 +46,37 @@ class Repeats(nn.Module):
         return ((self.steps / deviation).square() / 2).sum((1, 2))
 
 
-def repeats_by_lag(groups: Tensor, mask: Tensor) -> Tensor:
+def repeats_by_lag(groups: Tensor, mask: Tensor, above: Tensor) -> Tensor:
     """How often a slot's groups stand above it, by lag.
 
     Args:
         groups: [E, N, G] int64. -1 = none.
         mask: [E, N] bool. True = filled.
+        above: [E, A, G] int64. Groups of what stands above the page, the last of them directly
+            above its first slot; -1 = none.
 
     Returns:
         [E, N, G * 4] float32: per group key the counts at lags 1, 2, 3 and farther. Lags are
         counted in slots.
     """
+    reach = above.size(1)
+    groups = torch.cat([above, groups], dim=1)
+    mask = functional.pad(mask, (reach, 0), value=True)
     slots = groups.size(1)
     known = mask.unsqueeze(-1) & (groups >= 0)
     same = (groups.unsqueeze(2) == groups.unsqueeze(1)) & known.unsqueeze(1) & known.unsqueeze(2)
     place = torch.arange(slots, device=groups.device)
     lag = (place[:, None] - place).clamp(max=_LAGS + 1)  # [n, above]
     which = functional.one_hot(lag.clamp(min=0), _LAGS + 2)[..., 1:].to(torch.float32)
-    return torch.einsum("enag,nal->engl", same.to(torch.float32), which).flatten(2)
+    counts = torch.einsum("enag,nal->engl", same.to(torch.float32), which).flatten(2)
+    return counts[:, reach:]
 
 
 class Neighbours(nn.Module):
     """A small causal network of (item - item above, item, mean of the items above, facets).
 
-    Facets are projections of an item's features: what it shows to the one below it.
+    Facets are projections of an item's features: what it shows to the one below it. It sees the
+    page alone, for of what stands above a page only groups and flags are told.
     """
 
     def __init__(self, members: int) -> None:

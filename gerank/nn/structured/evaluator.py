@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, SlotsAbove
 from gerank.data.schema import FeatureSchema
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.structured.attraction import Attraction, ItemTerms
@@ -29,12 +29,14 @@ class StructuredItems(NamedTuple):
         facets: [K, B, M, 2 * FACET_WIDTH].
         page: [K, B]. The user's part of the logit.
         groups: [B, M, G] int64.
+        above: [B, A, G] int64. Groups of what stands above the page; -1 = none.
     """
 
     strength: Tensor
     facets: Tensor
     page: Tensor
     groups: Tensor
+    above: Tensor
 
 
 class StructuredEvaluator(PageEvaluator):
@@ -70,8 +72,9 @@ class StructuredEvaluator(PageEvaluator):
         candidate_dense: Tensor,
         candidate_ids: Tensor,
         candidate_mask: Tensor,
+        above: SlotsAbove | None = None,
     ) -> StructuredItems:
-        """B candidate sets, shapes as in `RerankBatch`."""
+        """B candidate sets, shapes as in `RerankBatch`, and what stands above (None = nothing)."""
         dense = self.attraction.set_features(candidate_dense, candidate_mask)
         terms = self.attraction((user_dense, user_ids), dense, candidate_ids)
         return StructuredItems(
@@ -79,6 +82,7 @@ class StructuredEvaluator(PageEvaluator):
             terms.facets,
             terms.page,
             candidate_ids.index_select(2, self.group_columns),
+            self._groups_above(candidate_ids, above),
         )
 
     def place(self, items: StructuredItems, slates: Tensor) -> PlacedItems:
@@ -98,6 +102,7 @@ class StructuredEvaluator(PageEvaluator):
             items.page.repeat_interleave(count, dim=1),
             groups.view(*shape, -1),
             slates.reshape(*shape) >= 0,
+            items.above.repeat_interleave(count, dim=0),
         )
 
     def place_exposed(self, pages: ExposureBatch) -> PlacedItems:
@@ -108,13 +113,26 @@ class StructuredEvaluator(PageEvaluator):
         ids = pages.candidate_ids.gather(1, shown.expand(-1, -1, pages.candidate_ids.size(-1)))
         terms: ItemTerms = attraction((pages.user_dense, pages.user_ids), dense, ids)
         groups = ids.index_select(2, self.group_columns)
-        return self._placed(*terms, groups, pages.slates >= 0)
+        above = pages.above.groups(self.group_columns)
+        return self._placed(*terms, groups, pages.slates >= 0, above)
+
+    def _groups_above(self, candidate_ids: Tensor, above: SlotsAbove | None) -> Tensor:
+        """[B, A, G]; the requests are those of candidate_ids [B, M, I]."""
+        if above is None:
+            above = SlotsAbove.nothing(len(candidate_ids), candidate_ids.size(2))
+        return above.groups(self.group_columns)
 
     def _placed(
-        self, strength: Tensor, facets: Tensor, page: Tensor, groups: Tensor, mask: Tensor
+        self,
+        strength: Tensor,
+        facets: Tensor,
+        page: Tensor,
+        groups: Tensor,
+        mask: Tensor,
+        above: Tensor,
     ) -> PlacedItems:
-        strength = strength * mask
-        moved = strength + self.repeats(groups, mask) + self.neighbours(strength, facets, mask)
+        strength, repeats = strength * mask, self.repeats(groups, mask, above)
+        moved = strength + repeats + self.neighbours(strength, facets, mask)
         logits = page.unsqueeze(-1) + moved
         return PlacedItems(logits, strength, mask)
 

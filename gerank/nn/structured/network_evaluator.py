@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, SlotsAbove
 from gerank.data.schema import FeatureSchema
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.own_network import checked_logits, new_network
@@ -54,7 +54,8 @@ class Member(nn.Module):
 class NetworkEvaluator(PageEvaluator):
     """logit of slot n = bias + the network's; an item's strength is its logit alone on a page.
 
-    Members share the scales of features, and nothing else but the batches.
+    Members share the scales of features, and nothing else but the batches. Networks see the page
+    alone, not what stands above it: that has no features beside groups and flags.
     """
 
     def __init__(self, schema: FeatureSchema, shape: StructuredShape) -> None:
@@ -91,6 +92,7 @@ class NetworkEvaluator(PageEvaluator):
         candidate_dense: Tensor,
         candidate_ids: Tensor,
         candidate_mask: Tensor,
+        above: SlotsAbove | None = None,
     ) -> NetworkItems:
         """B candidate sets, shapes as in `RerankBatch`."""
         each = self._each()

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from torch import Tensor, nn
 
-from gerank.data.batch import ExposureBatch
+from gerank.data.batch import ExposureBatch, SlotsAbove
 from gerank.data.schema import FeatureSchema
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.structured.readings import Reading, new_reading
@@ -90,8 +90,12 @@ class PageEvaluator(nn.Module):
         candidate_dense: Tensor,
         candidate_ids: Tensor,
         candidate_mask: Tensor,
+        above: SlotsAbove | None = None,
     ) -> Any:
-        """What `place` needs of B candidate sets, shapes as in `RerankBatch`."""
+        """What `place` needs of B candidate sets and of what stands above (None = nothing).
+
+        Shapes are as in `RerankBatch`.
+        """
         raise NotImplementedError
 
     def place(self, items: Any, slates: Tensor) -> PlacedItems:

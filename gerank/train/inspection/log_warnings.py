@@ -11,7 +11,7 @@ from gerank.train.inspection.exploration import ExplorationFigures
 from gerank.train.inspection.features import LATE_SHARE, FeatureFigures
 from gerank.train.inspection.pages import PageFigures
 from gerank.train.run_folder import RunFolder
-from gerank.train.warning_figures import numbers_outside_of_tables
+from gerank.train.warning_figures import numbers_outside_of_tables, share_below_others
 from gerank.train.warnings import RunWarning
 
 MOST_SINGLE = 0.5
@@ -41,6 +41,7 @@ def log_warnings(
         warnings.one_class_feedback(int((log.clicks > 0).sum()), len(log.clicks)),
         warnings.too_few_pages(len(log), numbers_outside_of_tables(generator)),
         warnings.unlogged_slots((lengths[:, None] > slots).mean(0).tolist()),
+        warnings.unseen_above(share_below_others(log), config.evaluator.network),
         warnings.no_exploration(exploration.sorted_by),
         _one_slot_each(exploration),
         _few_people(pages),
