@@ -86,6 +86,7 @@ def main() -> None:
             place.mkdir()
             ranker = trained(place, sellers, pages, quick=arguments.quick)
             log, _ = simulate(SimulatorConfig(tests, sellers=sellers, seed=1, feed_pages=PAGES))
+            log = replace(log, above=None)  # what is served stands above, not what was logged
             before = page_before(np.unique(log.person_ids, return_inverse=True)[1], PAGES)
             rows += [
                 {"sellers": sellers} | serve(ranker, log, before, above=above)

@@ -114,6 +114,8 @@ def _print_summary(done: Imported, out_dir: Path) -> None:
     if done.further_feedback:
         kinds = ", ".join(done.further_feedback)
         say(f"further feedback: {kinds}")
+    if done.below:
+        say(f"{done.below} pages follow another in a feed")
     say(
         f"{done.pages} pages, {done.slots} slots, {done.candidates} candidates, "
         f"{done.clicks / done.pages:.3f} clicks a page: {out_dir}"

@@ -78,3 +78,8 @@ class ExposureFields:
 
     def __len__(self) -> int:
         return len(self.page_ids)
+
+    @property
+    def most_above(self) -> int:
+        """Slots above the page that has most of them."""
+        return 0 if self.above is None else int(np.diff(self.above.offsets).max(initial=0))

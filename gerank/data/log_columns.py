@@ -27,8 +27,10 @@ ABOVE_KEY = "above.dedup_key"
 OPTIONAL = (LOG_PROPENSITY, PLACEMENT_PROPENSITY)
 """Columns that a file may lack: all their values are then unknown (NaN)."""
 
-MOST_ABOVE = 127
-"""Slots above a page, at most: a decode has 128 slots, and one of them is the page's."""
+MOST_SLOTS = 128
+"""Slots of a decode, at most: those of a page and those above it."""
+MOST_ABOVE = MOST_SLOTS - 1
+"""Slots above a page, at most: one is the page's."""
 
 FORMAT_VERSION = 1
 """The version of the file, raised whenever an older reader would misunderstand a newer file."""

@@ -14,8 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gerank.data.batch import ExposureBatch, Features, RerankBatch, SlotsAbove
-
-_MOST_SLOTS = 128  # of a decode
+from gerank.data.log_columns import MOST_SLOTS
 
 
 def pin_above(batch: RerankBatch, above: SlotsAbove, flag_columns: Sequence[int]) -> RerankBatch:
@@ -39,9 +38,9 @@ def pin_above(batch: RerankBatch, above: SlotsAbove, flag_columns: Sequence[int]
     if reach == 0:
         return batch
     slots, candidates = batch.pins.size(1), batch.candidate_mask.size(1)
-    if slots + reach > _MOST_SLOTS:
+    if slots + reach > MOST_SLOTS:
         raise ValueError(
-            f"above: {reach} slots above a page and {slots} on it are more than {_MOST_SLOTS}"
+            f"above: {reach} slots above a page and {slots} on it are more than {MOST_SLOTS}"
         )
     ids, mask, named = (column[:, -reach:] for column in above)
     first = torch.where(mask, named, -1)

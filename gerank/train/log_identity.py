@@ -20,7 +20,8 @@ class LogIdentity:
     Attributes:
         pages: How many it has.
         people: How many they are of.
-        digest: Covers all that a run learns from: features, slates, feedback, people and order.
+        digest: Covers all that a run learns from: features, slates, feedback, people, order and
+            what stood above.
     """
 
     pages: int
@@ -39,6 +40,9 @@ class LogIdentity:
             *(of_page, log.timestamps, log.candidate_offsets, log.slate_offsets),
             *(log.slates, log.clicks, log.log_propensity, log.placement_propensity),
         ]
+        if log.above is not None:
+            columns += [log.above.offsets, log.above.dedup_keys]
+            columns += [log.above.features[feature.name] for feature in log.schema.above]
         for column in columns:
             for first in range(0, len(column), _NUMBERS_AT_ONCE):
                 some = column[first : first + _NUMBERS_AT_ONCE]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.log_columns import MOST_SLOTS
 from gerank.nn.generator import Generator
 from gerank.train.choices import Validation
 from gerank.train.clone_stage import CloneStage
@@ -195,8 +196,11 @@ def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
             f"data.log: {len(log)} pages of {len(np.unique(log.person_ids))} people leave "
             f"{len(split.train)} to train and {len(split.validation)} to validate; {needed}"
         )
+    widest, slots = int(np.diff(log.candidate_offsets).max()), config.data.slots
     for what, count, limit in (
-        ("candidates on a page", int(np.diff(log.candidate_offsets).max()), _LARGEST_SET),
+        ("candidates on a page", widest, _LARGEST_SET),
+        ("candidates on a page and slots above it", widest + log.most_above, _LARGEST_SET),
+        ("slots (data.slots) and slots above a page", slots + log.most_above, MOST_SLOTS),
         ("group keys", len(log.schema.groups), _MOST_GROUPS),
         ("flags", len(log.schema.flags), _MOST_FLAGS),
     ):

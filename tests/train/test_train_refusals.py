@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gerank.data.exposure_fields import LoggedAbove
 from gerank.train.clone_stage import CloneStage
 from gerank.train.config import UtilityConfig
 from gerank.train.run_folder import RunError, RunFolder
@@ -52,6 +53,25 @@ def test_a_page_above_the_limit_is_refused(tmp_path: Path) -> None:
     log = written(tmp_path / "log", uniform_log(0, candidates=(513, 513), slots=3))
     with pytest.raises(ConfigError, match="513 candidates on a page, not at most 512"):
         train(bare_config(log), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("candidates", "above", "words"),
+    [
+        (510, 3, "513 candidates on a page and slots above it, not at most 512"),
+        (9, 127, r"1\d\d slots \(data\.slots\) and slots above a page, not at most 128"),
+    ],
+)
+def test_more_above_a_page_than_a_decode_takes_is_refused(
+    tmp_path: Path, candidates: int, above: int, words: str
+) -> None:
+    log = uniform_log(0, candidates=(candidates, candidates), slots=3)
+    offsets = np.arange(len(log) + 1) * above
+    nothing = np.full(offsets[-1], -1)
+    below = dataclasses.replace(log, above=LoggedAbove(offsets, nothing, {}))
+    assert not log.schema.above
+    with pytest.raises(ConfigError, match=words):
+        train(bare_config(written(tmp_path / "log", below)), tmp_path / "run")
 
 
 def test_an_unknown_score_is_refused_before_anything_is_written(

@@ -63,6 +63,8 @@ def _columns(mapping: Mapping, features: tuple[PlannedFeature, ...]) -> dict[str
         "page.id": page.id,
         "page.person": page.person,
         "page.time": page.time,
+        "page.feed": page.feed,
+        "page.feed_order": page.feed_order,
         "shown.item": shown.item,
         "shown.slot": shown.slot,
         "shown.choice_propensity": shown.choice_propensity,

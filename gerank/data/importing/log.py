@@ -13,6 +13,7 @@ import duckdb
 
 from gerank.data.exposure_log import FILE_NAME, ExposureLog
 from gerank.data.feedback_kind import FurtherFeedback
+from gerank.data.importing.above import make_above
 from gerank.data.importing.bad_rows import FILE_NAME as LEFT_OUT
 from gerank.data.importing.bad_rows import BadRows
 from gerank.data.importing.errors import ImportLogError, MappingError
@@ -47,6 +48,7 @@ class Imported:
 
     Attributes:
         pages, slots, candidates: How many were written.
+        below: Pages that something stands above, because they follow another in a feed.
         clicks: Clicks on all pages.
         further_feedback: Kinds beyond clicks.
         repeated: Rows that were dropped because their page shows the item further up.
@@ -59,6 +61,7 @@ class Imported:
     pages: int
     slots: int
     candidates: int
+    below: int
     clicks: float
     further_feedback: tuple[str, ...]
     repeated: int
@@ -223,15 +226,17 @@ class _Import:
             offered = make_offered(connection, source, candidates, mapping, features, bad)
             missing = make_pages(connection, source, mapping, features, bad)
             missing |= make_pool(connection, source, mapping, features, offered, bad)
+            below = make_above(connection, mapping, schema)
         except duckdb.Error as error:
             raise read_error(source.title, error) from None
-        done = self._count(repeated, missing, features)
+        done = self._count(repeated, missing, features, below)
         if not done.pages:
             raise ImportLogError(
                 f"{source.title}: no page is left; the first was left out for "
                 f"{next(iter(done.left_out), 'nothing')!r}"
             )
-        write_log(connection, directory / FILE_NAME, schema, self._facts(done))
+        path, feeds = directory / FILE_NAME, bool(mapping.page.feed)
+        write_log(connection, path, schema, self._facts(done), feeds=feeds)
         if done.left_out:
             bad.write(directory)
         else:
@@ -270,7 +275,11 @@ class _Import:
         return plan_features(self.mapping, columns_of)
 
     def _count(
-        self, repeated: int, missing: dict[str, int], features: tuple[PlannedFeature, ...]
+        self,
+        repeated: int,
+        missing: dict[str, int],
+        features: tuple[PlannedFeature, ...],
+        below: int,
     ) -> Imported:
         found = first_row(
             self.connection,
@@ -281,6 +290,7 @@ class _Import:
             pages=int(found[0]),
             slots=int(found[1]),
             candidates=int(found[2]),
+            below=below,
             clicks=float(found[3]),
             further_feedback=tuple(k for k in self.mapping.feedback if k != "click"),
             repeated=repeated,

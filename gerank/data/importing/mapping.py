@@ -19,6 +19,7 @@ from gerank.data.importing.choices import (
 )
 from gerank.data.importing.errors import ImportLogError
 from gerank.data.importing.feature_column import FeatureColumn
+from gerank.data.log_columns import MOST_ABOVE
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,28 @@ class PageColumns:
         person: Column of the person; empty = every page is of another person.
         time: Column of a time; empty = pages are in the order of the source.
         time_unit: What the numbers of the column count; of timestamps and dates not needed.
+        feed: Column of the endless feed (a visit, a session) that the page is part of: the pages of
+            one feed of a person follow each other. Empty, or no value: the page stands alone.
+        feed_order: Column of the page's number within its feed; empty = its pages are in the order
+            of time.
+        above_slots: Slots of the page before that stand above the page, at most.
     """
 
     id: str = ""
     person: str = ""
     time: str = ""
     time_unit: TimeUnit | None = None
+    feed: str = ""
+    feed_order: str = ""
+    above_slots: int = 3
+
+    def __post_init__(self) -> None:
+        if self.feed_order and not self.feed:
+            raise ImportLogError("feed_order: is the order within feed, which is missing")
+        if self.feed and not (self.feed_order or self.time):
+            raise ImportLogError("feed: its pages need an order: give feed_order or time")
+        if not 1 <= self.above_slots <= MOST_ABOVE:
+            raise ImportLogError(f"above_slots: {self.above_slots} is not in [1, {MOST_ABOVE}]")
 
     @property
     def has_time(self) -> bool:

@@ -37,6 +37,10 @@ def check_pages(
         for f in features
         if f.side == "user" and not f.column.table
     ]
+    if mapping.page.feed:
+        checks.append(_one_value("feed", mapping.page.feed))
+        checks.append(_one_value("feed_order", mapping.page.feed_order or mapping.page.time))
+        checks.append(_one_place(mapping))
     dropped = 0
     named = mapping.layout is Layout.WIDE and bool(mapping.page.id)
     if named and bad.collect(source, _one_row(mapping.page.id)):
@@ -92,6 +96,24 @@ def _one_value(name: str, column: str) -> str:
         f"CAST(max({value}) AS VARCHAR), 'is not what another row of the page says: ' || "
         f"CAST(min({value}) AS VARCHAR) FROM {SHOWN} GROUP BY page "
         f"HAVING min({value}) <> max({value})"
+    )
+
+
+def _one_place(mapping: Mapping) -> str:
+    """Two pages of a feed at one place: nobody knows which of them stands above the other."""
+    column = mapping.page.feed_order or mapping.page.time
+    reason = "is the place of two pages of a feed"
+    if not mapping.page.feed_order:
+        reason += "; give page.feed_order"
+    pages = (
+        f"SELECT page, min(person) AS person, min(feed) AS feed, min(feed_order) AS feed_order, "
+        f"min({ROW}) AS {ROW}, arg_min({FILE}, {ROW}) AS {FILE} FROM {SHOWN} "
+        "WHERE feed IS NOT NULL GROUP BY page"
+    )
+    return (
+        f"SELECT max({ROW}), arg_max({FILE}, {ROW}), arg_max(page, {ROW}), {literal(column)}, "
+        f"CAST(feed_order AS VARCHAR), {literal(reason)} FROM ({pages}) "
+        "GROUP BY person, feed, feed_order HAVING count(*) > 1"
     )
 
 

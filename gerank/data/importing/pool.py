@@ -17,8 +17,8 @@ from gerank.data.importing.sql import FILE, ROW, first_row, literal, quoted
 from gerank.data.log_columns import FEEDBACK_PREFIX, LOG_PROPENSITY, PLACEMENT_PROPENSITY
 
 PAGES, POOL = "pages", "pool"
-"""Tables of pages (number, page, person, time, features) and of candidates (number, item, slot,
-feedback, propensities, features), in the order in which they are written."""
+"""Tables of pages (number, page, person, time, features; with feeds also feed and feed_order) and
+of candidates (number, item, slot, feedback, propensities, features), as they are written."""
 
 TIME = "page_time"
 """Column of the page's time while the final tables are made."""
@@ -42,8 +42,10 @@ def make_pages(
     own = [f for f in features if f.side == "user"]
     held = ", ".join(f"max({quoted(f.key)}) AS {quoted(f.key)}" for f in own if not f.column.table)
     time = "min(time)" if mapping.page.time else f"min({ROW})"
+    feeds = ", feed, feed_order" if mapping.page.feed else ""
+    place = "min(feed) AS feed, min(feed_order) AS feed_order, " if feeds else ""
     grouped = (
-        f"SELECT page, min(person) AS person, {time} AS {TIME}, min({ROW}) AS {ROW}, "
+        f"SELECT page, min(person) AS person, {time} AS {TIME}, {place}min({ROW}) AS {ROW}, "
         f"arg_min({FILE}, {ROW}) AS {FILE}{', ' if held else ''}{held} FROM {SHOWN} GROUP BY page"
     )
     looked_up, joins = "", ""
@@ -59,7 +61,7 @@ def make_pages(
     chosen = "".join(f", {sql}" for sql in _with_defaults(own))
     connection.execute(
         f"CREATE OR REPLACE TABLE {PAGES} AS SELECT row_number() OVER (ORDER BY {TIME}, page) - 1 "
-        f"AS number, page, person, {TIME} AS time{chosen} FROM {PAGES}_found "
+        f"AS number, page, person, {TIME} AS time{feeds}{chosen} FROM {PAGES}_found "
         f"WHERE page NOT IN ({bad.pages()}) ORDER BY number"
     )
     connection.execute(f"DROP TABLE {PAGES}_found")

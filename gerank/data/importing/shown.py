@@ -112,7 +112,21 @@ def _page_casts(mapping: Mapping, values: dict[str, Value]) -> dict[str, _Parts]
         casted["time"] = time.column, time.sql, _needed(time, cast)
     else:
         casted["time"] = "", "", Cast("NULL::BIGINT")
-    return casted
+    return casted | _feed_casts(values, casted["time"])
+
+
+def _feed_casts(values: dict[str, Value], time: _Parts) -> dict[str, _Parts]:
+    """The page's feed, NULL where it stands alone, and its place there; nothing without feeds."""
+    if "page.feed" not in values:
+        return {}
+    feed = values["page.feed"]
+    casted = {"feed": (feed.column, feed.sql, casts.identity(feed.sql, feed.kind, "page.feed"))}
+    if "page.feed_order" not in values:
+        return casted | {"feed_order": ("", "", Cast(time[2].sql))}
+    order = values["page.feed_order"]
+    cast = casts.integer(order.sql, order.kind, "page.feed_order")
+    lacking = f"({casted['feed'][2].sql}) IS NOT NULL AND ({order.sql}) IS NULL"
+    return casted | {"feed_order": (order.column, order.sql, cast.also(lacking, _NEEDED))}
 
 
 def _slot_casts(mapping: Mapping, values: dict[str, Value]) -> dict[str, _Parts]:

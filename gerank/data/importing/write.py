@@ -12,9 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from gerank.data.exposure_parquet import log_schema, log_writer
+from gerank.data.importing.above import ABOVE
 from gerank.data.importing.pool import PAGES, POOL
 from gerank.data.importing.sql import first_row
 from gerank.data.log_columns import (
+    ABOVE_PREFIX,
     CANDIDATE_ID,
     CANDIDATE_PREFIX,
     FEEDBACK_PREFIX,
@@ -37,6 +39,8 @@ def write_log(
     path: Path,
     schema: FeatureSchema,
     facts: Mapping[str, Any],
+    *,
+    feeds: bool,
 ) -> None:
     """Writes the file, all or nothing.
 
@@ -45,11 +49,15 @@ def write_log(
         path: The file.
         schema: The features.
         facts: For the metadata.
+        feeds: Whether pages follow each other, and there is a table of what stands above.
 
     Raises:
         OSError: The file cannot be written.
     """
-    arrow = log_schema(schema, column_types(schema), facts)
+    types = column_types(schema)
+    if not feeds:
+        types = {name: t for name, t in types.items() if not name.startswith(ABOVE_PREFIX)}
+    arrow = log_schema(schema, types, facts)
     with (
         whole_file(path) as unfinished,
         unfinished.open("wb") as file,
@@ -86,12 +94,17 @@ def _chunk(
     slots_of_page = np.bincount(page[order], minlength=pages.num_rows)
     slate_offsets = np.concatenate([[0], np.cumsum(slots_of_page)])
     local = np.arange(len(page)) - offsets[page]
+    above: dict[str, pa.Array] = {}
+    if any(name.startswith(ABOVE_PREFIX) for name in schema.names):
+        above = _above(connection, schema, within, pages["number"].to_numpy())
     renamed = {PAGE_ID: "page", PERSON_ID: "person", TIMESTAMP: "time"}
     arrays = []
     for field in schema:
         if not pa.types.is_list(field.type):
             values = pages[renamed.get(field.name, field.name)].combine_chunks()
             arrays.append(values.cast(field.type))
+        elif field.name in above:
+            arrays.append(above[field.name])
         elif field.name == SLATE:
             arrays.append(_lists(pa.array(local[order]), slate_offsets, field.type))
         elif field.name.startswith(FEEDBACK_PREFIX) or field.name in OPTIONAL:
@@ -102,6 +115,24 @@ def _chunk(
             name = "item" if field.name == CANDIDATE_ID else field.name
             arrays.append(_lists(pool[name].combine_chunks(), offsets, field.type))
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _above(
+    connection: duckdb.DuckDBPyConnection,
+    schema: pa.Schema,
+    within: str,
+    numbers: NDArray[np.int64],
+) -> dict[str, pa.Array]:
+    """The columns of the slots above the pages of some `numbers`, by name."""
+    query = f"SELECT * FROM {ABOVE} {within} ORDER BY number, place"
+    table = connection.sql(query).to_arrow_table()
+    page = np.searchsorted(numbers, table["number"].to_numpy())
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(page, minlength=len(numbers)))])
+    return {
+        field.name: _lists(table[field.name].combine_chunks(), offsets, field.type)
+        for field in schema
+        if field.name.startswith(ABOVE_PREFIX)
+    }
 
 
 def _lists(values: pa.Array, offsets: NDArray[np.int64], kind: pa.DataType) -> pa.Array:
