@@ -43,7 +43,7 @@ def pin_above(batch: RerankBatch, above: SlotsAbove, flag_columns: Sequence[int]
             f"above: {reach} slots above a page and {slots} on it are more than {MOST_SLOTS}"
         )
     ids, mask, named = (column[:, -reach:] for column in above)
-    first = torch.where(mask, named, -1)
+    named = torch.where(mask, named, -1)
     place = torch.arange(reach, device=mask.device)
     pins = pad(batch.pins, (0, reach), value=-1).roll(reach, 1)
     pins = pins.gather(1, _own_places(counts, slots + reach, reach))
@@ -56,7 +56,7 @@ def pin_above(batch: RerankBatch, above: SlotsAbove, flag_columns: Sequence[int]
         candidate_dense=pad(batch.candidate_dense, (0, 0, 0, reach)),
         candidate_ids=torch.cat([batch.candidate_ids, ids * mask.unsqueeze(-1)], dim=1),
         candidate_mask=pad(batch.candidate_mask, (0, reach), value=False),
-        dedup_keys=_dedup_keys(batch.dedup_keys, first),
+        dedup_keys=_dedup_keys(batch.dedup_keys, named),
         pins=pins,
         quotas=batch.quotas + members * limited,
         slots=batch.slots + counts.squeeze(1),

@@ -21,7 +21,7 @@ from tests.data.exposure_logs import assert_same, random_log
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr("gerank.data.exposure_parquet.PAGES_PER_ROW_GROUP", 5)
     monkeypatch.setattr("gerank.data.exposure_log._PAGES_OF_A_WINDOW", 4)
-    random_log(7, pages=23).write(tmp_path)
+    random_log(7, pages=23, feeds=True).write(tmp_path)
     return tmp_path
 
 

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 import gerank
-from gerank.data.batch import RerankBatch, Slates
+from gerank.data.batch import RerankBatch, Slates, SlotsAbove
+from gerank.data.contract import RequestContract
+from gerank.data.pinned_above import count_above, pin_above
 from gerank.export import artifact as module
 from gerank.export import golden
 from gerank.export.artifact import Artifact, ArtifactError, load_artifact, write_artifact
@@ -164,6 +166,29 @@ def test_golden_requests_fit_the_limits_of_the_contract(
     path = tmp_path / "model.gerank"
     write_artifact(random_generator(seed), contract, path, name="x", training={})
     assert load_artifact(path).contract.max_candidates == candidates
+
+
+def test_something_may_stand_above_golden_requests(
+    generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both loaders answer them again."""
+    plain = golden.draw_batch
+
+    def below(contract: RequestContract, *sizes: int, seed: int) -> RerankBatch:
+        batch = plain(contract, *sizes, seed)
+        named = torch.zeros(len(batch.pins), 2, dtype=torch.int64)
+        ids = batch.candidate_ids[:, :1].expand(-1, 2, -1)
+        above = SlotsAbove(ids, torch.ones_like(named, dtype=torch.bool), named - 1)
+        return pin_above(batch, above, contract.schema.flag_columns)
+
+    monkeypatch.setattr(golden, "draw_batch", below)
+    path = tmp_path / "model.gerank"
+    write_artifact(generator, CONTRACT, path, name="test", training=FACTS)
+    parts = records(path.read_bytes())
+    batch, answer = golden.from_bytes(parts[name_of(parts, "golden.pt")])
+    assert (count_above(batch) == 2).all() and batch.pins.shape == (16, CONTRACT.max_slots + 2)
+    assert golden.difference(answer, load_artifact(path).rerank(batch)) is None
+    assert gerank.load(path).contract == CONTRACT
 
 
 def test_golden_requests_survive_their_bytes(generator: Generator, seed: int) -> None:

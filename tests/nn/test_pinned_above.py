@@ -15,7 +15,7 @@ from gerank.data.batch import RerankBatch, SlotsAbove
 from gerank.data.collate_requests import collate_requests
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.log_requests import request_document
-from gerank.data.pinned_above import below_above, count_above, own_slots, pin_above
+from gerank.data.pinned_above import below_above, count_above, own_slots, parted, pin_above
 from gerank.data.request_json import parse_request
 from gerank.export.artifact import write_artifact
 from gerank.nn.generator import Encoded, Generator, GeneratorShape
@@ -138,6 +138,17 @@ def test_own_slots_and_what_is_put_below_undo_each_other(seed: int) -> None:
     below = below_above(batch, slates)
     assert below.shape == (REQUESTS, 2, batch.pins.size(1))
     assert torch.equal(own_slots(batch, below), slates)
+
+
+def test_one_request_is_parted_from_what_stands_above(seed: int) -> None:
+    log = random_log(seed, feeds=True)
+    for row in range(len(log)):
+        pages = log.batch(np.array([row]))
+        batch = as_requests(pages, torch.ones(1, 1), log.schema, slots=3)
+        features, above = parted(batch)
+        assert all(map(torch.equal, features, pages.features))
+        assert torch.equal(above.above_ids, pages.above_ids)
+        assert torch.equal(above.above_mask, pages.above_mask)
 
 
 def test_nothing_above_changes_nothing() -> None:

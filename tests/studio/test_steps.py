@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gerank.data.exposure_log import ExposureLog
+from gerank.studio.application import open_session
 from gerank.studio.controls import default_controls
-from gerank.studio.session import DEFAULTS, Outcome, Session
+from gerank.studio.session import DEFAULTS, LOGGED, Outcome, Session
 from gerank.studio.steps import Obstacle, Steps
+from tests.data.exposure_logs import with_random_above
+from tests.studio.conftest import Feed
 
 
 def explained(session: Session, row: int, **changes: object) -> tuple[Outcome, Steps]:
@@ -46,6 +51,24 @@ def test_a_column_is_the_distribution_that_its_choice_was_drawn_from(
     chosen = steps.probabilities[list(answer.slots), list(answer.candidates)]
     assert np.log(chosen) == pytest.approx(answer.log_prob, abs=1e-5)
     assert ((steps.probabilities > 0) == (steps.obstacles == Obstacle.NONE)).all()
+
+
+@pytest.mark.parametrize("row", range(6))
+def test_steps_look_at_what_stands_above(feed: Feed, tmp_path: Path, row: int, seed: int) -> None:
+    log = with_random_above(ExposureLog.read(feed.data), seed)
+    log.write(tmp_path)
+    with open_session(feed.model, tmp_path) as session:
+        rules = {"spacing": {"category": (3, 1)}, "greedy": bool(row % 2), "seed": row}
+        outcome, steps = explained(session, row, **rules)
+        judged = session.rerank(outcome.page, default_controls(session.contract), LOGGED)
+    answer = outcome.answer
+    chosen = steps.probabilities[list(answer.slots), list(answer.candidates)]
+    assert np.log(chosen) == pytest.approx(answer.log_prob, abs=1e-5)
+    assert (
+        len(outcome.page.document.get("above", []))
+        == log.above.offsets[row + 1] - (log.above.offsets[row])
+    )
+    assert judged.utilities
 
 
 def test_without_rules_only_placed_candidates_are_ruled_out(session: Session) -> None:
