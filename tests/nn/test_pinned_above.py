@@ -121,6 +121,7 @@ def test_slots_above_have_neither_log_prob_nor_gradient(seed: int) -> None:
     encoded = generator.encode_batch(batch)
     log_prob, entropy = generator.slate_log_prob(encoded, batch, slates)
     assert log_prob.isfinite().all()
+    assert log_prob.shape == entropy.shape == slates.shape
     torch.testing.assert_close(log_prob.sum(), whole.sum())
     encoded.candidates.retain_grad()
     (log_prob.sum() + entropy.sum()).backward()
