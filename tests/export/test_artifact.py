@@ -185,7 +185,7 @@ def test_something_may_stand_above_golden_requests(
     path = tmp_path / "model.gerank"
     write_artifact(generator, CONTRACT, path, name="test", training=FACTS)
     parts = records(path.read_bytes())
-    batch, answer = golden.from_bytes(parts[name_of(parts, "golden.pt")])
+    batch, answer = golden_of(parts[name_of(parts, "golden.pt")])
     assert (count_above(batch) == 2).all() and batch.pins.shape == (16, CONTRACT.max_slots + 2)
     assert golden.difference(answer, load_artifact(path).rerank(batch)) is None
     assert gerank.load(path).contract == CONTRACT

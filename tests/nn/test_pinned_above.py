@@ -16,7 +16,7 @@ from gerank.data.collate_requests import collate_requests
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.log_requests import request_document
 from gerank.data.pinned_above import below_above, count_above, own_slots, parted, pin_above
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.export.artifact import write_artifact
 from gerank.nn.generator import Encoded, Generator, GeneratorShape
 from gerank.train.pages import as_requests
