@@ -1,0 +1,103 @@
+"""Many large messages, and small ones that inflate: memory stays within what was configured."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+
+from tests.front.bystander import Bystander
+from tests.front.call_bytes import RERANK, call_headers, large_page, page
+from tests.front.frames import framed
+from tests.front.raw_connection import RawConnection
+from tests.front.server_process import ServerProcess
+from tests.server.stand_in import StandIn
+
+MIB = 1 << 20
+LARGE = 15 * MIB
+CALLS, CONNECTIONS = 24, 6
+BUDGET, BUDGET_OF_ONE = 96 * MIB, 32 * MIB
+SERVER_OPTIONS = ("--buffer-bytes", BUDGET, "--connection-buffer-bytes", BUDGET_OF_ONE)
+RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED = 8, 4
+
+
+def _bomb(mib: int) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    block = bytes(MIB)
+    return b"".join(packer.compress(block) for _ in range(mib)) + packer.flush()
+
+
+def test_gzip_bombs_are_not_inflated(server: ServerProcess, bystander: Bystander) -> None:
+    """The limit of a message holds for the inflated one: 256 MiB in 1 MiB is refused by
+    RESOURCE_EXHAUSTED before it takes memory or others' time."""
+    bomb = framed(_bomb(256), compressed=1)
+    with bystander.unharmed("gzip bomb"), RawConnection(server.port) as attacker:
+        for _ in range(4):
+            stream = attacker.open_stream(call_headers(RERANK, ("grpc-encoding", "gzip")))
+            attacker.send_data(stream, bomb, end_stream=True)
+            assert attacker.answer(stream, timeout_s=20).status == RESOURCE_EXHAUSTED
+
+
+def test_waiting_messages_stay_within_the_budget_of_bytes(
+    server: ServerProcess, model: StandIn
+) -> None:
+    """Flow control is there to bound what a receiver holds (RFC 9113, 5.2): while the model is
+    busy, 24 calls of 15 MiB each come over 6 connections. What the server holds of them stays
+    within --buffer-bytes; the others wait in their senders, or are refused; afterwards it serves
+    all."""
+    message, headers = large_page(LARGE), call_headers(RERANK, ("grpc-timeout", "8S"))
+    statuses: list[int | None] = []
+
+    def send() -> None:
+        with RawConnection(server.port) as sender:
+            streams = [sender.open_stream(headers) for _ in range(CALLS // CONNECTIONS)]
+            for stream in streams:
+                sender.send_data(stream, framed(message), end_stream=True, timeout_s=20)
+            statuses.extend(sender.answer(stream, timeout_s=20).status for stream in streams)
+
+    model.reset()
+    server.forget_peak()
+    before = server.resident_mib
+    model.hold()
+    senders = [threading.Thread(target=send) for _ in range(CONNECTIONS)]
+    for sender in senders:
+        sender.start()
+    senders[0].join(timeout=3)
+    model.release()
+    for sender in senders:
+        sender.join()
+    assert len(statuses) == CALLS
+    assert set(statuses) <= {0, RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, None}
+    grown = server.peak_mib - before
+    most = BUDGET / MIB * 1.2 + 4 * LARGE / MIB  # and what the model works on
+    assert grown < most, f"{grown:.0f} MiB more, {most:.0f} allowed"
+
+
+def test_unfinished_large_messages_harm_nobody(server: ServerProcess, bystander: Bystander) -> None:
+    """Messages that stop a byte before their end: they hold no more than the budget of their
+    connections, and others are served."""
+    with bystander.unharmed("unfinished messages", BUDGET / MIB * 1.2 + 64):
+        attackers = [RawConnection(server.port) for _ in range(6)]
+        for attacker in attackers:
+            for size in (LARGE, MIB, MIB // 8, MIB // 16):  # until nothing more fits
+                for _ in range(3):
+                    stream = attacker.open_stream()
+                    attacker.send_what_fits(stream, framed(bytes(size))[:-1])
+        time.sleep(0.5)
+        for attacker in attackers:
+            attacker.close()
+
+
+def test_memory_returns_after_large_messages(server: ServerProcess) -> None:
+    """What a burst of large messages took is given back, or used again by the next: the second
+    burst does not add to the first."""
+    message = large_page(LARGE)
+    with RawConnection(server.port) as sender:
+        for _ in range(2):
+            assert sender.call(message).status == 0
+        server.forget_peak()
+        before = server.resident_mib
+        for _ in range(4):
+            assert sender.call(message).status == 0
+        assert server.peak_mib - before < 2 * LARGE / MIB
+        assert sender.call(page()).status == 0
