@@ -40,8 +40,10 @@ def test_the_deadline_is_the_timeout(
 ) -> None:
     """Timeout: the call ends with DEADLINE_EXCEEDED (or the reset that a server sends beside it)
     when so much time has passed, in its own unit."""
+    model.reset()
     model.hold()
-    busy = connection.send_call(page())  # the model's only worker
+    busy = connection.send_call(page())
+    model.await_forwards(1)  # the only worker is at work
     began = time.monotonic()
     waiting = connection.send_call(page(), headers=_with(timeout))
     answer = connection.answer(waiting)
