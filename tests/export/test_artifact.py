@@ -171,7 +171,6 @@ def test_golden_requests_fit_the_limits_of_the_contract(
 def test_something_may_stand_above_golden_requests(
     generator: Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both loaders answer them again."""
     plain = golden.draw_batch
 
     def below(contract: RequestContract, *sizes: int, seed: int) -> RerankBatch:
@@ -187,8 +186,8 @@ def test_something_may_stand_above_golden_requests(
     parts = records(path.read_bytes())
     batch, answer = golden_of(parts[name_of(parts, "golden.pt")])
     assert (count_above(batch) == 2).all() and batch.pins.shape == (16, CONTRACT.max_slots + 2)
-    assert golden.difference(answer, load_artifact(path).rerank(batch)) is None
-    assert gerank.load(path).contract == CONTRACT
+    assert all(map(torch.equal, load_artifact(path).rerank(batch), answer))
+    assert gerank.load(path).contract == CONTRACT  # which answered them again
 
 
 def test_golden_requests_survive_their_bytes(generator: Generator, seed: int) -> None:
