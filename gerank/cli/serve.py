@@ -125,8 +125,8 @@ def _chosen(choice: FrontChoice) -> Front:
     front = best_front()
     if front is Front.GRPCIO:
         err.print(
-            "this installation has no native front (grpc++ was missing when it was built): "
-            "serving with the one in Python",
+            "this installation has no native front, since nghttp2 or libuv was missing when it was "
+            "built: serving with the one in Python",
             soft_wrap=True,
             highlight=False,
         )

@@ -13,7 +13,7 @@ from gerank_server.options import OptionError, ServerOptions
 
 
 class Front(enum.Enum):
-    """NATIVE: grpc++, built where that was there. GRPCIO: Python, everywhere."""
+    """NATIVE: C++, built where nghttp2 and libuv were there. GRPCIO: Python, everywhere."""
 
     NATIVE = "native"
     GRPCIO = "grpcio"
@@ -70,7 +70,8 @@ def listen(
     address = parse_address(address).target
     if front is Front.NATIVE:
         if not is_built():
-            raise OptionError("front: 'native' is not in this installation: grpc++ was missing")
+            missing = "nghttp2 or libuv was missing when it was built"
+            raise OptionError(f"front: 'native' is not in this installation: {missing}")
         return NativeServer(address, options)
     from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second
 

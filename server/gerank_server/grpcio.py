@@ -1,4 +1,4 @@
-"""The front in Python: grpcio over the same engine, for places where grpc++ is not."""
+"""The front in Python: grpcio over the same engine, for places where nghttp2 and libuv are not."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ class GrpcioServer:
 
         Raises:
             AddressError: The port is in use, or the address is not one of this machine.
-            OptionError: An option is out of its range.
+            OptionError: An option is out of its range, or not one of this front.
         """
         options = options or ServerOptions()
+        _check(options)
         self._process = OwnProcess()
         self._engine = _start_engine(options)
         waiting = (options.front_threads or _DEFAULT_THREADS) + options.max_queue
@@ -199,5 +200,21 @@ def _new_server(
             ("grpc.so_reuseport", 0),  # else a second server would share the port unnoticed
             ("grpc.max_receive_message_length", options.max_message_bytes),
             ("grpc.max_concurrent_streams", options.max_calls_per_connection),
+            ("grpc.max_metadata_size", options.max_header_bytes),
+            ("grpc.absolute_max_metadata_size", options.max_header_bytes),
+            ("grpc.keepalive_time_ms", options.keepalive_s * 1000),
+            ("grpc.keepalive_timeout_ms", options.keepalive_timeout_s * 1000),
+            *_connection_age(options.max_connection_age_s),
         ),
     )
+
+
+def _connection_age(seconds: int) -> tuple[tuple[str, int], ...]:
+    return (("grpc.max_connection_age_ms", seconds * 1000),) if seconds > 0 else ()
+
+
+def _check(options: ServerOptions) -> None:
+    """Raises OptionError for what grpcio has no counterpart of."""
+    for name in ("buffer_bytes", "connection_buffer_bytes"):
+        if getattr(options, name) != getattr(ServerOptions(), name):
+            raise OptionError(f"{name}: only the native front limits it, this one is 'grpcio'")

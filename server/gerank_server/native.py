@@ -27,6 +27,12 @@ _DEFAULT_THREADS = 1
 _NUMBERS = (
     "max_message_bytes",
     "max_calls_per_connection",
+    "max_header_bytes",
+    "buffer_bytes",
+    "connection_buffer_bytes",
+    "keepalive_s",
+    "keepalive_timeout_s",
+    "max_connection_age_s",
     "workers",
     "intra_op_threads",
     "max_batch",
@@ -49,7 +55,7 @@ class _Options(ctypes.Structure):
 
 
 def library_path() -> Path:
-    """Where the build puts the native front, if grpc++ was there."""
+    """Where the build puts the native front, if nghttp2 and libuv were there."""
     package = importlib.util.find_spec("gerank")
     assert package is not None and package.origin is not None
     return Path(package.origin).parent / "lib" / _LIBRARY
@@ -61,7 +67,7 @@ def is_built() -> bool:
 
 
 class NativeServer:
-    """gerank.v1.RerankService on grpc++, with grpc.health.v1 and server reflection.
+    """gerank.v1.RerankService over nghttp2, with grpc.health.v1 and server reflection.
 
     Listens from the moment it is made; answers UNAVAILABLE until a model is loaded. Used as a
     context manager, it stops at the end of the block. Thread-safe. In a process that was forked
@@ -120,7 +126,7 @@ class NativeServer:
         return text.value.decode()
 
     def stop(self, grace_s: float = 10.0) -> None:
-        """Drains: refuses new calls, lets those in progress end, returns when all have.
+        """Drains: takes no new calls, lets those in progress end, returns when all have.
 
         Args:
             grace_s: After so many seconds the calls that still wait get UNAVAILABLE.

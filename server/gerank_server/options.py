@@ -19,6 +19,12 @@ RANGES: Mapping[str, tuple[int, int]] = {
     "max_queries": (1, 100_000),
     "max_message_bytes": (1, 2**31 - 1),
     "max_calls_per_connection": (1, 1_000_000),
+    "max_header_bytes": (1024, 2**20),
+    "buffer_bytes": (1, 2**50),
+    "connection_buffer_bytes": (1, 2**50),
+    "keepalive_s": (1, 86_400),
+    "keepalive_timeout_s": (1, 86_400),
+    "max_connection_age_s": (0, 31_536_000),
 }
 """The lowest and the highest number that each option may be, as the native front has them."""
 
@@ -46,6 +52,13 @@ class ServerOptions(EngineOptions):
         max_message_bytes: Limits the size of one call; a larger one gets RESOURCE_EXHAUSTED.
         max_calls_per_connection: Limits the calls that are open at once; a client that honours
             HTTP/2 queues the others itself.
+        max_header_bytes: Limits the headers of one call, each counted with 32 bytes more.
+        buffer_bytes: Limits the messages and answers that the native front holds at once.
+        connection_buffer_bytes: Limits those of one connection; in the native front too.
+        keepalive_s: After so many seconds of silence a caller is asked whether it is there.
+        keepalive_timeout_s: In so many seconds it must answer.
+        max_connection_age_s: After so many seconds a connection takes no new calls, and its caller
+            opens another; 0: never.
 
     Raises:
         OptionError: An option is out of its range.
@@ -54,6 +67,12 @@ class ServerOptions(EngineOptions):
     front_threads: int | None = None
     max_message_bytes: int = 16 * 2**20
     max_calls_per_connection: int = 4096
+    max_header_bytes: int = 16 * 2**10
+    buffer_bytes: int = 256 * 2**20
+    connection_buffer_bytes: int = 64 * 2**20
+    keepalive_s: int = 120
+    keepalive_timeout_s: int = 20
+    max_connection_age_s: int = 0
 
     def __post_init__(self) -> None:
         try:

@@ -1,11 +1,9 @@
 #include "front.h"
 
-#include <absl/synchronization/mutex.h>
-#include <google/protobuf/stubs/logging.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
-#include <grpcpp/grpcpp.h>
-
 #include <algorithm>
+#include <atomic>
+#include <exception>
+#include <future>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -13,9 +11,10 @@
 #include <vector>
 
 #include "front_thread.h"
-#include "health.h"
-#include "listening_address.h"
-#include "service.h"
+#include "http2/byte_budget.h"
+#include "http2/limits.h"
+#include "methods/service.h"
+#include "net/listener.h"
 
 namespace gerank::server {
 namespace {
@@ -23,120 +22,156 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-// Callers that have not yet heard that we leave still call; when none did for so long, all know.
+// What a stop without grace still grants, so that callers hear of it.
 constexpr milliseconds kQuiet{100};
+
+// Until every caller must have heard that we leave.
+constexpr milliseconds kLongestLeave{1000};
+
+Status check_at_least(const char* option, std::int64_t value, std::int64_t least) {
+  if (value >= least) return {};
+  return Status::invalid(option, std::to_string(value),
+                         "must be at least " + std::to_string(least));
+}
 
 Status check(const FrontOptions& options) {
   if (options.threads < 1 || options.threads > 256) {
     return Status::invalid("threads", std::to_string(options.threads),
                            "must be an integer in [1, 256]");
   }
-  if (options.max_message_bytes < 1) {
-    return Status::invalid("max_message_bytes", std::to_string(options.max_message_bytes),
-                           "must be at least 1");
+  for (const auto& [name, value] : {
+           std::pair{"max_message_bytes", std::int64_t(options.max_message_bytes)},
+           std::pair{"max_calls_per_connection", std::int64_t(options.max_calls_per_connection)},
+           std::pair{"max_header_bytes", std::int64_t(options.max_header_bytes)},
+           std::pair{"buffer_bytes", options.buffer_bytes},
+           std::pair{"connection_buffer_bytes", options.connection_buffer_bytes},
+           std::pair{"keepalive_s", std::int64_t(options.keepalive.count())},
+           std::pair{"keepalive_timeout_s", std::int64_t(options.keepalive_timeout.count())},
+       }) {
+    if (Status status = check_at_least(name, value, 1); !status) return status;
   }
-  if (options.max_calls_per_connection < 1) {
-    return Status::invalid("max_calls_per_connection",
-                           std::to_string(options.max_calls_per_connection), "must be at least 1");
-  }
-  return {};
+  return check_at_least("max_connection_age_s", options.max_connection_age.count(), 0);
 }
 
-// What concerns the whole process.
-void prepare_grpc() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-    // It would write a line for every malformed message: whoever sent it is told instead.
-    google::protobuf::SetLogHandler(nullptr);
-    // Debian's abseil looks for deadlocks at every lock, on by default: 3 % of a call.
-    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
-  });
+Limits limits_of(const FrontOptions& options) {
+  return {std::uint32_t(options.max_message_bytes),
+          std::uint32_t(options.max_calls_per_connection),
+          std::uint32_t(options.max_header_bytes),
+          options.connection_buffer_bytes,
+          options.keepalive,
+          options.keepalive_timeout,
+          options.max_connection_age};
 }
 
 }  // namespace
 
 struct Front::State {
-  explicit State(Engine& engine) : service(engine) {}
-
-  // Waits until every call was answered and no new one came for a while, or until `end`.
-  void await_quiet(steady_clock::time_point end) {
-    std::uint64_t seen = service.arrived.load();
-    auto quiet_since = steady_clock::now();
-    while (steady_clock::now() < end) {
-      std::this_thread::sleep_for(milliseconds(2));
-      const std::uint64_t arrived = service.arrived.load();
-      if (arrived != seen || service.open.load() > 0) quiet_since = steady_clock::now();
-      seen = arrived;
-      if (steady_clock::now() - quiet_since >= kQuiet) return;
+  State(const FrontOptions& options, Engine& engine)
+      : service(engine),
+        limits(limits_of(options)),
+        budget(options.buffer_bytes),
+        listener(options.address, [this](int descriptor) { hand_out(descriptor); }) {
+    const FrontThread::Shared shared{
+        service,
+        limits,
+        budget,
+        options.reflection,
+        [this] { threads.front()->loop().post([this] { listener.retry(); }); },
+        [this] { tell_of_room(); }};
+    for (int i = 0; i < options.threads; ++i) {
+      threads.push_back(std::make_unique<FrontThread>(shared));
     }
   }
 
+  // The connections go round. On the first thread, which takes them.
+  void hand_out(int descriptor) { threads[next++ % threads.size()]->add(descriptor); }
+
+  void tell_of_room() {
+    for (const auto& thread : threads) thread->let_in();
+  }
+
+  // Takes no connections from now on; returns when that is so.
+  void close_listener() {
+    std::promise<void> closed;
+    threads.front()->loop().post([&] {
+      listener.close();
+      closed.set_value();
+    });
+    closed.get_future().wait();
+  }
+
+  // Returns when `condition` holds, or at `end`.
+  template <typename Condition>
+  static void await(steady_clock::time_point end, const Condition& condition) {
+    while (!condition() && steady_clock::now() < end) std::this_thread::sleep_for(milliseconds(1));
+  }
+
+  bool has_left() const {
+    return std::all_of(threads.begin(), threads.end(),
+                       [](const auto& thread) { return thread->has_left(); });
+  }
+
   Service service;
-  Health health;
-  int port = 0;
-  std::unique_ptr<grpc::Server> server;
-  std::vector<std::unique_ptr<FrontThread>> front_threads;
+  const Limits limits;
+  ByteBudget budget;
+  Listener listener;
+  std::vector<std::unique_ptr<FrontThread>> threads;
+  std::size_t next = 0;
   std::mutex mutex;  // of set_serving
   std::once_flag stopped;
 };
 
-Status Front::start(const FrontOptions& options, Engine& engine, std::unique_ptr<Front>* front) {
-  if (Status status = check(options); !status.ok()) return status;
-  if (is_taken(options.address)) {
-    return {Code::kUnavailable, "cannot listen on " + options.address + ": a server listens there"};
+Status Front::start(const FrontOptions& options, Engine& engine,
+                    std::unique_ptr<Front>* front) try {
+  if (Status status = check(options); !status) return status;
+  auto state = std::make_unique<State>(options, engine);
+  if (Status status = state->listener.open(); !status) return status;
+  for (const auto& thread : state->threads) {
+    const bool listens = thread == state->threads.front();
+    thread->start([listens, at = state.get()] {
+      if (listens) at->listener.start(at->threads.front()->loop());
+    });
   }
-  prepare_grpc();
-  auto state = std::make_unique<State>(engine);
-  grpc::ServerBuilder builder;
-  builder.AddListeningPort(options.address, grpc::InsecureServerCredentials(), &state->port);
-  builder.RegisterService(&state->service.methods);
-  builder.RegisterService(&state->health.methods);
-  builder.SetMaxReceiveMessageSize(options.max_message_bytes);
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // else two servers share one port
-  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);  // nobody here can ask for its counts
-  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);  // of answers
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_calls_per_connection);
-  for (int i = 0; i < options.threads; ++i) {
-    state->front_threads.push_back(
-        std::make_unique<FrontThread>(state->service, state->health, builder.AddCompletionQueue()));
-  }
-  state->server = builder.BuildAndStart();
-  if (!state->server || state->port == 0) {
-    return {Code::kUnavailable,
-            "cannot listen on " + options.address +
-                ": the port is in use, or the address is not one of this machine"};
-  }
-  for (auto& front_thread : state->front_threads) front_thread->start();
   front->reset(new Front(std::move(state)));
   return {};
+} catch (const std::exception& error) {
+  return {Code::kUnavailable, "cannot listen on " + options.address + ": " + error.what()};
 }
 
 Front::Front(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Front::~Front() { stop(std::chrono::microseconds(0)); }
 
-int Front::port() const { return state_->port; }
+int Front::port() const { return state_->listener.port(); }
 
 void Front::set_serving(bool serving) {
   const std::lock_guard lock(state_->mutex);
-  if (state_->service.draining) return;  // no more, and the threads of the front may have closed
-  state_->health.set(serving);
-  for (auto& front_thread : state_->front_threads) front_thread->refresh_health();
+  if (state_->service.draining) return;
+  state_->service.serving = serving;
+  for (const auto& thread : state_->threads) thread->refresh_health();
 }
 
 void Front::stop(std::chrono::microseconds grace) {
   std::call_once(state_->stopped, [this, grace] {
-    const auto end = steady_clock::now() + std::max<std::chrono::microseconds>(grace, kQuiet);
+    State& state = *state_;
+    const auto begin = steady_clock::now();
+    const auto end = begin + std::max<std::chrono::microseconds>(grace, kQuiet);
     set_serving(false);
+    state.close_listener();
+    for (const auto& thread : state.threads) thread->leave();
+    state.await(std::min(end, begin + kLongestLeave), [&] { return state.has_left(); });
+    for (const auto& thread : state.threads) thread->leave_now();
+    const auto no_call_is_open = [&] { return state.service.open_calls == 0; };
+    if (grace.count() > 0) state.await(begin + grace, no_call_is_open);
     {
-      const std::lock_guard lock(state_->mutex);
-      state_->service.draining = true;
+      const std::lock_guard lock(state.mutex);
+      state.service.draining = true;
     }
-    state_->service.engine.stop(grace);
-    state_->await_quiet(end + kQuiet);
-    state_->server->Shutdown(std::chrono::system_clock::now() + kQuiet);
-    for (auto& front_thread : state_->front_threads) front_thread->stop();
+    const auto left = begin + grace - steady_clock::now();
+    state.service.engine.stop(
+        std::max(std::chrono::duration_cast<Microseconds>(left), Microseconds(0)));
+    state.await(steady_clock::now() + kQuiet, no_call_is_open);
+    for (const auto& thread : state.threads) thread->stop(kQuiet);
   });
 }
 

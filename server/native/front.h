@@ -5,13 +5,14 @@
 #include <gerank/status.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 namespace gerank::server {
 
 struct FrontOptions {
-  // `host:port`; port 0 takes a free one.
+  // `host:port`, `[IPv6]:port` or `unix:path`; port 0 takes a free one.
   std::string address = "127.0.0.1:50051";
 
   // Threads that read, check and write calls. One serves what one core can; the model has the
@@ -23,6 +24,26 @@ struct FrontOptions {
 
   // Calls of one connection at once; a client that honours HTTP/2 queues the others itself.
   int max_calls_per_connection = 4096;
+
+  // Headers of one call, each counted with 32 bytes more; with larger ones it gets
+  // RESOURCE_EXHAUSTED.
+  int max_header_bytes = 16 << 10;
+
+  // Messages and answers that are held at once, of all connections and of one. Beyond that large
+  // messages are let in one after the other, and small ones get RESOURCE_EXHAUSTED. One message may
+  // always come.
+  std::int64_t buffer_bytes = 256 << 20;
+  std::int64_t connection_buffer_bytes = 64 << 20;
+
+  // A caller that was silent so long gets a PING, and must answer it in time.
+  std::chrono::seconds keepalive{120};
+  std::chrono::seconds keepalive_timeout{20};
+
+  // After so long a connection takes no new calls, and its caller opens another. 0: never.
+  std::chrono::seconds max_connection_age{0};
+
+  // Whether grpc.reflection is served.
+  bool reflection = true;
 };
 
 // gerank.v1.RerankService, grpc.health.v1 and server reflection over one engine.
@@ -40,15 +61,15 @@ class Front {
   // stop() with no grace.
   ~Front();
 
-  // The port it listens on, also where the address asked for port 0.
+  // The port it listens on, also where the address asked for port 0; 1 for a socket in a folder.
   int port() const;
 
   // What grpc.health.v1 reports, of the server and of gerank.v1.RerankService.
   void set_serving(bool serving);
 
-  // Drains: reports NOT_SERVING, answers new calls with UNAVAILABLE, lets the engine end those that
-  // it has, sends all answers, closes. Returns when that is done; a second call waits for it too.
-  // Calls that are still queued after `grace` get UNAVAILABLE as well. Stops the engine.
+  // Drains: reports NOT_SERVING, listens no more, tells every caller to send new calls elsewhere,
+  // serves those that came before it has heard, closes. Returns when that is done; a second call
+  // waits for it too. Calls that are still queued after `grace` get UNAVAILABLE. Stops the engine.
   void stop(std::chrono::microseconds grace);
 
  private:

@@ -4,7 +4,14 @@
 #include <sched.h>
 #include <sys/resource.h>
 
+#include <memory>
+#include <string>
 #include <utility>
+
+#include "http2/session.h"
+#include "methods/describe.h"
+#include "methods/service_names.h"
+#include "methods/statistics.h"
 
 namespace gerank::server {
 namespace {
@@ -22,67 +29,124 @@ void go_first() {
   sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
-}  // namespace
-
-FrontThread::FrontThread(Service& service, Health& health,
-                         std::unique_ptr<grpc::ServerCompletionQueue> queue)
-    : queue_(std::move(queue)),
-      relay_(*queue_),
-      pool_(service, *queue_, relay_),
-      watches_(health, *queue_),
-      describe_(
-          [&service, this](auto* context, auto* request, auto* writer, Completion* tag) {
-            service.methods.RequestDescribe(context, request, writer, &*queue_, &*queue_, tag);
-          },
-          [&service](auto* request, auto* answer) { return describe(service, request, answer); }),
-      statistics_(
-          [&service, this](auto* context, auto* request, auto* writer, Completion* tag) {
-            service.methods.RequestStatistics(context, request, writer, &*queue_, &*queue_, tag);
-          },
-          [&service](auto*, auto* answer) { return tell_statistics(service, answer); }),
-      check_(
-          [&health, this](auto* context, auto* request, auto* writer, Completion* tag) {
-            health.methods.RequestCheck(context, request, writer, &*queue_, &*queue_, tag);
-          },
-          [&health](auto* request, auto* answer) { return health.check(request, answer); }) {}
-
-FrontThread::~FrontThread() {
-  if (thread_.joinable()) stop();
-  if (closed_) return;
-  queue_->Shutdown();
-  run();  // a queue must be emptied, served or not
+std::string path(std::string_view service, std::string_view method) {
+  return "/" + std::string(service) + "/" + std::string(method);
 }
 
-void FrontThread::start() {
-  thread_ = std::thread([this] {
+Session& session_of(Connection& connection) { return static_cast<Session&>(connection.protocol()); }
+
+}  // namespace
+
+FrontThread::FrontThread(const Shared& shared)
+    : shared_(shared),
+      rerank_(shared.service, loop_),
+      describe_([&service = shared.service](auto message, auto* answer) {
+        return describe(service, message, answer);
+      }),
+      statistics_([&service = shared.service](auto, auto* answer) {
+        *answer = write_statistics(service.engine.stats());
+        return CallStatus{};
+      }),
+      check_([&service = shared.service](auto message, auto* answer) {
+        return check_health(service, message, answer);
+      }),
+      watch_(shared.service),
+      deadlines_(loop_),
+      host_{shared.limits,
+            methods_,
+            shared.budget,
+            deadlines_,
+            line_,
+            pool_,
+            shared.service.open_calls},
+      connections_(
+          loop_, [this](Connection& connection) { return speak(connection); }, shared.closed),
+      end_(loop_, [this] {
+        connections_.close_all();
+        loop_.stop();
+      }) {
+  add_methods();
+  loop_.at_turn_end([this] { end_turn(); });
+}
+
+FrontThread::~FrontThread() {
+  if (thread_.joinable()) stop(std::chrono::milliseconds(0));  // another thread could not start
+}
+
+void FrontThread::add_methods() {
+  methods_.add(path(kRerankService, "Rerank"), rerank_);
+  methods_.add(path(kHealthService, "Check"), check_);
+  methods_.add(path(kHealthService, "Watch"), watch_);
+  methods_.add(path(kRerankService, "Describe"), describe_);
+  methods_.add(path(kRerankService, "Statistics"), statistics_);
+  if (!shared_.reflection) return;
+  methods_.add(path(kReflectionV1, "ServerReflectionInfo"), reflection_);
+  methods_.add(path(kReflectionV1Alpha, "ServerReflectionInfo"), reflection_);
+}
+
+std::unique_ptr<Protocol> FrontThread::speak(Connection& connection) {
+  auto session = std::make_unique<Session>(host_, connection);
+  if (leaving_) session->leave();
+  return session;
+}
+
+void FrontThread::start(std::function<void()> first) {
+  thread_ = std::thread([this, first = std::move(first)] {
     pthread_setname_np(pthread_self(), "gerank-front");
     go_first();
-    pool_.open();
-    watches_.await_another();
-    describe_.await();
-    statistics_.await();
-    check_.await();
-    run();
+    first();
+    loop_.run();
   });
 }
 
-void FrontThread::stop() {
-  alarm_.Set(&*queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), &close_);
-  thread_.join();
+void FrontThread::add(int descriptor) {
+  loop_.post([this, descriptor] { connections_.add(descriptor); });
 }
 
-void FrontThread::run() {
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_->Next(&tag, &ok)) {
-    if (!closed_) static_cast<Completion*>(tag)->proceed(ok);
+void FrontThread::refresh_health() {
+  loop_.post([this] { watch_.tell_all(); });
+}
+
+void FrontThread::let_in() {
+  if (waits_) loop_.post([this] { line_.let_in(); });
+}
+
+void FrontThread::leave() {
+  loop_.post([this] {
+    leaving_ = true;
+    connections_.for_each([](Connection& connection) { session_of(connection).leave(); });
+  });
+}
+
+void FrontThread::leave_now() {
+  loop_.post([this] {
+    connections_.for_each([](Connection& connection) { session_of(connection).leave_now(); });
+  });
+}
+
+void FrontThread::end_turn() {
+  waits_ = !line_.is_empty();  // before it is tried: what others give back from now on is told
+  if (waits_) line_.let_in();
+  waits_ = !line_.is_empty();
+  connections_.end_turn();
+  const std::uint64_t given_back = shared_.budget.given_back();
+  if (std::exchange(given_back_, given_back) != given_back) shared_.has_room();
+  if (leaving_) {
+    bool has_left = true;
+    connections_.for_each([&](Connection& each) { has_left &= session_of(each).has_left(); });
+    has_left_ = has_left;
   }
+  if (stopping_ && connections_.size() == 0) loop_.stop();
 }
 
-// On the queue's own thread, since an operation that begins on a closed queue ends the process.
-void FrontThread::close(bool) {
-  closed_ = true;
-  queue_->Shutdown();
+void FrontThread::stop(std::chrono::milliseconds linger) {
+  loop_.post([this, linger] {
+    stopping_ = true;
+    watch_.end_all();
+    connections_.for_each([](Connection& connection) { session_of(connection).leave_now(); });
+    end_.start(std::uint64_t(linger.count()));
+  });
+  thread_.join();
 }
 
 }  // namespace gerank::server

@@ -1,49 +1,93 @@
-// One completion queue: its thread, and all that is served on it.
+// One thread of the front: its loop, its connections, and the methods that it serves.
 #pragma once
 
-#include <grpcpp/alarm.h>
-#include <grpcpp/grpcpp.h>
-
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <thread>
 
-#include "answer_relay.h"
-#include "call_pool.h"
-#include "completion.h"
-#include "health.h"
-#include "instant_call.h"
-#include "service.h"
+#include "http2/byte_budget.h"
+#include "http2/deadlines.h"
+#include "http2/limits.h"
+#include "http2/stream.h"
+#include "http2/stream_host.h"
+#include "http2/waiting_line.h"
+#include "methods/health.h"
+#include "methods/instant.h"
+#include "methods/method_table.h"
+#include "methods/reflection.h"
+#include "methods/rerank.h"
+#include "methods/service.h"
+#include "net/connection_set.h"
+#include "net/loop.h"
 
 namespace gerank::server {
 
+// Thread-safe but for its making and its end.
 class FrontThread {
  public:
-  FrontThread(Service& service, Health& health, std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  // What the threads of a front share.
+  struct Shared {
+    Service& service;
+    const Limits& limits;
+    ByteBudget& budget;
+    bool reflection;
+    std::function<void()> closed;    // descriptors were given back
+    std::function<void()> has_room;  // bytes were given back that others wait for
+  };
 
-  // Ends the thread if stop() did not. The server must have been shut down, or never started.
+  explicit FrontThread(const Shared& shared);
   ~FrontThread();
 
-  // Takes callers from now on. The server must have been started.
-  void start();
+  // Serves from now on; `first` is run before all else.
+  void start(std::function<void()> first);
 
-  // Tells the watchers that the health has changed. Thread-safe.
-  void refresh_health() { watches_.refresh(); }
+  Loop& loop() { return loop_; }
 
-  // To be called when the server was shut down: ends the thread.
-  void stop();
+  // Serves a connected socket, which it takes over.
+  void add(int descriptor);
+
+  // Tells the watchers that the health has changed.
+  void refresh_health();
+
+  // Lets in those who wait for room, if any do.
+  void let_in();
+
+  // See Session::leave and leave_now: of all connections, also of those that come later.
+  void leave();
+  void leave_now();
+
+  // After leave(): whether no connection takes calls any more.
+  bool has_left() const { return has_left_; }
+
+  // Ends the watches, sends what there is, closes the connections, and ends the thread. Callers get
+  // so long to close their side.
+  void stop(std::chrono::milliseconds linger);
 
  private:
-  void run();
-  void close(bool ok);
+  void add_methods();
+  void end_turn();
+  std::unique_ptr<Protocol> speak(Connection& connection);
 
-  const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  AnswerRelay relay_;
-  CallPool pool_;
-  HealthWatches watches_;
-  InstantCall describe_, statistics_, check_;
-  grpc::Alarm alarm_;
-  Step<&FrontThread::close> close_{*this};
-  bool closed_ = false;
+  const Shared shared_;
+  Loop loop_;
+  RerankMethod rerank_;
+  InstantMethod describe_, statistics_, check_;
+  HealthWatch watch_;
+  ReflectionMethod reflection_;
+  MethodTable methods_;
+  Deadlines deadlines_;
+  WaitingLine line_;
+  StreamPool pool_;
+  StreamHost host_;
+  ConnectionSet connections_;
+  Timer end_;
+  bool leaving_ = false, stopping_ = false;
+  std::atomic<bool> waits_{false};  // for room
+  std::atomic<bool> has_left_{false};
+  std::uint64_t given_back_ = 0;  // as the budget had it when the others were told
   std::thread thread_;
 };
 

@@ -1,20 +1,23 @@
 // gerank-server: the native front in a process without Python.
 //
-// Prints "serving VERSION on HOST:PORT". SIGTERM and SIGINT drain it; SIGHUP loads the file again
-// and swaps it in while the old one answers: a file that does not pass its checks is refused, and
-// told.
+// Prints "serving VERSION on HOST:PORT". SIGTERM and SIGINT drain it, a second one ends it at once.
+// SIGHUP loads the file again and swaps it in while the old one answers: a file that does not pass
+// its checks is refused, and told.
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 
 #include "listening_address.h"
 #include "number_options.h"
@@ -25,20 +28,20 @@ namespace {
 
 constexpr const char* kName = "default";
 constexpr const char* kAddress = "127.0.0.1:50051";
-constexpr double kGraceSeconds = 10;
 
 struct Arguments {
   std::string model;
   gerank::server::ListeningAddress address = gerank::server::parse_listening_address(kAddress);
   GerankServerOptions numbers{};
+  gerank::server::StopOptions stop;
 };
 
 using gerank::server::kNumberOptions;
-using gerank::server::NumberOption;
+using gerank::server::kStopOptions;
 
 // --max-batch for max_batch.
-std::string flag_of(const NumberOption& option) {
-  std::string flag = std::string("--") + option.name;
+std::string flag_of(const char* name) {
+  std::string flag = std::string("--") + name;
   std::replace(flag.begin(), flag.end(), '_', '-');
   return flag;
 }
@@ -59,6 +62,28 @@ std::int64_t to_ignore(const std::string& flag, const std::string& text) {
   throw std::invalid_argument(flag + ": must be ignore or refuse, got '" + text + "'");
 }
 
+template <typename Known, typename Options>
+void print_numbers(const Known& known, const Options& defaults) {
+  for (const auto& option : known) {
+    std::printf("  %-28s %s, %lld to %lld [%lld]\n", flag_of(option.name).c_str(),
+                option.description, static_cast<long long>(option.range.low),
+                static_cast<long long>(option.range.high),
+                static_cast<long long>(defaults.*option.field));
+  }
+}
+
+// Whether the flag is that of a number, which then is set.
+template <typename Known, typename Options>
+bool take_number(const Known& known, const std::string& flag, const std::string& value,
+                 Options* options) {
+  for (const auto& option : known) {
+    if (flag_of(option.name) != flag) continue;
+    options->*option.field = to_number(flag, value);
+    return true;
+  }
+  return false;
+}
+
 void print_help() {
   GerankServerOptions numbers{};
   gerank_server_defaults(&numbers);
@@ -68,11 +93,8 @@ void print_help() {
       "  --model FILE                 the artifact\n"
       "  --address ADDRESS            host:port, [IPv6]:port or unix:path; port 0: any [%s]\n",
       kAddress);
-  for (const NumberOption& option : kNumberOptions) {
-    std::printf("  %-28s %s, %lld to %lld [%lld]\n", flag_of(option).c_str(), option.description,
-                static_cast<long long>(option.range.low), static_cast<long long>(option.range.high),
-                static_cast<long long>(numbers.*option.field));
-  }
+  print_numbers(kNumberOptions, numbers);
+  print_numbers(kStopOptions, gerank::server::StopOptions{});
   std::printf(
       "  --unknown-features WORD      ignore or refuse those that the model lacks [refuse]\n");
   std::printf("  --version                    print the version and end\n");
@@ -85,9 +107,6 @@ Arguments read_arguments(int argc, char** argv) {
   gerank_server_defaults(&numbers);
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
-    const auto known =
-        std::find_if(kNumberOptions.begin(), kNumberOptions.end(),
-                     [&option](const NumberOption& number) { return flag_of(number) == option; });
     if (i + 1 == argc) throw std::invalid_argument(option + ": its value is missing");
     const std::string value = argv[i + 1];
     if (option == "--model") {
@@ -96,11 +115,14 @@ Arguments read_arguments(int argc, char** argv) {
       arguments.address = gerank::server::parse_listening_address(value);
     } else if (option == "--unknown-features") {
       numbers.ignore_unknown_features = to_ignore(option, value);
-    } else if (known != kNumberOptions.end()) {
-      numbers.*known->field = to_number(option, value);
-    } else {
+    } else if (!take_number(kNumberOptions, option, value, &numbers) &&
+               !take_number(kStopOptions, option, value, &arguments.stop)) {
       throw std::invalid_argument("unknown option " + option + "; --help lists them");
     }
+  }
+  for (const auto& option : kStopOptions) {  // the others are the server's to check
+    const gerank::Status status = option.range.check(option.name, arguments.stop.*option.field);
+    if (!status) throw std::invalid_argument(status.message());
   }
   if (arguments.model.empty()) throw std::invalid_argument("--model: which artifact to serve");
   return arguments;
@@ -123,6 +145,22 @@ sigset_t block_signals() {
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   return signals;
+}
+
+// Whoever asks twice does not want to wait.
+void end_at_the_next_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+// A descriptor is a connection; what the system grants beyond the usual is taken.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 class Program {
@@ -159,7 +197,10 @@ class Program {
       if (load()) tell("now serving");
     }
     gerank::server::tell(STDOUT_FILENO, "draining\n");
-    gerank_server_stop(server_, kGraceSeconds);
+    end_at_the_next_signal();
+    gerank_server_leave(server_);
+    std::this_thread::sleep_for(std::chrono::seconds(arguments_.stop.pre_stop_delay_s));
+    gerank_server_stop(server_, double(arguments_.stop.grace_s));
   }
 
  private:
@@ -181,6 +222,7 @@ int main(int argc, char** argv) try {
     return 0;
   }
   const Arguments arguments = read_arguments(argc, argv);
+  raise_descriptor_limit();
   const sigset_t signals = block_signals();
   Program program(arguments);
   if (!program.load()) return 1;

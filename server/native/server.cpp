@@ -63,6 +63,12 @@ gerank::server::FrontOptions front_options(const GerankServerOptions& options) {
   front.threads = int(options.threads);
   front.max_message_bytes = int(options.max_message_bytes);
   front.max_calls_per_connection = int(options.max_calls_per_connection);
+  front.max_header_bytes = int(options.max_header_bytes);
+  front.buffer_bytes = options.buffer_bytes;
+  front.connection_buffer_bytes = options.connection_buffer_bytes;
+  front.keepalive = std::chrono::seconds(options.keepalive_s);
+  front.keepalive_timeout = std::chrono::seconds(options.keepalive_timeout_s);
+  front.max_connection_age = std::chrono::seconds(options.max_connection_age_s);
   return front;
 }
 
@@ -74,6 +80,12 @@ void gerank_server_defaults(GerankServerOptions* options) {
   options->threads = front.threads;
   options->max_message_bytes = front.max_message_bytes;
   options->max_calls_per_connection = front.max_calls_per_connection;
+  options->max_header_bytes = front.max_header_bytes;
+  options->buffer_bytes = front.buffer_bytes;
+  options->connection_buffer_bytes = front.connection_buffer_bytes;
+  options->keepalive_s = front.keepalive.count();
+  options->keepalive_timeout_s = front.keepalive_timeout.count();
+  options->max_connection_age_s = front.max_connection_age.count();
   options->workers = engine.workers;
   options->intra_op_threads = engine.intra_op_threads;
   options->max_batch = std::int64_t(engine.max_batch);
@@ -123,6 +135,8 @@ void gerank_server_version(const GerankServer* server, const char* name, char* v
   const auto ranker = server->engine->find(name);
   copy(ranker ? ranker->model_version() : "", version, version_size);
 }
+
+void gerank_server_leave(GerankServer* server) { server->front->set_serving(false); }
 
 void gerank_server_stop(GerankServer* server, double grace_s) {
   const std::chrono::duration<double> grace(grace_s);

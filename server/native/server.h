@@ -19,6 +19,12 @@ struct GerankServerOptions {
   std::int64_t threads;
   std::int64_t max_message_bytes;
   std::int64_t max_calls_per_connection;
+  std::int64_t max_header_bytes;
+  std::int64_t buffer_bytes;
+  std::int64_t connection_buffer_bytes;
+  std::int64_t keepalive_s;
+  std::int64_t keepalive_timeout_s;
+  std::int64_t max_connection_age_s;
   std::int64_t workers;
   std::int64_t intra_op_threads;
   std::int64_t max_batch;
@@ -41,7 +47,7 @@ GERANK_EXPORT int gerank_server_range(const char* option, std::int64_t* low, std
 GERANK_EXPORT int gerank_server_start(const GerankServerOptions* options, GerankServer** server,
                                       char* error, std::size_t error_size);
 
-// The port it listens on.
+// The port it listens on; 1 for a socket in a folder.
 GERANK_EXPORT int gerank_server_port(const GerankServer* server);
 
 // Loads, checks and warms an artifact, then lets it answer under `name`; calls in progress keep the
@@ -53,6 +59,9 @@ GERANK_EXPORT int gerank_server_load(GerankServer* server, const char* name, con
 // The version that answers calls for `name`, or an empty string.
 GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char* name,
                                          char* version, std::size_t version_size);
+
+// Reports NOT_SERVING from now on, and serves on: whoever balances the load has time to see it.
+GERANK_EXPORT void gerank_server_leave(GerankServer* server);
 
 // Drains, and closes: see Front::stop.
 GERANK_EXPORT void gerank_server_stop(GerankServer* server, double grace_s);

@@ -23,7 +23,7 @@ from tests.cli.conftest import Journey
 @pytest.fixture(params=["native", "grpcio"])
 def front(request: pytest.FixtureRequest) -> str:
     if request.param == "native" and not is_built():
-        pytest.skip("the native front is not built: grpc++ is missing")
+        pytest.skip("the native front is not built: nghttp2 or libuv is missing")
     return str(request.param)
 
 

@@ -63,7 +63,7 @@ def _words(kind: str, model: Path, port: int) -> list[str]:
 def _unheard(kind: str, model: Path, how: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server whose stdout and stderr both lead nowhere, once it serves; and its address."""
     if kind != "grpcio" and not is_built():
-        pytest.skip("the native front is not built: grpc++ is missing")
+        pytest.skip("the native front is not built: nghttp2 or libuv is missing")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

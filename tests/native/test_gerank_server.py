@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gerank.data.request_check import parse_request
 from gerank.engine import EngineOptions
@@ -110,8 +112,9 @@ def test_c_plus_plus_and_python_have_the_same_defaults() -> None:
 def test_it_knows_nothing_of_python() -> None:
     for file in (PROGRAM, library_path()):
         libraries = subprocess.run(["ldd", file], capture_output=True, text=True, check=True).stdout
-        assert "libgrpc++" in libraries and "libgerank_engine" in libraries
+        assert "libnghttp2" in libraries and "libgerank_engine" in libraries
         assert "libpython" not in libraries and "libtorch_python" not in libraries
+        assert "libgrpc" not in libraries and "libprotobuf" not in libraries
 
 
 def test_it_swaps_on_sighup_and_refuses_a_damaged_file(model: StandIn, tmp_path: Path) -> None:
@@ -132,16 +135,53 @@ def test_it_swaps_on_sighup_and_refuses_a_damaged_file(model: StandIn, tmp_path:
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_no_call_is_lost_when_it_ends(model: StandIn, end: signal.Signals) -> None:
-    """Under load every call gets its slate, or is told to ask another server."""
+    """Under load every call that reaches the server gets its slate; later ones find nobody."""
     with serving(model.path) as (process, channel), ThreadPoolExecutor(8) as pool:
         callers = [pool.submit(_call_until_refused, channel) for _ in range(8)]
         for caller in callers:
             assert not caller.done()
         process.send_signal(end)
-        refusals = {caller.result(timeout=60) for caller in callers}
-        assert refusals == {(grpc.StatusCode.UNAVAILABLE, "the engine is draining")}
+        for code, words in (caller.result(timeout=60) for caller in callers):
+            assert code is grpc.StatusCode.UNAVAILABLE
+            assert "failed to connect" in words, "the server took the call and did not serve it"
         assert process.wait(timeout=30) == 0
         assert process.stderr is not None and process.stderr.read() == ""
+
+
+def test_a_second_signal_ends_it_at_once(model: StandIn) -> None:
+    with serving(model.path, "--grace-s", 60) as (process, channel):
+        model.reset()
+        model.hold()
+        call = channel.unary_unary(METHOD).future(_payload(), timeout=30)
+        model.await_forwards(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout is not None and process.stdout.readline() == "draining\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == -signal.SIGTERM
+        assert call.exception(timeout=10).code() is grpc.StatusCode.UNAVAILABLE
+    model.release()
+
+
+def test_before_it_stops_it_serves_on_as_one_that_will(model: StandIn) -> None:
+    with serving(model.path, "--pre-stop-delay-s", 2) as (process, channel):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        process.send_signal(signal.SIGTERM)
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert _ask(channel) == "stand-in-1"
+        assert process.wait(timeout=30) == 0
+
+
+def test_it_takes_the_descriptors_that_the_system_grants(model: StandIn) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with serving(model.path) as (process, _):
+            assert resource.prlimit(process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
@@ -164,6 +204,7 @@ def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
             ("--model", "x", "--max-batch", "0"),
             "max_batch: must be an integer in [1, 1000000], got 0",
         ),
+        (("--model", "x", "--grace-s", "-1"), "grace_s: must be an integer in [0, 86400], got -1"),
         (("--model", "x", "--threads"), "--threads: its value is missing"),
         (("--model", "no.gerank", "--address", "127.0.0.1:0"), "no.gerank: "),
     ],

@@ -19,7 +19,7 @@ def front(request: pytest.FixtureRequest) -> Front:
     """Each in turn: what a test promises, both keep."""
     chosen: Front = request.param
     if chosen is Front.NATIVE and not is_built():
-        pytest.skip("the native front is not built: grpc++ is missing")
+        pytest.skip("the native front is not built: nghttp2 or libuv is missing")
     return chosen
 
 

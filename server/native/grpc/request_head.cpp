@@ -1,0 +1,97 @@
+#include "request_head.h"
+
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace gerank::server {
+namespace {
+
+constexpr std::size_t kOverhead = 32;  // RFC 9113, 6.5.2
+constexpr std::size_t kMostDigits = 8;
+constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(24 * 365);
+
+bool is_grpc_type(std::string_view value) {
+  constexpr std::string_view kType = "application/grpc";
+  if (value.substr(0, kType.size()) != kType) return false;
+  return value.size() == kType.size() || value[kType.size()] == '+' || value[kType.size()] == ';';
+}
+
+std::optional<std::int64_t> nanoseconds_of(char unit) {
+  switch (unit) {
+    case 'H':
+      return 3'600'000'000'000;
+    case 'M':
+      return 60'000'000'000;
+    case 'S':
+      return 1'000'000'000;
+    case 'm':
+      return 1'000'000;
+    case 'u':
+      return 1'000;
+    case 'n':
+      return 1;
+    default:
+      return {};
+  }
+}
+
+}  // namespace
+
+void RequestHead::add(std::string_view name, std::string_view value) {
+  size_ += name.size() + value.size() + kOverhead;
+  const auto is_second = [&](bool* has) {
+    if (*has) fault_ = std::string(name) + ": must be given once";
+    return std::exchange(*has, true);
+  };
+  if (name == ":path") {
+    path_ = value;
+  } else if (name == ":method") {
+    is_post_ = value == "POST";
+  } else if (name == "content-type") {
+    if (!is_second(&has_type_)) is_grpc_ = is_grpc_type(value);
+  } else if (name == "grpc-timeout") {
+    if (!is_second(&has_timeout_)) read_timeout(value);
+  } else if (name == "grpc-encoding") {
+    if (!is_second(&has_encoding_)) read_encoding(value);
+  }
+}
+
+void RequestHead::read_timeout(std::string_view value) {
+  const std::string_view digits = value.substr(0, value.empty() ? 0 : value.size() - 1);
+  const auto unit = value.empty() ? std::nullopt : nanoseconds_of(value.back());
+  std::int64_t count = -1;
+  const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), count);
+  const bool is_number = error == std::errc() && stop == digits.data() + digits.size() &&
+                         !digits.empty() && digits.front() != '-' && digits.size() <= kMostDigits;
+  if (!unit || !is_number) {
+    fault_ = "grpc-timeout: must be 1 to 8 digits and one of H, M, S, m, u, n, got '" +
+             std::string(value.substr(0, 80)) + "'";
+    return;
+  }
+  // Eight digits of hours overflow.
+  timeout_ = count > kLongest.count() / *unit ? kLongest : std::chrono::nanoseconds(count * *unit);
+}
+
+void RequestHead::read_encoding(std::string_view value) {
+  if (value == "identity") return;
+  encoding_ = value == "gzip" ? Encoding::kGzip : Encoding::kUnknown;
+  if (encoding_ == Encoding::kUnknown) encoding_name_ = value.substr(0, 80);
+}
+
+TimePoint RequestHead::deadline(TimePoint arrival) const {
+  if (!has_timeout_ || timeout_ >= kLongest) return kNever;
+  return arrival + timeout_;
+}
+
+void RequestHead::clear() {
+  size_ = 0;
+  path_.clear();
+  is_post_ = is_grpc_ = has_type_ = has_timeout_ = has_encoding_ = false;
+  encoding_ = Encoding::kIdentity;
+  timeout_ = {};
+  if (!fault_.empty()) fault_.clear();
+}
+
+}  // namespace gerank::server

@@ -1,0 +1,51 @@
+// The headers of a call.
+#pragma once
+
+#include <gerank/clock.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace gerank::server {
+
+// What a call says before its messages. Used again for call after call.
+class RequestHead {
+ public:
+  enum class Encoding { kIdentity, kGzip, kUnknown };
+
+  // Takes one header in. Those of callers, which gRPC calls custom metadata, are counted alone.
+  void add(std::string_view name, std::string_view value);
+
+  void clear();
+
+  // The size of all headers, as HTTP/2 counts it: 32 more than the bytes of each.
+  std::size_t size() const { return size_; }
+
+  const std::string& path() const { return path_; }
+  bool is_post() const { return is_post_; }
+  bool is_grpc() const { return is_grpc_; }
+  Encoding encoding() const { return encoding_; }
+  const std::string& encoding_name() const { return encoding_name_; }
+
+  // Empty, or what is wrong with a header of gRPC's: a sentence for the caller.
+  const std::string& fault() const { return fault_; }
+
+  // When the caller gives up, of a call that arrived at `arrival`; kNever unless it said so.
+  TimePoint deadline(TimePoint arrival) const;
+
+ private:
+  void read_timeout(std::string_view value);
+  void read_encoding(std::string_view value);
+
+  std::size_t size_ = 0;
+  std::string path_;
+  bool is_post_ = false, is_grpc_ = false;
+  bool has_type_ = false, has_timeout_ = false, has_encoding_ = false;
+  Encoding encoding_ = Encoding::kIdentity;
+  std::string encoding_name_;
+  std::chrono::nanoseconds timeout_{0};
+  std::string fault_;
+};
+
+}  // namespace gerank::server

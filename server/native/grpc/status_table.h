@@ -1,0 +1,20 @@
+// Which outcome of the engine becomes which status of gRPC: one table for every method.
+#pragma once
+
+#include <gerank/status.h>
+
+#include "call_status.h"
+
+namespace gerank::server {
+
+// The status that a remote caller sees.
+//
+//   kInvalidArgument    with google.rpc.BadRequest: the field, and the message as its description
+//   kResourceExhausted  with google.rpc.RetryInfo
+//   kInternal           a request id; the text stays here, in the log (stderr), under that id
+//   any other           its code and its message
+//
+// Thread-safe.
+CallStatus to_call_status(const Status& status);
+
+}  // namespace gerank::server

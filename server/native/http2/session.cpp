@@ -1,0 +1,246 @@
+#include "session.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <new>
+#include <utility>
+
+#include "answer_headers.h"
+#include "session_callbacks.h"
+
+namespace gerank::server {
+namespace {
+
+using std::chrono::seconds;
+
+// Of all streams together. Their own windows bound what is held; this one need not stop them.
+constexpr std::int32_t kConnectionWindow = 16 << 20;
+
+// Resets per second that a client may go on with. A burst of them comes when many deadlines pass.
+constexpr std::uint64_t kResetsPerSecond = 1000;
+
+constexpr std::size_t kMostUnsentFrames = 1000;  // of a client that does not read
+constexpr seconds kHandshake{20};                // until a client must have said its first word
+constexpr seconds kLongestLeave{1};              // until it must have heard that we leave
+
+// The PING behind the word that we leave: its answer says that the word was read.
+constexpr std::uint8_t kLeaving[8] = {'l', 'e', 'a', 'v', 'i', 'n', 'g', 0};
+
+constexpr int kPerCall = 8, kPerData = 2;  // frames that a client may send besides
+
+struct Options {
+  explicit Options(const Limits& limits) {
+    if (nghttp2_option_new(&made) != 0) throw std::bad_alloc();
+    nghttp2_option_set_no_auto_window_update(made, 1);
+    nghttp2_option_set_no_closed_streams(made, 1);
+    nghttp2_option_set_stream_reset_rate_limit(
+        made, limits.max_calls_per_connection + kResetsPerSecond, kResetsPerSecond);
+  }
+  ~Options() { nghttp2_option_del(made); }
+
+  nghttp2_option* made = nullptr;
+};
+
+ssize_t read_answer(nghttp2_session*, std::int32_t, std::uint8_t* to, std::size_t size,
+                    std::uint32_t* flags, nghttp2_data_source* source, void*) {
+  return static_cast<Stream*>(source->ptr)->read_answer(to, size, flags);
+}
+
+}  // namespace
+
+Session::Session(StreamHost& host, Connection& connection)
+    : host_(host),
+      connection_(connection),
+      budget_(host.budget, host.limits.connection_buffer_bytes),
+      began_(std::chrono::steady_clock::now()),
+      last_sent_(began_) {
+  const Options options(host.limits);
+  if (nghttp2_session_server_new2(&handle_, session_callbacks(), this, options.made) != 0) {
+    throw std::bad_alloc();
+  }
+  const std::array<nghttp2_settings_entry, 3> settings{{
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, host.limits.max_calls_per_connection},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, host.limits.max_header_bytes},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  }};
+  nghttp2_submit_settings(handle_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
+  nghttp2_session_set_local_window_size(handle_, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+}
+
+Session::~Session() {
+  for (auto& stream : streams_) {
+    stream->close();
+    host_.pool.give_back(std::move(stream));
+  }
+  nghttp2_session_del(handle_);
+}
+
+void Session::receive(std::string_view bytes) {
+  if (failed_) return;
+  const ssize_t read = nghttp2_session_mem_recv(
+      handle_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  if (read == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    failed_ = true;
+  } else if (read < 0) {
+    end(read == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR);
+  }
+  watch_deadlines();
+}
+
+void Session::send(std::string* out, std::size_t at_most) {
+  while (out->size() < at_most) {
+    const std::uint8_t* frames = nullptr;
+    const ssize_t size = nghttp2_session_mem_send(handle_, &frames);
+    if (size < 0) broken_ = true;
+    if (size <= 0) break;
+    out->append(reinterpret_cast<const char*>(frames), std::size_t(size));
+  }
+  if (!out->empty()) last_sent_ = connection_.now();
+  watch_deadlines();
+}
+
+bool Session::is_over() const {
+  if (broken_) return true;
+  return nghttp2_session_want_write(handle_) == 0 &&
+         (failed_ || nghttp2_session_want_read(handle_) == 0);
+}
+
+bool Session::is_congested() const {
+  return nghttp2_session_get_outbound_queue_size(handle_) > kMostUnsentFrames;
+}
+
+bool Session::tick(TimePoint now, TimePoint last_heard) {
+  const Limits& limits = host_.limits;
+  if (!heard_settings_) return now - began_ < kHandshake;
+  if (last_heard > pinged_) pinged_ = {};
+  if (pinged_ != TimePoint{}) {
+    if (now - pinged_ >= limits.keepalive_timeout) return false;
+  } else if (now - last_heard >= limits.keepalive) {
+    nghttp2_submit_ping(handle_, NGHTTP2_FLAG_NONE, nullptr);
+    pinged_ = now;
+  }
+  if (limits.max_connection_age.count() > 0 && now - began_ >= limits.max_connection_age) leave();
+  if (leaving_ && now - leaving_since_ >= kLongestLeave) leave_now();
+  if (is_stalled(now)) end(NGHTTP2_ENHANCE_YOUR_CALM);
+  return true;
+}
+
+// Answers that nobody takes must not stand in the way of others.
+bool Session::is_stalled(TimePoint now) const {
+  if (!host_.budget.is_scarce() || now - last_sent_ < host_.limits.keepalive_timeout) return false;
+  for (const auto& stream : streams_) {
+    if (stream->unsent_size() > 0) return true;
+  }
+  return false;
+}
+
+void Session::leave() {
+  if (leaving_) return;
+  leaving_ = true;
+  leaving_since_ = std::chrono::steady_clock::now();
+  nghttp2_submit_shutdown_notice(handle_);
+  nghttp2_submit_ping(handle_, NGHTTP2_FLAG_NONE, kLeaving);
+  connection_.wake();
+}
+
+void Session::hear_ping(const std::uint8_t* payload) {
+  pinged_ = {};
+  if (std::equal(std::begin(kLeaving), std::end(kLeaving), payload)) leave_now();
+}
+
+void Session::leave_now() {
+  if (left_) return;
+  leaving_ = left_ = true;
+  nghttp2_submit_goaway(handle_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(handle_), NGHTTP2_NO_ERROR, nullptr,
+                        0);
+  connection_.wake();
+}
+
+void Session::end(std::uint32_t error) {
+  failed_ = true;
+  nghttp2_session_terminate_session(handle_, error);
+  connection_.wake();
+}
+
+gerank::TimePoint Session::now() { return connection_.now(); }
+
+void Session::answer(Stream& stream) {
+  if (stream.answering_) {
+    nghttp2_session_resume_data(handle_, stream.id());
+  } else if (stream.answers_.empty()) {
+    const StatusHeaders headers(stream.status_, true);
+    nghttp2_submit_response(handle_, stream.id(), headers.data(), headers.size(), nullptr);
+  } else {
+    stream.answering_ = true;
+    nghttp2_data_provider provider{{.ptr = &stream}, read_answer};
+    nghttp2_submit_response(handle_, stream.id(), kAnswerHead.data(), kAnswerHead.size(),
+                            &provider);
+  }
+  wake(stream);
+}
+
+void Session::answer_plainly(Stream& stream, std::string_view status) {
+  const nghttp2_nv header = lasting_header(":status", status);
+  nghttp2_submit_response(handle_, stream.id(), &header, 1, nullptr);
+  stream.finished_ = true;
+}
+
+void Session::reset(Stream& stream, std::uint32_t error) {
+  nghttp2_submit_rst_stream(handle_, NGHTTP2_FLAG_NONE, stream.id(), error);
+  connection_.wake();
+}
+
+void Session::open_window(std::int32_t stream, std::size_t size) {
+  nghttp2_session_set_local_window_size(handle_, NGHTTP2_FLAG_NONE, stream, std::int32_t(size));
+}
+
+void Session::give_window(Stream& stream, std::size_t size) {
+  const bool is_conversation =
+      stream.method_ != nullptr && stream.method_->kind() == Method::Kind::kConversation;
+  if (is_conversation) nghttp2_session_consume_stream(handle_, stream.id(), size);
+}
+
+void Session::wake(Stream& stream) {
+  if (stream.is_at_rest()) touched_.push_back(stream.id());
+  connection_.wake();
+}
+
+void Session::watch_deadlines() {
+  for (const std::int32_t id : touched_) {
+    auto* const stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(handle_, id));
+    if (stream != nullptr && stream->is_at_rest()) stream->watch_deadline();
+  }
+  touched_.clear();
+}
+
+Stream* Session::add(std::int32_t id) {
+  std::unique_ptr<Stream> stream = host_.pool.take();
+  stream->open(*this, id);
+  stream->place_ = streams_.size();
+  streams_.push_back(std::move(stream));
+  return streams_.back().get();
+}
+
+void Session::remove(Stream& stream) {
+  const std::size_t place = stream.place_;
+  stream.close();
+  std::swap(streams_[place], streams_.back());
+  streams_[place]->place_ = place;
+  host_.pool.give_back(std::move(streams_.back()));
+  streams_.pop_back();
+}
+
+void Session::charge(const nghttp2_frame_hd& frame) {
+  const bool brings =
+      frame.type == NGHTTP2_HEADERS ||
+      (frame.type == NGHTTP2_DATA && (frame.length > 0 || (frame.flags & NGHTTP2_FLAG_END_STREAM)));
+  if (brings) {
+    allowance_.earn(frame.type == NGHTTP2_HEADERS ? kPerCall : kPerData);
+  } else if (!failed_ && !allowance_.take(connection_.now())) {
+    end(NGHTTP2_ENHANCE_YOUR_CALM);
+  }
+}
+
+}  // namespace gerank::server

@@ -1,0 +1,28 @@
+// What the connections of one front thread share.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "../methods/method_table.h"
+#include "byte_budget.h"
+#include "deadlines.h"
+#include "limits.h"
+#include "waiting_line.h"
+
+namespace gerank::server {
+
+class StreamPool;
+
+// All of it outlives the connections.
+struct StreamHost {
+  const Limits& limits;
+  const MethodTable& methods;
+  ByteBudget& budget;
+  Deadlines& deadlines;
+  WaitingLine& line;
+  StreamPool& pool;
+  std::atomic<std::int64_t>& open_calls;  // that the end of the server waits for
+};
+
+}  // namespace gerank::server

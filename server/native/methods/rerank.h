@@ -1,0 +1,66 @@
+// gerank.v1.RerankService.Rerank.
+#pragma once
+
+#include <gerank/engine.h>
+
+#include <memory>
+#include <vector>
+
+#include "../grpc/message_bytes.h"
+#include "answer_relay.h"
+#include "method.h"
+#include "service.h"
+#include "wire/name_memo.h"
+#include "wire/received_request.h"
+
+namespace gerank::server {
+
+class RerankMethod;
+
+// One call, from its message to its answer: what the engine points at. It outlives its stream where
+// the caller leaves first, since a worker may still read it.
+class RerankCall final : public CallState {
+ public:
+  explicit RerankCall(RerankMethod& method) : method_(method) {}
+
+  // Reads the message and submits it; the stream gets the outcome.
+  void begin(Stream& stream, MessageBytes message);
+
+  // Tells the outcome, and rests. On the loop's thread.
+  void answer();
+
+  // The caller has left.
+  void leave();
+
+ private:
+  void rest();
+
+  RerankMethod& method_;
+  Stream* stream_ = nullptr;  // null: the caller has left
+  wire::ReceivedRequest request_;
+  MessageBytes message_;  // of which the request holds views
+  Status outcome_;
+};
+
+// Used by the thread of its loop. Lives until the engine has ended all calls.
+class RerankMethod final : public Method {
+ public:
+  RerankMethod(Service& service, Loop& loop)
+      : Method(Kind::kUnary), service_(service), relay_(loop) {}
+
+  void take(Stream& stream, MessageBytes message) override;
+  void closed(Stream& stream) override;
+  void refused(int code) override;
+
+ private:
+  friend class RerankCall;
+
+  void give_back(RerankCall& call);
+
+  Service& service_;
+  AnswerRelay relay_;
+  wire::NameMemo memo_;
+  std::vector<std::unique_ptr<RerankCall>> at_rest_;  // last in, first out: it is in the caches
+};
+
+}  // namespace gerank::server

@@ -1,0 +1,13 @@
+// The services that a front serves.
+#pragma once
+
+#include <string_view>
+
+namespace gerank::server {
+
+inline constexpr std::string_view kRerankService = "gerank.v1.RerankService";
+inline constexpr std::string_view kHealthService = "grpc.health.v1.Health";
+inline constexpr std::string_view kReflectionV1 = "grpc.reflection.v1.ServerReflection";
+inline constexpr std::string_view kReflectionV1Alpha = "grpc.reflection.v1alpha.ServerReflection";
+
+}  // namespace gerank::server

@@ -1,0 +1,114 @@
+#include "connection.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "connection_set.h"
+
+namespace gerank::server {
+namespace {
+
+// Bytes that are put together for one write.
+constexpr std::size_t kOneWrite = 256 << 10;
+
+// Bytes that one connection may write before the others have their turn.
+constexpr std::size_t kOneTurn = 1 << 20;
+
+// How long the peer may take to close its side; a socket that is closed before throws away what the
+// peer has not yet read.
+constexpr std::chrono::milliseconds kLinger{1000};
+
+}  // namespace
+
+Connection::Connection(ConnectionSet& set, int descriptor)
+    : set_(set),
+      descriptor_(descriptor),
+      poll_(set.loop(), descriptor, [this](int events) { ready(events); }),
+      transport_(std::make_unique<PlainTransport>()),
+      last_heard_(std::chrono::steady_clock::now()) {
+  poll_.watch(UV_READABLE);
+}
+
+Connection::~Connection() { close(descriptor_); }
+
+void Connection::speak(std::unique_ptr<Protocol> protocol) { protocol_ = std::move(protocol); }
+
+void Connection::wake() {
+  if (awake_) return;
+  awake_ = true;
+  set_.awake_.push_back(this);
+}
+
+std::chrono::steady_clock::time_point Connection::now() { return set_.now(); }
+
+void Connection::ready(int events) {
+  if (events & UV_READABLE) read();
+  wake();
+}
+
+void Connection::read() {
+  const auto buffer = set_.buffer();
+  const ssize_t size = recv(descriptor_, buffer.data(), buffer.size(), 0);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) {
+    lost_ = true;
+    return;
+  }
+  last_heard_ = set_.now();
+  if (has_said_all_) return;  // nobody listens any more
+  bool broken = false;
+  const std::string_view plain = transport_->open({buffer.data(), std::size_t(size)}, &broken);
+  if (!plain.empty()) protocol_->receive(plain);
+  if (broken) lost_ = true;
+}
+
+void Connection::flush() {
+  if (lost_ || has_said_all_) return;
+  for (std::size_t written = 0; written < kOneTurn; written += out_.size()) {
+    if (sent_ == out_.size()) {
+      out_.clear();
+      sent_ = 0;
+      protocol_->send(&plain_, kOneWrite);
+      transport_->seal(&plain_, &out_);
+      if (out_.empty()) return finish_writing();
+    }
+    if (!write_out()) break;
+  }
+  if (lost_) return;
+  poll_.watch(protocol_->is_congested() ? UV_WRITABLE : UV_READABLE | UV_WRITABLE);
+}
+
+bool Connection::write_out() {
+  while (sent_ < out_.size()) {
+    const ssize_t size =
+        ::send(descriptor_, out_.data() + sent_, out_.size() - sent_, MSG_NOSIGNAL);
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) {
+      lost_ = errno != EAGAIN;
+      return false;
+    }
+    sent_ += std::size_t(size);
+  }
+  return true;
+}
+
+void Connection::finish_writing() {
+  poll_.watch(UV_READABLE);
+  if (!protocol_->is_over()) return;
+  has_said_all_ = true;
+  said_all_ = set_.now();
+  if (shutdown(descriptor_, SHUT_WR) != 0) lost_ = true;
+}
+
+void Connection::tick(std::chrono::steady_clock::time_point now) {
+  if (has_said_all_) {
+    lost_ = lost_ || now - said_all_ >= kLinger;
+  } else if (!lost_) {
+    lost_ = !protocol_->tick(now, last_heard_);
+  }
+  wake();
+}
+
+}  // namespace gerank::server
