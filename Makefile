@@ -20,13 +20,23 @@ help: ## This list.
 
 # What the native front is built with: Debian's packages, where apt can install them. Without them
 # everything works but the native front; `gerank serve` then uses the one in Python, and says so.
+FRONT_PACKAGES := libnghttp2-dev libuv1-dev zlib1g-dev libssl-dev
+define install_front
+	@test -e /usr/include/nghttp2/nghttp2.h && test -e /usr/include/uv.h && test -e /usr/include/zlib.h || \
+	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	    { apt-get install -qq -y $(FRONT_PACKAGES) >/dev/null 2>&1 || \
+	      { apt-get update -qq && apt-get install -qq -y $(FRONT_PACKAGES) >/dev/null; }; }; } || \
+	  echo "setup: no nghttp2, libuv or zlib, so no native front; to have it: apt-get install $(FRONT_PACKAGES)"
+endef
+
+# For a test client in C++, the example and the load generator; without them their tests are skipped.
 GRPC_PACKAGES := libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
 define install_grpc
 	@command -v grpc_cpp_plugin protoc >/dev/null && test -e /usr/include/grpcpp/grpcpp.h || \
 	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 	    { apt-get install -qq -y $(GRPC_PACKAGES) >/dev/null 2>&1 || \
 	      { apt-get update -qq && apt-get install -qq -y $(GRPC_PACKAGES) >/dev/null; }; }; } || \
-	  echo "setup: no grpc++, so no native front; to have it: apt-get install $(GRPC_PACKAGES)"
+	  echo "setup: no grpc++, so no test of a client in C++; to have it: apt-get install $(GRPC_PACKAGES)"
 endef
 
 # The browser that the control page is tested in; without one those tests are skipped, and say so.
@@ -40,6 +50,7 @@ endef
 
 # torch comes first and alone: an unpinned one, or a build-isolated one, would pull a CUDA build.
 $(VENV)/.ready: pyproject.toml setup.py
+	$(install_front)
 	$(install_grpc)
 	$(install_chromium)
 	$(PYTHON) -m venv $(VENV)

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "status_table.h"
 
@@ -14,6 +15,7 @@ namespace gerank::server {
 namespace {
 
 constexpr std::size_t kSmallest = 18;        // header and end
+constexpr std::size_t kPassing = 64 << 10;
 constexpr int kGzipWindow = MAX_WBITS + 16;  // of zlib: the gzip form alone
 constexpr std::chrono::milliseconds kRetryAfter{100};
 
@@ -30,34 +32,44 @@ std::size_t told_size(std::string_view packed) {
 
 class Inflater {
  public:
-  Inflater() : works_(inflateInit2(&stream_, kGzipWindow) == Z_OK) {}
+  explicit Inflater(std::string_view packed) : works_(inflateInit2(&stream_, kGzipWindow) == Z_OK) {
+    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
+    stream_.avail_in = uInt(packed.size());
+  }
   ~Inflater() {
     if (works_) inflateEnd(&stream_);
   }
 
-  // Whether `packed` is one whole stream of exactly so many bytes.
-  bool fill(std::string_view packed, char* to, std::size_t size) {
-    if (!works_) return false;
-    stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-    stream_.avail_in = uInt(packed.size());
+  // Inflates up to `size` bytes more, and tells how many.
+  std::size_t fill(char* to, std::size_t size) {
+    if (!works_ || ended_) return 0;
     stream_.next_out = reinterpret_cast<Bytef*>(to);
     stream_.avail_out = uInt(size);
-    int result = ::inflate(&stream_, Z_FINISH);
-    if (result == Z_BUF_ERROR && stream_.avail_out == 0) {  // its end may still follow
-      Bytef beyond;
-      stream_.next_out = &beyond;
-      stream_.avail_out = 1;
-      result = ::inflate(&stream_, Z_FINISH);
-      if (stream_.avail_out == 0) return false;
-      stream_.avail_out = 0;
-    }
-    return result == Z_STREAM_END && stream_.avail_out == 0 && stream_.avail_in == 0;
+    const int result = ::inflate(&stream_, Z_NO_FLUSH);
+    if (result == Z_STREAM_END) ended_ = true;
+    if (result != Z_OK && result != Z_STREAM_END) works_ = false;
+    return size - stream_.avail_out;
   }
+
+  // Whether it was one whole stream with nothing behind it.
+  bool is_whole() const { return works_ && ended_ && stream_.avail_in == 0; }
 
  private:
   z_stream stream_{};
-  bool works_;
+  bool works_, ended_ = false;
 };
+
+// Whether it inflates to more than `most` bytes. Keeps none of them.
+bool is_above(std::string_view packed, std::size_t most) {
+  Inflater inflater(packed);
+  std::vector<char> passing(kPassing);
+  for (std::size_t total = 0; total <= most;) {
+    const std::size_t size = inflater.fill(passing.data(), passing.size());
+    if (size == 0) return false;
+    total += size;
+  }
+  return true;
+}
 
 }  // namespace
 
@@ -65,12 +77,16 @@ CallStatus inflate(std::string_view packed, std::size_t most, ConnectionBudget& 
                    MessageBytes* message) {
   if (packed.size() < kSmallest) return damaged();
   const std::size_t size = told_size(packed);
-  if (size > most) return too_large(size, most);
+  if (size > most) return is_above(packed, most) ? too_large(size, most) : damaged();
   if (!budget.has_room(std::int64_t(size))) return no_room();
   Holding holding(budget);
   holding.add(std::int64_t(size));
   MessageBytes inflated(size, std::move(holding));
-  if (!Inflater().fill(packed, inflated.data(), size)) return damaged();
+  Inflater inflater(packed);
+  char beyond;
+  const bool fits = (size == 0 || inflater.fill(inflated.data(), size) == size) &&
+                    inflater.fill(&beyond, 1) == 0;
+  if (!fits || !inflater.is_whole()) return damaged();
   *message = std::move(inflated);
   return {};
 }

@@ -1,5 +1,4 @@
-// The calls whose deadline is the front's business: those that have not come whole, and those whose
-// answer is not taken. What is in the engine is the engine's.
+// The open calls that have a deadline.
 #pragma once
 
 #include <gerank/clock.h>

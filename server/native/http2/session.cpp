@@ -18,7 +18,10 @@ using std::chrono::seconds;
 constexpr std::int32_t kConnectionWindow = 16 << 20;
 
 // Resets per second that a client may go on with. A burst of them comes when many deadlines pass.
-constexpr std::uint64_t kResetsPerSecond = 1000;
+[[maybe_unused]] constexpr std::uint64_t kResetsPerSecond = 1000;
+
+// Of one header block, which is bounded by the sizes of its headers besides.
+[[maybe_unused]] constexpr std::size_t kMostContinuations = 1024;
 
 constexpr std::size_t kMostUnsentFrames = 1000;  // of a client that does not read
 constexpr seconds kHandshake{20};                // until a client must have said its first word
@@ -27,6 +30,8 @@ constexpr seconds kLongestLeave{1};              // until it must have heard tha
 // The PING behind the word that we leave: its answer says that the word was read.
 constexpr std::uint8_t kLeaving[8] = {'l', 'e', 'a', 'v', 'i', 'n', 'g', 0};
 
+constexpr std::uint32_t kAnyNumber = 0xffffffff;
+
 constexpr int kPerCall = 8, kPerData = 2;  // frames that a client may send besides
 
 struct Options {
@@ -34,8 +39,13 @@ struct Options {
     if (nghttp2_option_new(&made) != 0) throw std::bad_alloc();
     nghttp2_option_set_no_auto_window_update(made, 1);
     nghttp2_option_set_no_closed_streams(made, 1);
+#ifdef GERANK_HAS_RESET_RATE_LIMIT
     nghttp2_option_set_stream_reset_rate_limit(
         made, limits.max_calls_per_connection + kResetsPerSecond, kResetsPerSecond);
+#endif
+#ifdef GERANK_HAS_MAX_CONTINUATIONS
+    nghttp2_option_set_max_continuations(made, kMostContinuations);
+#endif
   }
   ~Options() { nghttp2_option_del(made); }
 
@@ -60,7 +70,7 @@ Session::Session(StreamHost& host, Connection& connection)
     throw std::bad_alloc();
   }
   const std::array<nghttp2_settings_entry, 3> settings{{
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, host.limits.max_calls_per_connection},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kAnyNumber},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, host.limits.max_header_bytes},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
   }};
@@ -94,10 +104,27 @@ void Session::send(std::string* out, std::size_t at_most) {
     const ssize_t size = nghttp2_session_mem_send(handle_, &frames);
     if (size < 0) broken_ = true;
     if (size <= 0) break;
-    out->append(reinterpret_cast<const char*>(frames), std::size_t(size));
+    const std::string_view bytes(reinterpret_cast<const char*>(frames), std::size_t(size));
+    if (!std::exchange(announced_, true)) {
+      announce_max_calls(bytes, out);
+    } else {
+      out->append(bytes);
+    }
   }
   if (!out->empty()) last_sent_ = connection_.now();
   watch_deadlines();
+}
+
+// nghttp2 would end the connection, and all calls on it, where a client exceeds what nghttp2 has
+// announced. So it announces nothing, and the limit is written over what it sends first: SETTINGS,
+// whose first value this is.
+void Session::announce_max_calls(std::string_view settings, std::string* out) {
+  constexpr std::size_t kValueAt = 9 + 2;  // behind the frame's head and the setting's name
+  const std::size_t begin = out->size();
+  out->append(settings);
+  for (std::size_t i = 0; i < 4; ++i) {
+    (*out)[begin + kValueAt + i] = char(host_.limits.max_calls_per_connection >> (24 - 8 * i));
+  }
 }
 
 bool Session::is_over() const {
@@ -216,6 +243,10 @@ void Session::watch_deadlines() {
 }
 
 Stream* Session::add(std::int32_t id) {
+  if (streams_.size() >= host_.limits.max_calls_per_connection) {
+    nghttp2_submit_rst_stream(handle_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    return nullptr;
+  }
   std::unique_ptr<Stream> stream = host_.pool.take();
   stream->open(*this, id);
   stream->place_ = streams_.size();

@@ -74,7 +74,8 @@ class Session final : public Protocol {
  private:
   friend struct SessionCallbacks;
 
-  Stream* add(std::int32_t id);
+  Stream* add(std::int32_t id);  // null: refused
+  void announce_max_calls(std::string_view settings, std::string* out);
   void remove(Stream& stream);
   void give_window(Stream& stream, std::size_t size);
   void charge(const nghttp2_frame_hd& frame);
@@ -91,7 +92,7 @@ class Session final : public Protocol {
   std::vector<std::int32_t> touched_;  // ids of streams whose deadline may be ours to watch
   const TimePoint began_;
   TimePoint pinged_{}, leaving_since_{}, last_sent_;
-  bool heard_settings_ = false;
+  bool announced_ = false, heard_settings_ = false;
   bool leaving_ = false, left_ = false;
   bool failed_ = false;  // what still comes is not read
   bool broken_ = false;  // nothing can be sent

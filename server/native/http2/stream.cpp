@@ -205,11 +205,7 @@ std::ptrdiff_t Stream::read_answer(std::uint8_t* to, std::size_t size, std::uint
   return std::ptrdiff_t(written);
 }
 
-bool Stream::is_at_rest() const {
-  if (deadline_ == kNever || watched_) return false;
-  const bool is_with_method = handed_over_ && method_->kind() == Method::Kind::kUnary;
-  return finished_ || !is_with_method;
-}
+bool Stream::is_at_rest() const { return deadline_ != kNever && !watched_; }
 
 void Stream::watch_deadline() {
   watched_ = true;
@@ -219,8 +215,9 @@ void Stream::watch_deadline() {
 void Stream::expire() {
   watched_ = false;
   if (finished_) return session_->reset(*this, NGHTTP2_CANCEL);
-  if (handed_over_ && method_->kind() == Method::Kind::kUnary) return;
-  refuse(int(Code::kDeadlineExceeded), "the deadline passed before the call had come whole");
+  if (state != nullptr) method_->closed(*this);
+  state = nullptr;
+  refuse(int(Code::kDeadlineExceeded), "the deadline passed before the call was answered");
 }
 
 void Stream::close() {

@@ -53,7 +53,7 @@ class Stream {
   bool has_request_ended() const { return request_ended_; }
   std::int64_t unsent_size() const { return unsent_.size(); }
 
-  // Whether the session must watch the deadline, since nobody else does.
+  // Whether it has a deadline that nobody watches yet.
   bool is_at_rest() const;
   void watch_deadline();
 
