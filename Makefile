@@ -18,41 +18,39 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 help: ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
-# What the native front is built with: Debian's packages, where apt can install them. Without them
-# everything works but the native front; `gerank serve` then uses the one in Python, and says so.
+# What the system itself must bring, beyond a compiler, make, cmake and Python. `make setup` installs it
+# with apt where it may, and says so first; SYSTEM_PACKAGES=no leaves the system alone. Whatever then
+# lacks is left out, in one sentence.
+SYSTEM_PACKAGES ?= yes
+comma := ,
+
+# Needs: how to see that they are there, the packages, what there is not without them.
+define system_packages
+	@{ $(1); } >/dev/null 2>&1 || \
+	  { test "$(SYSTEM_PACKAGES)" = yes && test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+	    echo "setup: apt-get install $(2)  (SYSTEM_PACKAGES=no leaves the system as it is)" && \
+	    { apt-get install -qq -y --no-install-recommends $(2) >/dev/null 2>&1 || \
+	      { apt-get update -qq && apt-get install -qq -y --no-install-recommends $(2) >/dev/null; }; }; } || \
+	  echo "setup: $(3); to have it: apt-get install $(2)"
+endef
+
+# Without them everything works but the native front; `gerank serve` then uses the one in Python.
 FRONT_PACKAGES := libnghttp2-dev libuv1-dev zlib1g-dev libssl-dev
-define install_front
-	@test -e /usr/include/nghttp2/nghttp2.h && test -e /usr/include/uv.h && test -e /usr/include/zlib.h || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-	    { apt-get install -qq -y $(FRONT_PACKAGES) >/dev/null 2>&1 || \
-	      { apt-get update -qq && apt-get install -qq -y $(FRONT_PACKAGES) >/dev/null; }; }; } || \
-	  echo "setup: no nghttp2, libuv or zlib, so no native front; to have it: apt-get install $(FRONT_PACKAGES)"
-endef
+HAS_FRONT := test -e /usr/include/nghttp2/nghttp2.h && test -e /usr/include/uv.h && test -e /usr/include/zlib.h && test -e /usr/include/openssl/ssl.h
 
-# For a test client in C++, the example and the load generator; without them their tests are skipped.
+# For a client in C++: the example, the load generator and their tests.
 GRPC_PACKAGES := libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
-define install_grpc
-	@command -v grpc_cpp_plugin protoc >/dev/null && test -e /usr/include/grpcpp/grpcpp.h || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-	    { apt-get install -qq -y $(GRPC_PACKAGES) >/dev/null 2>&1 || \
-	      { apt-get update -qq && apt-get install -qq -y $(GRPC_PACKAGES) >/dev/null; }; }; } || \
-	  echo "setup: no grpc++, so no test of a client in C++; to have it: apt-get install $(GRPC_PACKAGES)"
-endef
+HAS_GRPC := command -v grpc_cpp_plugin && command -v protoc && test -e /usr/include/grpcpp/grpcpp.h
 
-# The browser that the control page is tested in; without one those tests are skipped, and say so.
-define install_chromium
-	@{ command -v chromium && command -v chromedriver; } >/dev/null || \
-	  { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
-	    { apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null 2>&1 || \
-	      { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium chromium-driver >/dev/null; }; }; } || \
-	  echo "setup: no chromium, so no test of the control page in a browser; to have it: apt-get install chromium chromium-driver"
-endef
+# The browser that the control page is tested in.
+CHROMIUM_PACKAGES := chromium chromium-driver
+HAS_CHROMIUM := command -v chromium && command -v chromedriver
 
 # torch comes first and alone: an unpinned one, or a build-isolated one, would pull a CUDA build.
 $(VENV)/.ready: pyproject.toml setup.py
-	$(install_front)
-	$(install_grpc)
-	$(install_chromium)
+	$(call system_packages,$(HAS_FRONT),$(FRONT_PACKAGES),no nghttp2$(comma) libuv$(comma) zlib or OpenSSL and so no native front)
+	$(call system_packages,$(HAS_GRPC),$(GRPC_PACKAGES),no grpc++ and so no test of a client in C++)
+	$(call system_packages,$(HAS_CHROMIUM),$(CHROMIUM_PACKAGES),no chromium and so no test of the control page in a browser)
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet "$(TORCH)" numpy "setuptools>=77" wheel ninja cmake pybind11 "grpcio-tools==1.74.*"
 	$(PY) -m pip install --quiet --no-build-isolation --editable '.[dev]'
