@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,6 +18,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from gerank.address import Address, parse_address
+from gerank.bearer_token import BearerToken
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
 from gerank.data.request_json import read_request
@@ -73,12 +75,16 @@ class RerankClient:
             1 to 2147483647. Keep it below the server's `max_message_bytes`.
         credentials: For TLS, as `grpc.ssl_channel_credentials()` makes them; None = no TLS.
         metadata: Sent with every call: names in lower case and their values.
+        token: Of a server with a `token_file`; sent with every call as `authorization: Bearer`. A
+            path means a file whose first line that is neither empty nor a # comment is the token;
+            it is read for each call, so that it may be replaced.
         unknown_features: What becomes of features of a document that the server's artifact does not
             know: `refuse`, or `ignore` where the server does so too.
 
     Raises:
         MalformedAddressError: `address` is none.
-        ValueError: A number is outside of its range, or `unknown_features` is neither word.
+        ValueError: A number is outside of its range, `unknown_features` is neither word, or a token
+            would travel without TLS beyond this machine.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class RerankClient:
         bytes_per_call: int = 4 * 2**20,
         credentials: grpc.ChannelCredentials | None = None,
         metadata: Sequence[tuple[str, str | bytes]] = (),
+        token: str | Path | None = None,
         unknown_features: str = UnknownFeatures.REFUSE,
     ) -> None:
         self._unknown = checked(unknown_features)
@@ -99,7 +106,14 @@ class RerankClient:
         self._queries_per_call = _count("queries_per_call", queries_per_call, 100_000)
         self._bytes_per_call = _count("bytes_per_call", bytes_per_call, 2**31 - 1)
         self._metadata = tuple(metadata)
-        self._channel = _new_channel(parse_address(address, lowest_port=1), credentials)
+        place = parse_address(address, lowest_port=1)
+        if token is not None and credentials is None and not place.is_local:
+            raise ValueError(
+                f"token: must travel over TLS to {address}: give credentials, such as "
+                "grpc.ssl_channel_credentials()"
+            )
+        self._token = None if token is None else BearerToken(token)
+        self._channel = _new_channel(place, credentials)
         self._rerank = self._channel.unary_unary(
             f"/{_SERVICE}/Rerank",
             request_serializer=pb.RerankRequest.SerializeToString,
@@ -146,7 +160,7 @@ class RerankClient:
         """
         with self._server_errors():
             description = self._describe(
-                pb.DescribeRequest(), timeout=self._timeout_s, metadata=self._metadata
+                pb.DescribeRequest(), timeout=self._timeout_s, metadata=self._call_metadata()
             )
         return RequestContract.from_json(json.loads(description.contract_json))
 
@@ -205,7 +219,9 @@ class RerankClient:
     def _call(self, some: Sequence[tuple[Request, pb.Query]]) -> list[dict[str, Any]]:
         message = pb.RerankRequest(queries=[query for _, query in some])
         with self._server_errors():
-            response = self._rerank(message, timeout=self._timeout_s, metadata=self._metadata)
+            response = self._rerank(
+                message, timeout=self._timeout_s, metadata=self._call_metadata()
+            )
         if len(response.slates) != len(some):
             counts = f"{len(response.slates)} slates for {len(some)} requests"
             raise ServerError(f"server {self._address}: {counts}", grpc.StatusCode.INTERNAL)
@@ -213,6 +229,15 @@ class RerankClient:
             slate_document(request, slate_from_message(slate))
             for (request, _), slate in zip(some, response.slates, strict=True)
         ]
+
+    def _call_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
+        if self._token is None:
+            return self._metadata
+        try:
+            return (*self._metadata, ("authorization", f"Bearer {self._token.read()}"))
+        except (OSError, ValueError) as error:
+            code = grpc.StatusCode.UNAUTHENTICATED
+            raise ServerError(f"server {self._address}: {error}", code) from error
 
     @contextmanager
     def _server_errors(self) -> Iterator[None]:
