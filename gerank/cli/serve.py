@@ -78,10 +78,25 @@ def serve(
     unknown_features: Annotated[
         UnknownFeatures, typer.Option(help="What becomes of those that the model lacks.")
     ] = UnknownFeatures.REFUSE,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="The server's certificate chain, PEM: serves TLS alone.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="Whose certificates clients must show, PEM.")
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="Bearer tokens, one per line: every call but those of health needs one."),
+    ] = None,
+    plaintext: Annotated[
+        bool, typer.Option("--plaintext", help="Without TLS where other machines can reach it.")
+    ] = False,
 ) -> None:
     """Serve gerank.v1.RerankService with health and reflection.
 
-    SIGINT or SIGTERM drains it. SIGHUP loads the file again and swaps it in while the old one
+    SIGINT or SIGTERM drains it. SIGHUP loads the file again (and those of TLS and tokens, which are
+    also read again when they change) and swaps it in while the old one
     answers; a file that does not pass its checks is refused, and the old one serves on.
 
     Example:  gerank serve --model model.gerank --port 50051
@@ -101,6 +116,11 @@ def serve(
         max_message_bytes=max_message_bytes,
         max_calls_per_connection=max_calls_per_connection,
         unknown_features=unknown_features,
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        tls_client_ca=tls_client_ca,
+        token_file=token_file,
+        plaintext=plaintext,
     )
     address = parse_address(join_address(host, port))
     # Threads inherit this: the signals wait until the main thread asks for them.
@@ -109,6 +129,7 @@ def serve(
         with start(model, address.target, options, _chosen(front)) as server:
             say(f"serving {server.version()} on {address.with_port(server.port)}")
             while signal.sigwait(_SIGNALS) is signal.SIGHUP:
+                server.reload_credentials()
                 _swap(server, model)
             say("draining")
     except BaseException:  # whoever called this goes on, and so must its signals
@@ -125,7 +146,7 @@ def _chosen(choice: FrontChoice) -> Front:
     front = best_front()
     if front is Front.GRPCIO:
         err.print(
-            "this installation has no native front, since nghttp2 or libuv was missing when it was "
+            "this installation has no native front, since a library was missing when it was "
             "built: serving with the one in Python",
             soft_wrap=True,
             highlight=False,

@@ -28,6 +28,10 @@ class NotFoundError(Exception):
     """No artifact of that name or version is served."""
 
 
+class UnauthenticatedError(Exception):
+    """A call brings no token of this server's; the text tells neither."""
+
+
 class BusyError(Exception):
     """As many calls are open as the front can hold.
 
@@ -48,6 +52,7 @@ CODES: tuple[tuple[type[Exception], grpc.StatusCode], ...] = (
     (RequestError, grpc.StatusCode.INVALID_ARGUMENT),
     (NotServingError, grpc.StatusCode.UNAVAILABLE),
     (NotFoundError, grpc.StatusCode.NOT_FOUND),
+    (UnauthenticatedError, grpc.StatusCode.UNAUTHENTICATED),
     (BusyError, grpc.StatusCode.RESOURCE_EXHAUSTED),
 )
 """Failure -> code, with its text for the caller. The engine's errors bring their own code; other

@@ -13,7 +13,7 @@ from gerank_server.options import OptionError, ServerOptions
 
 
 class Front(enum.Enum):
-    """NATIVE: C++, built where nghttp2 and libuv were there. GRPCIO: Python, everywhere."""
+    """NATIVE: C++, built where its libraries were there. GRPCIO: Python, everywhere."""
 
     NATIVE = "native"
     GRPCIO = "grpcio"
@@ -26,6 +26,9 @@ class RerankServer(Protocol):
 
     def load(self, path: Path, name: str = "default") -> None:
         """Lets an artifact answer from now on, after its checks."""
+
+    def reload_credentials(self) -> None:
+        """Reads the files of TLS and tokens again, which also happens when they change."""
 
     def version(self, name: str = "default") -> str:
         """The model version that answers; empty where there is none."""
@@ -64,13 +67,14 @@ def listen(
     Raises:
         MalformedAddressError: The address is none.
         AddressError: The port is in use, or the address is not one of this machine.
-        OptionError: The front is not in this installation, or options contradict each other.
+        OptionError: The front is not in this installation, options contradict each other, or a file
+            that they name cannot be used.
     """
     front = front or best_front()
     address = parse_address(address).target
     if front is Front.NATIVE:
         if not is_built():
-            missing = "nghttp2 or libuv was missing when it was built"
+            missing = "a library was missing when it was built"
             raise OptionError(f"front: 'native' is not in this installation: {missing}")
         return NativeServer(address, options)
     from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second

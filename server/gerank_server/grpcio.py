@@ -23,8 +23,10 @@ from gerank.unknown_features import UnknownFeatures
 from gerank_server import health, reflection
 from gerank_server.admission import Admission
 from gerank_server.call_threads import CallThreads
+from gerank_server.credentials import Credentials
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
 from gerank_server.own_process import OwnProcess
+from gerank_server.reach import is_loopback
 from gerank_server.servicer import SERVICE, RerankServicer
 from gerank_server.streams import StreamLimit
 from gerank_server.unix_socket import is_taken
@@ -60,10 +62,13 @@ class GrpcioServer:
 
         Raises:
             AddressError: The port is in use, or the address is not one of this machine.
-            OptionError: An option is out of its range, or not one of this front.
+            OptionError: An option is out of its range, or not one of this front, a file of TLS or
+                tokens cannot be used, or other machines could reach the server without TLS.
         """
         options = options or ServerOptions()
         _check(options)
+        _check_reach(address, options)
+        self._credentials = Credentials(options)
         self._process = OwnProcess()
         self._engine = _start_engine(options)
         waiting = (options.front_threads or _DEFAULT_THREADS) + options.max_queue
@@ -77,7 +82,7 @@ class GrpcioServer:
             reflection.reflection_handlers(names, streams),
         ]
         most = min(waiting + _MOST_STREAMS + _MOST_OTHERS, _MOST_THREADS)
-        self._server = _new_server(options, services, CallThreads(most))
+        self._server = _new_server(options, services, CallThreads(most), self._credentials)
         self._stopping = threading.Lock()
         self.port = self._listen(address)
         _RUNNING.add(self)
@@ -94,6 +99,14 @@ class GrpcioServer:
         except StatusError as error:
             raise ModelRefusedError(str(error)) from error
         self._health.set(health_pb2.HealthCheckResponse.SERVING)
+
+    def reload_credentials(self) -> None:
+        """Reads the files of TLS and tokens again, which also happens when they change.
+
+        Those that cannot be used are logged, and what was read before is used on.
+        """
+        self._process.check("reload_credentials")
+        self._credentials.reload()
 
     def version(self, name: str = "default") -> str:
         """The model version that answers under `name`; empty where there is none."""
@@ -137,7 +150,11 @@ class GrpcioServer:
         if is_taken(address):
             raise AddressError(f"cannot listen on {address}: a server listens there")
         try:
-            port = self._server.add_insecure_port(address)
+            tls = self._credentials.tls()
+            if tls is not None:
+                port = self._server.add_secure_port(address, tls)
+            else:
+                port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             reason = "the port is in use, or the address is not one of this machine"
             raise AddressError(f"cannot listen on {address}: {reason}") from error
@@ -191,11 +208,14 @@ def _start_engine(options: ServerOptions) -> Engine:
 
 
 def _new_server(
-    options: ServerOptions, services: Sequence[grpc.GenericRpcHandler], threads: CallThreads
+    options: ServerOptions,
+    services: Sequence[grpc.GenericRpcHandler],
+    threads: CallThreads,
+    credentials: Credentials,
 ) -> grpc.Server:
     return grpc.server(
         cast(ThreadPoolExecutor, threads),  # grpcio asks no more of it than `submit`
-        handlers=[Admission(services, threads, _RETRY_AFTER_S)],
+        handlers=[Admission(services, threads, credentials, _RETRY_AFTER_S)],
         options=(
             ("grpc.so_reuseport", 0),  # else a second server would share the port unnoticed
             ("grpc.max_receive_message_length", options.max_message_bytes),
@@ -211,6 +231,16 @@ def _new_server(
 
 def _connection_age(seconds: int) -> tuple[tuple[str, int], ...]:
     return (("grpc.max_connection_age_ms", seconds * 1000),) if seconds > 0 else ()
+
+
+def _check_reach(address: str, options: ServerOptions) -> None:
+    """Raises OptionError where others than this machine could reach the server without TLS."""
+    if options.tls_certificate is None and not options.plaintext and not is_loopback(address):
+        rule = (
+            "must be a loopback address or unix:path unless tls_certificate and tls_key are given, "
+            "or plaintext"
+        )
+        raise OptionError(f"address: {rule}, got {address}")
 
 
 def _check(options: ServerOptions) -> None:

@@ -43,6 +43,9 @@ _NUMBERS = (
 )
 
 
+_FILES = ("tls_certificate", "tls_key", "tls_client_ca", "token_file")
+
+
 class _Options(ctypes.Structure):
     """GerankServerOptions of server/native/server.h, field by field."""
 
@@ -50,6 +53,8 @@ class _Options(ctypes.Structure):
         ("address", ctypes.c_char_p),
         ("threads", ctypes.c_int64),
         *((name, ctypes.c_int64) for name in _NUMBERS),
+        *((name, ctypes.c_char_p) for name in _FILES),
+        ("plaintext", ctypes.c_int64),
         ("ignore_unknown_features", ctypes.c_int64),
     )
 
@@ -86,7 +91,8 @@ class NativeServer:
 
         Raises:
             AddressError: The port is in use, or the address is not one of this machine.
-            OptionError: An option is out of its range.
+            OptionError: An option is out of its range, a file of TLS or tokens cannot be used, or
+                other machines could reach the server without TLS.
         """
         self._server = ctypes.c_void_p()
         self._process = OwnProcess()
@@ -95,6 +101,10 @@ class NativeServer:
         given: dict[str, Any] = {name: getattr(options, name) for name in _NUMBERS}
         given["threads"] = options.front_threads or _DEFAULT_THREADS
         given["address"] = address.encode()
+        for name in _FILES:
+            path: Path | None = getattr(options, name)
+            given[name] = None if path is None else os.fsencode(path)
+        given["plaintext"] = options.plaintext
         given["ignore_unknown_features"] = options.unknown_features == UnknownFeatures.IGNORE
         start = functools.partial(
             _library().gerank_server_start,
@@ -117,6 +127,14 @@ class NativeServer:
             _library().gerank_server_load, self._server, name.encode(), os.fsencode(path)
         )
         _call(load, lambda _: ModelRefusedError)
+
+    def reload_credentials(self) -> None:
+        """Reads the files of TLS and tokens again, which also happens when they change.
+
+        Those that cannot be used are told on stderr, and what was read before is used on.
+        """
+        self._process.check("reload_credentials")
+        _library().gerank_server_reload_credentials(self._server)
 
     def version(self, name: str = "default") -> str:
         """The model version that answers under `name`; empty where there is none."""
@@ -162,6 +180,7 @@ def _library() -> Any:
     check_torch()
     library = ctypes.CDLL(str(library_path()))
     library.gerank_server_stop.restype = None
+    library.gerank_server_reload_credentials.restype = None
     library.gerank_server_version.restype = None
     library.gerank_server_free.restype = None
     return library

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from gerank.engine_options import EngineOptions
 from gerank.unknown_features import checked
@@ -59,9 +60,18 @@ class ServerOptions(EngineOptions):
         keepalive_timeout_s: In so many seconds it must answer.
         max_connection_age_s: After so many seconds a connection takes no new calls, and its caller
             opens another; 0: never.
+        tls_certificate: A PEM file with the server's certificate and those between it and the
+            root. With it the front speaks TLS and nothing else. This file and the others are read
+            again when they change.
+        tls_key: A PEM file with its private key, without a passphrase.
+        tls_client_ca: A PEM file with certificates of authorities; a client must show one that
+            they signed.
+        token_file: A file with a token per line, of which every call but those of health must bring
+            one, as `authorization: Bearer TOKEN`.
+        plaintext: Lets the front do without TLS where other machines can reach it.
 
     Raises:
-        OptionError: An option is out of its range.
+        OptionError: An option is out of its range, or lacks its fellow.
     """
 
     front_threads: int | None = None
@@ -73,6 +83,11 @@ class ServerOptions(EngineOptions):
     keepalive_s: int = 120
     keepalive_timeout_s: int = 20
     max_connection_age_s: int = 0
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    token_file: Path | None = None
+    plaintext: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -88,3 +103,20 @@ class ServerOptions(EngineOptions):
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 rule = f"must be an integer in [{low}, {high}]"
                 raise OptionError(f"{name}: {rule}, got {value!r}")
+        self._check_tls()
+
+    def _check_tls(self) -> None:
+        given = {
+            name
+            for name in ("tls_certificate", "tls_key", "tls_client_ca")
+            if getattr(self, name) is not None
+        }
+        for fellow, missing in (
+            ("tls_certificate", "tls_key"),
+            ("tls_key", "tls_certificate"),
+            ("tls_client_ca", "tls_certificate"),
+        ):
+            if fellow in given and missing not in given:
+                raise OptionError(f"{missing}: must be given with {fellow}, got none")
+        if self.plaintext and given:
+            raise OptionError("plaintext: must not be given with tls_certificate, got both")

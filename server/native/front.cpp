@@ -25,6 +25,9 @@ using std::chrono::steady_clock;
 // What a stop without grace still grants, so that callers hear of it.
 constexpr milliseconds kQuiet{100};
 
+// How often files are looked at.
+constexpr milliseconds kFollowing{1000};
+
 // Until every caller must have heard that we leave.
 constexpr milliseconds kLongestLeave{1000};
 
@@ -34,11 +37,29 @@ Status check_at_least(const char* option, std::int64_t value, std::int64_t least
                          "must be at least " + std::to_string(least));
 }
 
+// That the options of TLS belong together.
+Status check_tls(const FrontOptions& options) {
+  const bool has_certificate = !options.tls_certificate.empty(), has_key = !options.tls_key.empty();
+  if (has_certificate != has_key) {
+    return Status::invalid(
+        has_key ? "tls_certificate" : "tls_key", "none",
+        has_key ? "must be given with tls_key" : "must be given with tls_certificate");
+  }
+  if (!options.tls_client_ca.empty() && !has_certificate) {
+    return Status::invalid("tls_certificate", "none", "must be given with tls_client_ca");
+  }
+  if (options.plaintext && has_certificate) {
+    return Status::invalid("plaintext", "both", "must not be given with tls_certificate");
+  }
+  return {};
+}
+
 Status check(const FrontOptions& options) {
   if (options.threads < 1 || options.threads > 256) {
     return Status::invalid("threads", std::to_string(options.threads),
                            "must be an integer in [1, 256]");
   }
+  if (Status status = check_tls(options); !status) return status;
   for (const auto& [name, value] : {
            std::pair{"max_message_bytes", std::int64_t(options.max_message_bytes)},
            std::pair{"max_calls_per_connection", std::int64_t(options.max_calls_per_connection)},
@@ -69,11 +90,14 @@ struct Front::State {
   State(const FrontOptions& options, Engine& engine)
       : service(engine),
         limits(limits_of(options)),
+        credentials({options.tls_certificate, options.tls_key, options.tls_client_ca},
+                    options.token_file),
         budget(options.buffer_bytes),
         listener(options.address, [this](int descriptor) { hand_out(descriptor); }) {
     const FrontThread::Shared shared{
         service,
         limits,
+        credentials,
         budget,
         options.reflection,
         [this] { threads.front()->loop().post([this] { listener.retry(); }); },
@@ -81,6 +105,12 @@ struct Front::State {
     for (int i = 0; i < options.threads; ++i) {
       threads.push_back(std::make_unique<FrontThread>(shared));
     }
+  }
+
+  // On the first thread.
+  void begin() {
+    listener.start(threads.front()->loop());
+    threads.front()->repeat(kFollowing, [this] { credentials.follow_changes(); });
   }
 
   // The connections go round. On the first thread, which takes them.
@@ -113,6 +143,7 @@ struct Front::State {
 
   Service service;
   const Limits limits;
+  Credentials credentials;
   ByteBudget budget;
   Listener listener;
   std::vector<std::unique_ptr<FrontThread>> threads;
@@ -125,11 +156,18 @@ Status Front::start(const FrontOptions& options, Engine& engine,
                     std::unique_ptr<Front>* front) try {
   if (Status status = check(options); !status) return status;
   auto state = std::make_unique<State>(options, engine);
+  if (Status status = state->credentials.load(); !status) return status;
+  if (Status status = state->listener.locate(); !status) return status;
+  if (options.tls_certificate.empty() && !options.plaintext && !state->listener.is_local()) {
+    return Status::invalid("address", options.address,
+                           "must be a loopback address or unix:path unless tls_certificate and "
+                           "tls_key are given, or plaintext");
+  }
   if (Status status = state->listener.open(); !status) return status;
   for (const auto& thread : state->threads) {
     const bool listens = thread == state->threads.front();
     thread->start([listens, at = state.get()] {
-      if (listens) at->listener.start(at->threads.front()->loop());
+      if (listens) at->begin();
     });
   }
   front->reset(new Front(std::move(state)));
@@ -150,6 +188,8 @@ void Front::set_serving(bool serving) {
   state_->service.serving = serving;
   for (const auto& thread : state_->threads) thread->refresh_health();
 }
+
+void Front::reload_credentials() { state_->credentials.reload(); }
 
 void Front::stop(std::chrono::microseconds grace) {
   std::call_once(state_->stopped, [this, grace] {

@@ -42,6 +42,20 @@ struct FrontOptions {
   // After so long a connection takes no new calls, and its caller opens another. 0: never.
   std::chrono::seconds max_connection_age{0};
 
+  // PEM files: the server's certificate, with those between it and the root, and its key. With them
+  // the front speaks TLS and nothing else.
+  std::string tls_certificate, tls_key;
+
+  // With these certificates of authorities, in PEM, a client must show one that they signed.
+  std::string tls_client_ca;
+
+  // Tokens, one per line, of which every call but those of grpc.health.v1 must bring one:
+  // `authorization: Bearer TOKEN`. Otherwise it gets UNAUTHENTICATED.
+  std::string token_file;
+
+  // Whether the front may do without TLS where others than this machine can reach it.
+  bool plaintext = false;
+
   // Whether grpc.reflection is served.
   bool reflection = true;
 };
@@ -54,7 +68,8 @@ struct FrontOptions {
 // Thread-safe but for the destructor.
 class Front {
  public:
-  // kInvalidArgument for an option out of its range; kUnavailable if the port is in use, or the
+  // kInvalidArgument for an option out of its range, and for files of TLS and tokens that cannot be
+  // used; kUnavailable if the port is in use, or the
   // address is not one of this machine. The engine must outlive the front.
   static Status start(const FrontOptions& options, Engine& engine, std::unique_ptr<Front>* front);
 
@@ -66,6 +81,11 @@ class Front {
 
   // What grpc.health.v1 reports, of the server and of gerank.v1.RerankService.
   void set_serving(bool serving);
+
+  // Reads the files of TLS and tokens again, which is done about every second besides where they
+  // have changed. New connections use the new certificate, new calls the new tokens. Files that
+  // cannot be used are told on stderr, and what was read before is used on.
+  void reload_credentials();
 
   // Drains: reports NOT_SERVING, listens no more, tells every caller to send new calls elsewhere,
   // serves those that came before it has heard, closes. Returns when that is done; a second call

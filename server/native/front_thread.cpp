@@ -52,15 +52,11 @@ FrontThread::FrontThread(const Shared& shared)
       }),
       watch_(shared.service),
       deadlines_(loop_),
-      host_{shared.limits,
-            methods_,
-            shared.budget,
-            deadlines_,
-            line_,
-            pool_,
-            shared.service.open_calls},
+      host_{shared.limits, methods_, shared.credentials,       shared.budget, deadlines_,
+            line_,         pool_,    shared.service.open_calls},
       connections_(
-          loop_, [this](Connection& connection) { return speak(connection); }, shared.closed),
+          loop_, [this](Connection& connection) { return speak(connection); },
+          [this](int descriptor) { return carry(descriptor); }, shared.closed),
       end_(loop_, [this] {
         connections_.close_all();
         loop_.stop();
@@ -88,6 +84,17 @@ std::unique_ptr<Protocol> FrontThread::speak(Connection& connection) {
   auto session = std::make_unique<Session>(host_, connection);
   if (leaving_) session->leave();
   return session;
+}
+
+std::unique_ptr<Transport> FrontThread::carry(int descriptor) {
+  const TlsContext tls = shared_.credentials.tls();
+  if (!tls) return std::make_unique<PlainTransport>(descriptor, transports_.log);
+  return std::make_unique<TlsTransport>(tls, descriptor, transports_);
+}
+
+void FrontThread::repeat(std::chrono::milliseconds interval, std::function<void()> task) {
+  repeated_ = std::make_unique<Timer>(loop_, std::move(task));
+  repeated_->start(std::uint64_t(interval.count()), std::uint64_t(interval.count()));
 }
 
 void FrontThread::start(std::function<void()> first) {

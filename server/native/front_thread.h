@@ -8,6 +8,7 @@
 #include <memory>
 #include <thread>
 
+#include "credentials.h"
 #include "http2/byte_budget.h"
 #include "http2/deadlines.h"
 #include "http2/limits.h"
@@ -22,6 +23,8 @@
 #include "methods/service.h"
 #include "net/connection_set.h"
 #include "net/loop.h"
+#include "net/plain_transport.h"
+#include "net/tls_transport.h"
 
 namespace gerank::server {
 
@@ -32,6 +35,7 @@ class FrontThread {
   struct Shared {
     Service& service;
     const Limits& limits;
+    const Credentials& credentials;
     ByteBudget& budget;
     bool reflection;
     std::function<void()> closed;    // descriptors were given back
@@ -45,6 +49,9 @@ class FrontThread {
   void start(std::function<void()> first);
 
   Loop& loop() { return loop_; }
+
+  // Runs `task` every `interval` from now on, as long as the thread serves. On this thread, once.
+  void repeat(std::chrono::milliseconds interval, std::function<void()> task);
 
   // Serves a connected socket, which it takes over.
   void add(int descriptor);
@@ -70,6 +77,7 @@ class FrontThread {
   void add_methods();
   void end_turn();
   std::unique_ptr<Protocol> speak(Connection& connection);
+  std::unique_ptr<Transport> carry(int descriptor);
 
   const Shared shared_;
   Loop loop_;
@@ -82,8 +90,10 @@ class FrontThread {
   WaitingLine line_;
   StreamPool pool_;
   StreamHost host_;
+  TlsTransport::Shared transports_;
   ConnectionSet connections_;
   Timer end_;
+  std::unique_ptr<Timer> repeated_;
   bool leaving_ = false, stopping_ = false;
   std::atomic<bool> waits_{false};  // for room
   std::atomic<bool> has_left_{false};

@@ -1,8 +1,8 @@
 // gerank-server: the native front in a process without Python.
 //
 // Prints "serving VERSION on HOST:PORT". SIGTERM and SIGINT drain it, a second one ends it at once.
-// SIGHUP loads the file again and swaps it in while the old one answers: a file that does not pass
-// its checks is refused, and told.
+// SIGHUP reads the files of TLS and tokens again, loads the artifact again, and swaps it in while
+// the old one answers: a file that does not pass its checks is refused, and told.
 
 #include <fcntl.h>
 #include <signal.h>
@@ -28,6 +28,23 @@ namespace {
 
 constexpr const char* kName = "default";
 constexpr const char* kAddress = "127.0.0.1:50051";
+
+// The options that are files, and how the help tells of them.
+struct FileOption {
+  const char* flag;
+  const char* GerankServerOptions::* field;
+  const char* description;
+};
+
+constexpr FileOption kFileOptions[] = {
+    {"--tls-certificate", &GerankServerOptions::tls_certificate,
+     "the server's certificate chain, PEM: serves TLS alone"},
+    {"--tls-key", &GerankServerOptions::tls_key, "its private key, PEM"},
+    {"--tls-client-ca", &GerankServerOptions::tls_client_ca,
+     "whose certificates clients must show, PEM"},
+    {"--token-file", &GerankServerOptions::token_file,
+     "bearer tokens, one per line: every call but those of health needs one"},
+};
 
 struct Arguments {
   std::string model;
@@ -60,6 +77,17 @@ std::int64_t to_number(const std::string& flag, const std::string& text) {
 std::int64_t to_ignore(const std::string& flag, const std::string& text) {
   if (text == "ignore" || text == "refuse") return text == "ignore";
   throw std::invalid_argument(flag + ": must be ignore or refuse, got '" + text + "'");
+}
+
+// Whether the flag is that of a file, which then is set to `value`, of the program's arguments.
+bool take_file(const std::string& flag, const char* value, GerankServerOptions* options) {
+  for (const FileOption& option : kFileOptions) {
+    if (flag != option.flag) continue;
+    if (*value == 0) throw std::invalid_argument(flag + ": must be a file, got ''");
+    options->*option.field = value;
+    return true;
+  }
+  return false;
 }
 
 template <typename Known, typename Options>
@@ -95,6 +123,11 @@ void print_help() {
       kAddress);
   print_numbers(kNumberOptions, numbers);
   print_numbers(kStopOptions, gerank::server::StopOptions{});
+  for (const FileOption& option : kFileOptions) {
+    std::printf("  %-28s %s\n", (std::string(option.flag) + " FILE").c_str(), option.description);
+  }
+  std::printf(
+      "  --plaintext                  serve without TLS where other machines can reach it\n");
   std::printf(
       "  --unknown-features WORD      ignore or refuse those that the model lacks [refuse]\n");
   std::printf("  --version                    print the version and end\n");
@@ -107,6 +140,11 @@ Arguments read_arguments(int argc, char** argv) {
   gerank_server_defaults(&numbers);
   for (int i = 1; i < argc; i += 2) {
     const std::string option = argv[i];
+    if (option == "--plaintext") {
+      numbers.plaintext = 1;
+      --i;  // it has no value
+      continue;
+    }
     if (i + 1 == argc) throw std::invalid_argument(option + ": its value is missing");
     const std::string value = argv[i + 1];
     if (option == "--model") {
@@ -115,7 +153,8 @@ Arguments read_arguments(int argc, char** argv) {
       arguments.address = gerank::server::parse_listening_address(value);
     } else if (option == "--unknown-features") {
       numbers.ignore_unknown_features = to_ignore(option, value);
-    } else if (!take_number(kNumberOptions, option, value, &numbers) &&
+    } else if (!take_file(option, argv[i + 1], &numbers) &&
+               !take_number(kNumberOptions, option, value, &numbers) &&
                !take_number(kStopOptions, option, value, &arguments.stop)) {
       throw std::invalid_argument("unknown option " + option + "; --help lists them");
     }
@@ -194,6 +233,7 @@ class Program {
   void run_until_signal(const sigset_t& signals) {
     int signal = 0;
     while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+      gerank_server_reload_credentials(server_);
       if (load()) tell("now serving");
     }
     gerank::server::tell(STDOUT_FILENO, "draining\n");

@@ -57,6 +57,8 @@ gerank::EngineOptions engine_options(const GerankServerOptions& options) {
   return engine;
 }
 
+std::string or_empty(const char* text) { return text != nullptr ? text : ""; }
+
 gerank::server::FrontOptions front_options(const GerankServerOptions& options) {
   gerank::server::FrontOptions front;
   front.address = options.address;
@@ -69,6 +71,11 @@ gerank::server::FrontOptions front_options(const GerankServerOptions& options) {
   front.keepalive = std::chrono::seconds(options.keepalive_s);
   front.keepalive_timeout = std::chrono::seconds(options.keepalive_timeout_s);
   front.max_connection_age = std::chrono::seconds(options.max_connection_age_s);
+  front.tls_certificate = or_empty(options.tls_certificate);
+  front.tls_key = or_empty(options.tls_key);
+  front.tls_client_ca = or_empty(options.tls_client_ca);
+  front.token_file = or_empty(options.token_file);
+  front.plaintext = options.plaintext != 0;
   return front;
 }
 
@@ -93,6 +100,9 @@ void gerank_server_defaults(GerankServerOptions* options) {
   options->max_delay_us = engine.max_delay.count();
   options->max_queue = std::int64_t(engine.max_queue);
   options->max_queries = std::int64_t(engine.max_queries);
+  options->tls_certificate = options->tls_key = options->tls_client_ca = nullptr;
+  options->token_file = nullptr;
+  options->plaintext = front.plaintext;
   options->ignore_unknown_features = 0;
 }
 
@@ -135,6 +145,8 @@ void gerank_server_version(const GerankServer* server, const char* name, char* v
   const auto ranker = server->engine->find(name);
   copy(ranker ? ranker->model_version() : "", version, version_size);
 }
+
+void gerank_server_reload_credentials(GerankServer* server) { server->front->reload_credentials(); }
 
 void gerank_server_leave(GerankServer* server) { server->front->set_serving(false); }
 

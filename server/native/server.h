@@ -32,6 +32,11 @@ struct GerankServerOptions {
   std::int64_t max_delay_us;
   std::int64_t max_queue;
   std::int64_t max_queries;
+  const char* tls_certificate;  // of these four, null: none
+  const char* tls_key;
+  const char* tls_client_ca;
+  const char* token_file;
+  std::int64_t plaintext;
   std::int64_t ignore_unknown_features;  // 1: as gerank::UnknownFeatures::kIgnore
 };
 
@@ -59,6 +64,9 @@ GERANK_EXPORT int gerank_server_load(GerankServer* server, const char* name, con
 // The version that answers calls for `name`, or an empty string.
 GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char* name,
                                          char* version, std::size_t version_size);
+
+// See Front::reload_credentials.
+GERANK_EXPORT void gerank_server_reload_credentials(GerankServer* server);
 
 // Reports NOT_SERVING from now on, and serves on: whoever balances the load has time to see it.
 GERANK_EXPORT void gerank_server_leave(GerankServer* server);

@@ -7,6 +7,7 @@ namespace gerank::server {
 
 // Numbers of google.rpc.Code that gerank::Code has not, since the engine never says them.
 inline constexpr int kUnimplemented = 12;
+inline constexpr int kUnauthenticated = 16;
 
 struct CallStatus {
   int code = 0;  // of google.rpc.Code

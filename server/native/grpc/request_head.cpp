@@ -1,5 +1,7 @@
 #include "request_head.h"
 
+#include <openssl/crypto.h>
+
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -55,6 +57,8 @@ void RequestHead::add(std::string_view name, std::string_view value) {
     if (!is_second(&has_timeout_)) read_timeout(value);
   } else if (name == "grpc-encoding") {
     if (!is_second(&has_encoding_)) read_encoding(value);
+  } else if (name == "authorization") {
+    if (++authorizations_ == 1) authorization_ = value;
   }
 }
 
@@ -92,6 +96,9 @@ void RequestHead::clear() {
   encoding_ = Encoding::kIdentity;
   timeout_ = {};
   if (!fault_.empty()) fault_.clear();
+  if (authorizations_ > 0) OPENSSL_cleanse(authorization_.data(), authorization_.size());
+  authorization_.clear();
+  authorizations_ = 0;
 }
 
 }  // namespace gerank::server

@@ -14,7 +14,8 @@ class RequestHead {
  public:
   enum class Encoding { kIdentity, kGzip, kUnknown };
 
-  // Takes one header in. Those of callers, which gRPC calls custom metadata, are counted alone.
+  // Takes one header in. Those of callers, which gRPC calls custom metadata, are counted
+  // alone, but for `authorization`.
   void add(std::string_view name, std::string_view value);
 
   void clear();
@@ -27,6 +28,11 @@ class RequestHead {
   bool is_grpc() const { return is_grpc_; }
   Encoding encoding() const { return encoding_; }
   const std::string& encoding_name() const { return encoding_name_; }
+
+  // The value of that header; empty unless it was given once. A secret: it goes into no message.
+  std::string_view authorization() const {
+    return authorizations_ == 1 ? std::string_view(authorization_) : std::string_view();
+  }
 
   // Empty, or what is wrong with a header of gRPC's: a sentence for the caller.
   const std::string& fault() const { return fault_; }
@@ -46,6 +52,8 @@ class RequestHead {
   std::string encoding_name_;
   std::chrono::nanoseconds timeout_{0};
   std::string fault_;
+  std::string authorization_;
+  int authorizations_ = 0;
 };
 
 }  // namespace gerank::server

@@ -36,6 +36,9 @@ void Stream::begin() {
                                                      std::to_string(head_.size()) + " vs. " +
                                                      std::to_string(limits.max_header_bytes) + ")");
   }
+  const std::string_view refusal =
+      session_->host().credentials.refusal_of(head_.path(), head_.authorization());
+  if (!refusal.empty()) return refuse(kUnauthenticated, std::string(refusal));
   method_ = session_->host().methods.find(head_.path());
   if (method_ == nullptr) {
     return refuse(kUnimplemented, "unknown method '" + head_.path().substr(0, kShown) + "'");

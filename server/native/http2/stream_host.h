@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "../credentials.h"
 #include "../methods/method_table.h"
 #include "byte_budget.h"
 #include "deadlines.h"
@@ -18,6 +19,7 @@ class StreamPool;
 struct StreamHost {
   const Limits& limits;
   const MethodTable& methods;
+  const Credentials& credentials;
   ByteBudget& budget;
   Deadlines& deadlines;
   WaitingLine& line;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "connection_set.h"
 
@@ -16,17 +17,20 @@ constexpr std::size_t kOneWrite = 256 << 10;
 // Bytes that one connection may write before the others have their turn.
 constexpr std::size_t kOneTurn = 1 << 20;
 
+// Bytes of the transport's own that may wait for a peer that does not read; it is not read then.
+constexpr std::size_t kMostOwn = 64 << 10;
+
 // How long the peer may take to close its side; a socket that is closed before throws away what the
 // peer has not yet read.
 constexpr std::chrono::milliseconds kLinger{1000};
 
 }  // namespace
 
-Connection::Connection(ConnectionSet& set, int descriptor)
+Connection::Connection(ConnectionSet& set, int descriptor, std::unique_ptr<Transport> transport)
     : set_(set),
       descriptor_(descriptor),
       poll_(set.loop(), descriptor, [this](int events) { ready(events); }),
-      transport_(std::make_unique<PlainTransport>()),
+      transport_(std::move(transport)),
       last_heard_(std::chrono::steady_clock::now()) {
   poll_.watch(UV_READABLE);
 }
@@ -53,31 +57,43 @@ void Connection::read() {
   const ssize_t size = recv(descriptor_, buffer.data(), buffer.size(), 0);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) {
+    if (!over_ && !has_said_all_) transport_->lost("the client left");
     lost_ = true;
     return;
   }
   last_heard_ = set_.now();
-  if (has_said_all_) return;  // nobody listens any more
-  bool broken = false;
-  const std::string_view plain = transport_->open({buffer.data(), std::size_t(size)}, &broken);
+  if (over_ || has_said_all_) return;  // nobody listens any more
+  bool over = false;
+  const std::string_view plain = transport_->open({buffer.data(), std::size_t(size)}, &over);
   if (!plain.empty()) protocol_->receive(plain);
-  if (broken) lost_ = true;
+  if (over) end();
 }
 
 void Connection::flush() {
   if (lost_ || has_said_all_) return;
   for (std::size_t written = 0; written < kOneTurn; written += out_.size()) {
     if (sent_ == out_.size()) {
-      out_.clear();
-      sent_ = 0;
-      protocol_->send(&plain_, kOneWrite);
-      transport_->seal(&plain_, &out_);
+      fill();
       if (out_.empty()) return finish_writing();
     }
     if (!write_out()) break;
   }
   if (lost_) return;
-  poll_.watch(protocol_->is_congested() ? UV_WRITABLE : UV_READABLE | UV_WRITABLE);
+  const bool is_congested = protocol_->is_congested() || transport_->own_size() > kMostOwn;
+  poll_.watch(is_congested ? UV_WRITABLE : UV_READABLE | UV_WRITABLE);
+}
+
+void Connection::fill() {
+  out_.clear();
+  sent_ = 0;
+  if (!over_ && transport_->is_ready()) protocol_->send(&plain_, kOneWrite);
+  if (plain_.empty() && is_over()) transport_->finish();
+  transport_->seal(&plain_, &out_);
+}
+
+void Connection::end() {
+  over_ = true;
+  ends_since_ = set_.now();
 }
 
 bool Connection::write_out() {
@@ -96,17 +112,18 @@ bool Connection::write_out() {
 
 void Connection::finish_writing() {
   poll_.watch(UV_READABLE);
-  if (!protocol_->is_over()) return;
+  if (!is_over()) return;
   has_said_all_ = true;
-  said_all_ = set_.now();
+  if (!over_) ends_since_ = set_.now();
   if (shutdown(descriptor_, SHUT_WR) != 0) lost_ = true;
 }
 
 void Connection::tick(std::chrono::steady_clock::time_point now) {
-  if (has_said_all_) {
-    lost_ = lost_ || now - said_all_ >= kLinger;
+  if (over_ || has_said_all_) {
+    lost_ = lost_ || now - ends_since_ >= kLinger;
   } else if (!lost_) {
     lost_ = !protocol_->tick(now, last_heard_);
+    if (lost_) transport_->lost("the client was silent");
   }
   wake();
 }

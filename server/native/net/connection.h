@@ -42,7 +42,7 @@ class Protocol {
 class Connection {
  public:
   // Takes the descriptor over.
-  Connection(ConnectionSet& set, int descriptor);
+  Connection(ConnectionSet& set, int descriptor, std::unique_ptr<Transport> transport);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -71,8 +71,11 @@ class Connection {
 
   void ready(int events);
   void read();
+  void fill();       // out_, where all of it was sent
   bool write_out();  // false: the socket takes no more now
   void finish_writing();
+  void end();  // when what is left was sent
+  bool is_over() const { return over_ || protocol_->is_over(); }
 
   ConnectionSet& set_;
   const int descriptor_;
@@ -81,9 +84,10 @@ class Connection {
   std::unique_ptr<Protocol> protocol_;
   std::string plain_, out_;
   std::size_t sent_ = 0;  // of out_
-  std::chrono::steady_clock::time_point last_heard_, said_all_;
+  std::chrono::steady_clock::time_point last_heard_, ends_since_;
   std::size_t place_ = 0;      // in the set
   bool awake_ = false;         // the set will flush it
+  bool over_ = false;          // nothing but the transport's own last bytes is sent any more
   bool has_said_all_ = false;  // our side is closed: the peer's end is awaited
   bool lost_ = false;
 };

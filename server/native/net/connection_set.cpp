@@ -10,15 +10,16 @@ constexpr std::uint64_t kTickMs = 1000;
 
 }  // namespace
 
-ConnectionSet::ConnectionSet(Loop& loop, Speak speak, std::function<void()> closed)
+ConnectionSet::ConnectionSet(Loop& loop, Speak speak, Carry carry, std::function<void()> closed)
     : loop_(loop),
       speak_(std::move(speak)),
+      carry_(std::move(carry)),
       closed_(std::move(closed)),
       ticks_(loop, [this] { tick(); }),
       buffer_(kReadBytes) {}
 
 void ConnectionSet::add(int descriptor) {
-  auto connection = std::make_unique<Connection>(*this, descriptor);
+  auto connection = std::make_unique<Connection>(*this, descriptor, carry_(descriptor));
   connection->speak(speak_(*connection));
   connection->place_ = connections_.size();
   connection->wake();

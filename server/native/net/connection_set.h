@@ -21,8 +21,11 @@ class ConnectionSet {
   // Makes what is spoken over a new connection.
   using Speak = std::function<std::unique_ptr<Protocol>(Connection&)>;
 
+  // Makes what a new connection, with this descriptor, is spoken through.
+  using Carry = std::function<std::unique_ptr<Transport>(int)>;
+
   // `closed` is called after descriptors have been given back.
-  ConnectionSet(Loop& loop, Speak speak, std::function<void()> closed);
+  ConnectionSet(Loop& loop, Speak speak, Carry carry, std::function<void()> closed);
 
   // Serves a connected socket, which it takes over.
   void add(int descriptor);
@@ -53,6 +56,7 @@ class ConnectionSet {
 
   Loop& loop_;
   const Speak speak_;
+  const Carry carry_;
   const std::function<void()> closed_;
   Timer ticks_;
   std::vector<char> buffer_;

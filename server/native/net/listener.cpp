@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -47,12 +48,16 @@ bool is_lack(int error) {
 Listener::Listener(std::string target, std::function<void(int)> take)
     : target_(std::move(target)), take_(std::move(take)) {}
 
+Status Listener::locate() { return resolve(target_, &addresses_); }
+
+bool Listener::is_local() const {
+  return std::all_of(addresses_.begin(), addresses_.end(),
+                     [](const SocketAddress& address) { return address.is_local(); });
+}
+
 Status Listener::open() {
   if (is_taken(target_)) {
     return {Code::kUnavailable, "cannot listen on " + target_ + ": a server listens there"};
-  }
-  if (addresses_.empty()) {
-    if (Status status = resolve(target_, &addresses_); !status) return status;
   }
   std::vector<ListeningSocket> sockets;
   if (Status status = ListeningSocket::open(target_, addresses_, &sockets); !status) return status;

@@ -19,7 +19,13 @@ class Listener {
   // `take` gets the descriptor of each new connection, and owns it.
   Listener(std::string target, std::function<void(int)> take);
 
-  // Listens from now on; nobody is taken before start(). Errors as resolve() and
+  // Finds out where the target lies; errors as resolve().
+  Status locate();
+
+  // Whether only this machine can reach it there.
+  bool is_local() const;
+
+  // Listens from now on, where locate() found; nobody is taken before start(). Errors as
   // ListeningSocket::open(), and kUnavailable where a server listens at a socket in a folder.
   Status open();
   int port() const { return port_; }

@@ -97,6 +97,17 @@ const char* path_of(const SocketAddress& address) {
 
 }  // namespace
 
+bool SocketAddress::is_local() const {
+  if (family() == AF_UNIX) return true;
+  if (family() == AF_INET) {
+    const auto& ipv4 = reinterpret_cast<const sockaddr_in&>(storage);
+    return ntohl(ipv4.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+  }
+  const in6_addr& ipv6 = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&ipv6) ||
+         (IN6_IS_ADDR_V4MAPPED(&ipv6) && ipv6.s6_addr[12] == IN_LOOPBACKNET);
+}
+
 Status resolve(const std::string& target, std::vector<SocketAddress>* addresses) {
   std::string_view text = target;
   const bool abstract = take_scheme(&text, "unix-abstract:");

@@ -16,6 +16,9 @@ struct SocketAddress {
 
   const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
   int family() const { return storage.ss_family; }
+
+  // Whether only this machine can reach it: a loopback address, or a socket in a folder.
+  bool is_local() const;
 };
 
 // Where `target`, as ListeningAddress has it, lies: `host:port`, `[IPv6]:port`, `unix:path`,
