@@ -19,6 +19,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from gerank.client import RerankClient
 from gerank.data.request_check import parse_request
 from gerank.engine import EngineOptions
 from gerank.proto import rerank_pb2 as pb
@@ -28,6 +29,7 @@ from gerank_server.native import library_path
 from gerank_server.options import ServerOptions
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
+from tests.server.certificates import Authority
 from tests.server.stand_in import StandIn
 
 PROGRAM = library_path().parent / "gerank-server"
@@ -133,6 +135,38 @@ def test_it_swaps_on_sighup_and_refuses_a_damaged_file(model: StandIn, tmp_path:
         assert _ask(channel) == "other-1"
 
 
+def test_it_speaks_tls_wants_a_token_and_reads_both_again_on_sighup(
+    model: StandIn, tmp_path: Path
+) -> None:
+    authority, tokens = Authority(tmp_path, "house"), tmp_path / "tokens"
+    identity = authority.issue()
+    tokens.write_text("sesame\n")
+    options = ("--tls-certificate", identity.certificate, "--tls-key", identity.key)
+    more = ("--tls-client-ca", authority.certificate, "--token-file", tokens)
+    client = authority.issue()
+    credentials = grpc.ssl_channel_credentials(
+        authority.certificate.read_bytes(),
+        client.key.read_bytes(),
+        client.certificate.read_bytes(),
+    )
+    words = [PROGRAM, "--model", model.path, "--address", "0.0.0.0:0", *options, *more]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            assert run.stdout is not None and run.stderr is not None
+            port = run.stdout.readline().split(":")[-1].strip()
+            with RerankClient(
+                f"localhost:{port}", credentials=credentials, token="sesame"
+            ) as caller:
+                assert caller.rerank([valid_document()])
+                run.send_signal(signal.SIGHUP)
+                assert run.stderr.readline() == "gerank: TLS files read again\n"
+                assert run.stderr.readline() == "gerank: tokens read again\n"
+                assert run.stdout.readline().startswith("now serving stand-in-1 on ")
+                assert caller.rerank([valid_document()])
+        finally:
+            run.kill()
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
 def test_no_call_is_lost_when_it_ends(model: StandIn, end: signal.Signals) -> None:
     """Under load every call that reaches the server gets its slate; later ones find nobody."""
@@ -206,6 +240,14 @@ def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
         ),
         (("--model", "x", "--grace-s", "-1"), "grace_s: must be an integer in [0, 86400], got -1"),
         (("--model", "x", "--threads"), "--threads: its value is missing"),
+        (
+            ("--model", "x", "--tls-key", "k"),
+            "tls_certificate: must be given with tls_key, got none",
+        ),
+        (("--model", "x", "--token-file", ""), "--token-file: must be a file, got ''"),
+        (("--model", "x", "--token-file", "no.txt"), "token_file: no.txt must be a file that can"),
+        (("--model", "x", "--address", "0.0.0.0:0"), "address: must be a loopback address or unix"),
+        (("--plaintext", "--model", "no.gerank", "--address", "0.0.0.0:0"), "no.gerank: "),
         (("--model", "no.gerank", "--address", "127.0.0.1:0"), "no.gerank: "),
     ],
 )
