@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
 from gerank_server.servicer import SERVICE
