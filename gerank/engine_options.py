@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from gerank.unknown_features import UnknownFeatures, checked
+from gerank.data.scalars import whole_number
+from gerank.option_table import default
+from gerank.unknown_features import checked
 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How an engine batches. See `gerank/engine.h`.
+    """How an engine batches; the defaults are those of `gerank/engine.h`.
 
     Attributes:
         workers: Forward passes at once: one thread each.
@@ -26,18 +28,16 @@ class EngineOptions:
         ValueError: An option is no integer; whether it is in its range the engine checks.
     """
 
-    workers: int = 1
-    intra_op_threads: int = 1
-    max_batch: int = 64
-    max_batch_candidates: int = 2048
-    max_delay_us: int = 0
-    max_queue: int = 1024
-    max_queries: int = 256
-    unknown_features: str = UnknownFeatures.REFUSE
+    workers: int = default("workers")
+    intra_op_threads: int = default("intra_op_threads")
+    max_batch: int = default("max_batch")
+    max_batch_candidates: int = default("max_batch_candidates")
+    max_delay_us: int = default("max_delay_us")
+    max_queue: int = default("max_queue")
+    max_queries: int = default("max_queries")
+    unknown_features: str = default("unknown_features")
 
     def __post_init__(self) -> None:
-        from gerank.data.scalars import whole_number  # numpy, which `gerank --help` does without
-
         checked(self.unknown_features)
         for name, value in self.numbers().items():
             number = whole_number(value)

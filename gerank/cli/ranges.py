@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 
-def number_option(low: float, high: float, description: str, *flags: str) -> Any:
+def number_option(low: float, high: float, description: str, *flags: str, ending: str = "") -> Any:
     """A `typer.Option` that takes the numbers from `low` to `high`, both included.
 
     Args:
@@ -15,6 +15,7 @@ def number_option(low: float, high: float, description: str, *flags: str) -> Any
         high: The same.
         description: What the number is; its help.
         flags: As people write the option; none = after its parameter.
+        ending: What its help says behind the range.
     """
     kind = "an integer" if isinstance(low, int) and isinstance(high, int) else "a number"
 
@@ -23,4 +24,4 @@ def number_option(low: float, high: float, description: str, *flags: str) -> Any
             raise typer.BadParameter(f"must be {kind} in [{low}, {high}], got {value}")
         return value
 
-    return typer.Option(*flags, help=f"{description} ({low} to {high})", callback=check)
+    return typer.Option(*flags, help=f"{description} ({low} to {high}{ending})", callback=check)

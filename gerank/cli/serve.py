@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import inspect
 import signal
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gerank.address import DEFAULT_PORT, join_address, parse_address
+from gerank.address import DEFAULT_PORT, Address, join_address, parse_address
 from gerank.cli.console import err, say
 from gerank.cli.ranges import number_option
 from gerank.cli.streams import stop_waiting_for_readers
-from gerank.unknown_features import UnknownFeatures
-from gerank_server.options import RANGES, ServerOptions
+from gerank.option_table import Option, number_range, option_table
+from gerank_server.server_toml import read_server_toml
 
 if TYPE_CHECKING:
     from gerank_server import Front, RerankServer
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
-_STANDARD = ServerOptions()
+_PORT = f"; default {DEFAULT_PORT}"
+_SAID_OTHERWISE = {"model", "address", "threads"}
 
 
 class FrontChoice(StrEnum):
@@ -31,67 +34,46 @@ class FrontChoice(StrEnum):
     GRPCIO = "grpcio"
 
 
-def _number(name: str, description: str, *flags: str) -> Any:
-    """The option of the server that is called `name`, within its range."""
-    return number_option(*RANGES[name], description, *flags)
+def _flag(option: Option) -> inspect.Parameter:
+    """The parameter of an option of the table; None = the command line does not say."""
+    about = f"{option.description[0].upper()}{option.description[1:]}"
+    if option.low is not None and option.high is not None:
+        kind: Any = int
+        how = number_option(option.low, option.high, about, ending=f"; default {option.default}")
+    elif isinstance(option.default, bool):
+        kind, how = bool, typer.Option(help=about, show_default=False)
+    else:
+        kind = (
+            StrEnum(option.name, [(word, word) for word in option.words]) if option.words else str
+        )
+        how = typer.Option(help=f"{about} (default {option.default})" if option.default else about)
+    parameter = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(
+        option.name, parameter, default=None, annotation=Annotated[kind | None, how]
+    )
 
 
 def serve(
-    model: Annotated[Path, typer.Option(help="An artifact.")],
-    port: Annotated[int, number_option(0, 65535, "0 takes a free one.")] = DEFAULT_PORT,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    model: Annotated[Path | None, typer.Option(help="An artifact.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="server.toml: `max_batch = 64`, say; flags win.")
+    ] = None,
+    port: Annotated[
+        int | None,
+        number_option(0, 65535, "0 takes a free one.", ending=f"; default {DEFAULT_PORT}"),
+    ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on (default 127.0.0.1).")
+    ] = None,
     front: Annotated[FrontChoice, typer.Option(help="C++ or Python.")] = FrontChoice.AUTO,
     threads: Annotated[
         int | None,
-        _number(
-            "front_threads",
+        number_option(
+            *number_range("threads"),
             "That read and write calls; 1 in C++, 16 in Python if unset.",
-            "--threads",
         ),
-    ] = _STANDARD.front_threads,
-    workers: Annotated[int, _number("workers", "Forward passes at once.")] = _STANDARD.workers,
-    intra_op_threads: Annotated[
-        int, _number("intra_op_threads", "Of torch, within one forward pass.")
-    ] = _STANDARD.intra_op_threads,
-    max_batch: Annotated[
-        int, _number("max_batch", "Most pages in one forward pass.")
-    ] = _STANDARD.max_batch,
-    max_batch_candidates: Annotated[
-        int,
-        _number("max_batch_candidates", "Most candidates in one forward pass, padding included."),
-    ] = _STANDARD.max_batch_candidates,
-    max_delay_us: Annotated[
-        int, _number("max_delay_us", "How long a page waits for others, in microseconds.")
-    ] = _STANDARD.max_delay_us,
-    max_queue: Annotated[
-        int, _number("max_queue", "Pages waiting, before calls are refused.")
-    ] = _STANDARD.max_queue,
-    max_queries: Annotated[
-        int, _number("max_queries", "Most pages of one call.")
-    ] = _STANDARD.max_queries,
-    max_message_bytes: Annotated[
-        int, _number("max_message_bytes", "Of one call; a larger one is refused.")
-    ] = _STANDARD.max_message_bytes,
-    max_calls_per_connection: Annotated[
-        int, _number("max_calls_per_connection", "Calls of one connection at once.")
-    ] = _STANDARD.max_calls_per_connection,
-    unknown_features: Annotated[
-        UnknownFeatures, typer.Option(help="What becomes of those that the model lacks.")
-    ] = UnknownFeatures.REFUSE,
-    tls_certificate: Annotated[
-        Path | None, typer.Option(help="The server's certificate chain, PEM: serves TLS alone.")
     ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.")] = None,
-    tls_client_ca: Annotated[
-        Path | None, typer.Option(help="Whose certificates clients must show, PEM.")
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="Bearer tokens, one per line: every call but those of health needs one."),
-    ] = None,
-    plaintext: Annotated[
-        bool, typer.Option("--plaintext", help="Without TLS where other machines can reach it.")
-    ] = False,
+    **flags: Any,
 ) -> None:
     """Serve gerank.v1.RerankService with health and reflection.
 
@@ -101,40 +83,52 @@ def serve(
 
     Example:  gerank serve --model model.gerank --port 50051
     """
+    from gerank_server import OptionError, ServerOptions
     from gerank_server import serve as start
 
     stop_waiting_for_readers()
-    options = ServerOptions(
-        front_threads=threads,
-        workers=workers,
-        intra_op_threads=intra_op_threads,
-        max_batch=max_batch,
-        max_batch_candidates=max_batch_candidates,
-        max_delay_us=max_delay_us,
-        max_queue=max_queue,
-        max_queries=max_queries,
-        max_message_bytes=max_message_bytes,
-        max_calls_per_connection=max_calls_per_connection,
-        unknown_features=unknown_features,
-        tls_certificate=tls_certificate,
-        tls_key=tls_key,
-        tls_client_ca=tls_client_ca,
-        token_file=token_file,
-        plaintext=plaintext,
-    )
-    address = parse_address(join_address(host, port))
+    told = {} if config is None else read_server_toml(config)
+    told |= {
+        name: value for name, value in (flags | {"threads": threads}).items() if value is not None
+    }
+    path = told.pop("model", None) if model is None else model
+    address = _address(host, port, told.pop("address", None))
+    options = ServerOptions(**told)
+    if path is None:
+        raise OptionError("model: which artifact to serve, --model FILE")
     # Threads inherit this: the signals wait until the main thread asks for them.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        with start(model, address.target, options, _chosen(front)) as server:
+        with start(Path(path), address.target, options, _chosen(front)) as server:
             say(f"serving {server.version()} on {address.with_port(server.port)}")
             while signal.sigwait(_SIGNALS) is signal.SIGHUP:
                 server.reload_credentials()
-                _swap(server, model)
+                _swap(server, Path(path))
             say("draining")
+            server.leave()
+            time.sleep(options.pre_stop_delay_s)
     except BaseException:  # whoever called this goes on, and so must its signals
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
+
+
+serve.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+    [
+        *(
+            p
+            for p in inspect.signature(serve, eval_str=True).parameters.values()
+            if p.name != "flags"
+        ),
+        *(_flag(o) for o in option_table().values() if o.name not in _SAID_OTHERWISE),
+    ]
+)
+
+
+def _address(host: str | None, port: int | None, told: str | None) -> Address:
+    """Where to listen: as the flags say, else as the file does."""
+    if told is not None and host is None and port is None:
+        return parse_address(told)
+    return parse_address(join_address(host or "127.0.0.1", DEFAULT_PORT if port is None else port))
 
 
 def _chosen(choice: FrontChoice) -> Front:

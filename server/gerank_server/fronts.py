@@ -33,8 +33,11 @@ class RerankServer(Protocol):
     def version(self, name: str = "default") -> str:
         """The model version that answers; empty where there is none."""
 
-    def stop(self, grace_s: float = 10.0) -> None:
-        """Drains, and closes."""
+    def leave(self) -> None:
+        """Reports NOT_SERVING from now on, and serves on: who balances the load sees it."""
+
+    def stop(self, grace_s: float | None = None) -> None:
+        """Drains, and closes; None = with the grace of the options."""
 
     def wait(self) -> None:
         """Blocks until the server has stopped."""

@@ -65,22 +65,20 @@ class GrpcioServer:
             OptionError: An option is out of its range, or not one of this front, a file of TLS or
                 tokens cannot be used, or other machines could reach the server without TLS.
         """
-        options = options or ServerOptions()
+        options = self._options = options or ServerOptions()
         _check(options)
         _check_reach(address, options)
         self._credentials = Credentials(options)
         self._process = OwnProcess()
         self._engine = _start_engine(options)
-        waiting = (options.front_threads or _DEFAULT_THREADS) + options.max_queue
+        waiting = (options.threads or _DEFAULT_THREADS) + options.max_queue
         self._servicer = RerankServicer(self._engine, waiting, _RETRY_AFTER_S)
         streams = StreamLimit(_MOST_STREAMS, _RETRY_AFTER_S)
         self._health = health.HealthServicer(("", SERVICE, health.SERVICE), streams)
         names = (SERVICE, health.SERVICE, reflection.SERVICE)
-        services = [
-            self._servicer.handlers(),
-            self._health.handlers(),
-            reflection.reflection_handlers(names, streams),
-        ]
+        services = [self._servicer.handlers(), self._health.handlers()]
+        if options.reflection:
+            services.append(reflection.reflection_handlers(names, streams))
         most = min(waiting + _MOST_STREAMS + _MOST_OTHERS, _MOST_THREADS)
         self._server = _new_server(options, services, CallThreads(most), self._credentials)
         self._stopping = threading.Lock()
@@ -114,13 +112,20 @@ class GrpcioServer:
         ranker = self._engine.find(name)
         return ranker.model_version if ranker is not None else ""
 
-    def stop(self, grace_s: float = 10.0) -> None:
+    def leave(self) -> None:
+        """Reports NOT_SERVING from now on, and serves on: who balances the load sees it."""
+        self._process.check("leave")
+        self._health.set(health_pb2.HealthCheckResponse.NOT_SERVING)
+
+    def stop(self, grace_s: float | None = None) -> None:
         """Drains: refuses new calls, lets those in progress end, returns when all have.
 
         Args:
-            grace_s: After so many seconds the calls that still wait get UNAVAILABLE.
+            grace_s: After so many seconds the calls that still wait get UNAVAILABLE; None = as the
+                options say.
         """
         self._process.check("stop")
+        grace_s = self._options.grace_s if grace_s is None else grace_s
         with self._stopping:
             end = time.monotonic() + grace_s + _QUIET_S
             self._servicer.drain()

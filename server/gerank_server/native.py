@@ -5,15 +5,16 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib.util
+import json
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from gerank.torch_version import check_torch
-from gerank.unknown_features import UnknownFeatures
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
 from gerank_server.own_process import OwnProcess
 
@@ -21,42 +22,6 @@ _LIBRARY = "libgerank_server.so"
 _INVALID_ARGUMENT, _UNAVAILABLE = 3, 14
 _ERRORS: dict[int, type[Exception]] = {_INVALID_ARGUMENT: OptionError, _UNAVAILABLE: AddressError}
 _TEXT_BYTES = 4096
-_DEFAULT_THREADS = 1
-
-
-_NUMBERS = (
-    "max_message_bytes",
-    "max_calls_per_connection",
-    "max_header_bytes",
-    "buffer_bytes",
-    "connection_buffer_bytes",
-    "keepalive_s",
-    "keepalive_timeout_s",
-    "max_connection_age_s",
-    "workers",
-    "intra_op_threads",
-    "max_batch",
-    "max_batch_candidates",
-    "max_delay_us",
-    "max_queue",
-    "max_queries",
-)
-
-
-_FILES = ("tls_certificate", "tls_key", "tls_client_ca", "token_file")
-
-
-class _Options(ctypes.Structure):
-    """GerankServerOptions of server/native/server.h, field by field."""
-
-    _fields_ = (
-        ("address", ctypes.c_char_p),
-        ("threads", ctypes.c_int64),
-        *((name, ctypes.c_int64) for name in _NUMBERS),
-        *((name, ctypes.c_char_p) for name in _FILES),
-        ("plaintext", ctypes.c_int64),
-        ("ignore_unknown_features", ctypes.c_int64),
-    )
 
 
 def library_path() -> Path:
@@ -97,19 +62,10 @@ class NativeServer:
         self._server = ctypes.c_void_p()
         self._process = OwnProcess()
         self._stopped = threading.Event()
-        options = options or ServerOptions()
-        given: dict[str, Any] = {name: getattr(options, name) for name in _NUMBERS}
-        given["threads"] = options.front_threads or _DEFAULT_THREADS
-        given["address"] = address.encode()
-        for name in _FILES:
-            path: Path | None = getattr(options, name)
-            given[name] = None if path is None else os.fsencode(path)
-        given["plaintext"] = options.plaintext
-        given["ignore_unknown_features"] = options.unknown_features == UnknownFeatures.IGNORE
+        self._options = options or ServerOptions()
+        document = _document(address, self._options)
         start = functools.partial(
-            _library().gerank_server_start,
-            ctypes.byref(_Options(**given)),
-            ctypes.byref(self._server),
+            _library().gerank_server_start, document, ctypes.byref(self._server)
         )
         _call(start, lambda code: _ERRORS.get(code, RuntimeError))
         self.port = int(_library().gerank_server_port(self._server))
@@ -143,13 +99,20 @@ class NativeServer:
         _library().gerank_server_version(self._server, name.encode(), text, _TEXT_BYTES)
         return text.value.decode()
 
-    def stop(self, grace_s: float = 10.0) -> None:
+    def leave(self) -> None:
+        """Reports NOT_SERVING from now on, and serves on: who balances the load sees it."""
+        self._process.check("leave")
+        _library().gerank_server_leave(self._server)
+
+    def stop(self, grace_s: float | None = None) -> None:
         """Drains: takes no new calls, lets those in progress end, returns when all have.
 
         Args:
-            grace_s: After so many seconds the calls that still wait get UNAVAILABLE.
+            grace_s: After so many seconds the calls that still wait get UNAVAILABLE; None = as the
+                options say.
         """
         self._process.check("stop")
+        grace_s = self._options.grace_s if grace_s is None else grace_s
         _library().gerank_server_stop(self._server, ctypes.c_double(grace_s))
         self._stopped.set()
 
@@ -175,10 +138,22 @@ class NativeServer:
             _library().gerank_server_free(self._server)
 
 
+def _document(address: str, options: ServerOptions) -> bytes:
+    """The options as `server.toml` has them; where one says None, the front's default stands."""
+    told = {"address": address} | asdict(options)
+    lines = [
+        f"{name} = {json.dumps(str(value) if isinstance(value, Path) else value)}"
+        for name, value in told.items()
+        if value is not None
+    ]
+    return "\n".join(lines).encode()
+
+
 @functools.cache
 def _library() -> Any:
     check_torch()
     library = ctypes.CDLL(str(library_path()))
+    library.gerank_server_leave.restype = None
     library.gerank_server_stop.restype = None
     library.gerank_server_reload_credentials.restype = None
     library.gerank_server_version.restype = None

@@ -2,32 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gerank.engine_options import EngineOptions
+from gerank.option_table import default, number_range, option_table
 from gerank.unknown_features import checked
-
-RANGES: Mapping[str, tuple[int, int]] = {
-    "front_threads": (1, 256),
-    "workers": (1, 1024),
-    "intra_op_threads": (1, 1024),
-    "max_batch": (1, 1_000_000),
-    "max_batch_candidates": (1, 100_000_000),
-    "max_delay_us": (0, 60_000_000),
-    "max_queue": (1, 1_000_000),
-    "max_queries": (1, 100_000),
-    "max_message_bytes": (1, 2**31 - 1),
-    "max_calls_per_connection": (1, 1_000_000),
-    "max_header_bytes": (1024, 2**20),
-    "buffer_bytes": (1, 2**50),
-    "connection_buffer_bytes": (1, 2**50),
-    "keepalive_s": (1, 86_400),
-    "keepalive_timeout_s": (1, 86_400),
-    "max_connection_age_s": (0, 31_536_000),
-}
-"""The lowest and the highest number that each option may be, as the native front has them."""
 
 
 class AddressError(OSError):
@@ -44,10 +24,10 @@ class ModelRefusedError(ValueError):
 
 @dataclass(frozen=True)
 class ServerOptions(EngineOptions):
-    """The engine's options, and those of the front before it. See `RANGES` for what they may be.
+    """The engine's options, and those of the front before it; `gerank.option_table` has the ranges.
 
     Attributes:
-        front_threads: In the native front, it counts the threads that read and write calls;
+        threads: In the native front, it counts the threads that read and write calls;
             None = 1, which serves what a core can. In the one in Python, where every call has a
             thread of its own, it counts the calls that may be open beyond `max_queue`; None = 16.
         max_message_bytes: Limits the size of one call; a larger one gets RESOURCE_EXHAUSTED.
@@ -60,6 +40,10 @@ class ServerOptions(EngineOptions):
         keepalive_timeout_s: In so many seconds it must answer.
         max_connection_age_s: After so many seconds a connection takes no new calls, and its caller
             opens another; 0: never.
+        reflection: Whether grpc.reflection is served.
+        grace_s: So many seconds calls have to end when the server does.
+        pre_stop_delay_s: So many seconds the server serves on before that, with NOT_SERVING as its
+            health.
         tls_certificate: A PEM file with the server's certificate and those between it and the
             root. With it the front speaks TLS and nothing else. This file and the others are read
             again when they change.
@@ -74,20 +58,23 @@ class ServerOptions(EngineOptions):
         OptionError: An option is out of its range, or lacks its fellow.
     """
 
-    front_threads: int | None = None
-    max_message_bytes: int = 16 * 2**20
-    max_calls_per_connection: int = 4096
-    max_header_bytes: int = 16 * 2**10
-    buffer_bytes: int = 256 * 2**20
-    connection_buffer_bytes: int = 64 * 2**20
-    keepalive_s: int = 120
-    keepalive_timeout_s: int = 20
-    max_connection_age_s: int = 0
+    threads: int | None = None
+    max_message_bytes: int = default("max_message_bytes")
+    max_calls_per_connection: int = default("max_calls_per_connection")
+    max_header_bytes: int = default("max_header_bytes")
+    buffer_bytes: int = default("buffer_bytes")
+    connection_buffer_bytes: int = default("connection_buffer_bytes")
+    keepalive_s: int = default("keepalive_s")
+    keepalive_timeout_s: int = default("keepalive_timeout_s")
+    max_connection_age_s: int = default("max_connection_age_s")
+    reflection: bool = default("reflection")
+    grace_s: int = default("grace_s")
+    pre_stop_delay_s: int = default("pre_stop_delay_s")
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
     token_file: Path | None = None
-    plaintext: bool = False
+    plaintext: bool = default("plaintext")
 
     def __post_init__(self) -> None:
         try:
@@ -95,14 +82,16 @@ class ServerOptions(EngineOptions):
         except ValueError as error:
             raise OptionError(str(error)) from None
         for name, value in asdict(self).items():
-            if name not in RANGES:
+            option = option_table()[name]
+            if option.low is None or (value is None and name == "threads"):
                 continue
-            low, high = RANGES[name]
-            if value is None and name == "front_threads":
-                continue
+            low, high = number_range(name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 rule = f"must be an integer in [{low}, {high}]"
                 raise OptionError(f"{name}: {rule}, got {value!r}")
+        for name in ("reflection", "plaintext"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")
         self._check_tls()
 
     def _check_tls(self) -> None:

@@ -10,161 +10,116 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <thread>
+#include <utility>
+#include <variant>
 
 #include "listening_address.h"
-#include "number_options.h"
+#include "options/option_table.h"
+#include "options/toml_options.h"
 #include "server.h"
 #include "telling.h"
 
 namespace {
 
 constexpr const char* kName = "default";
-constexpr const char* kAddress = "127.0.0.1:50051";
-
-// The options that are files, and how the help tells of them.
-struct FileOption {
-  const char* flag;
-  const char* GerankServerOptions::* field;
-  const char* description;
-};
-
-constexpr FileOption kFileOptions[] = {
-    {"--tls-certificate", &GerankServerOptions::tls_certificate,
-     "the server's certificate chain, PEM: serves TLS alone"},
-    {"--tls-key", &GerankServerOptions::tls_key, "its private key, PEM"},
-    {"--tls-client-ca", &GerankServerOptions::tls_client_ca,
-     "whose certificates clients must show, PEM"},
-    {"--token-file", &GerankServerOptions::token_file,
-     "bearer tokens, one per line: every call but those of health needs one"},
-};
-
-struct Arguments {
-  std::string model;
-  gerank::server::ListeningAddress address = gerank::server::parse_listening_address(kAddress);
-  GerankServerOptions numbers{};
-  gerank::server::StopOptions stop;
-};
-
-using gerank::server::kNumberOptions;
-using gerank::server::kStopOptions;
+using gerank::server::Option;
+using gerank::server::OptionValue;
+using gerank::server::ServerOptions;
 
 // --max-batch for max_batch.
-std::string flag_of(const char* name) {
-  std::string flag = std::string("--") + name;
+std::string flag_of(const std::string& name) {
+  std::string flag = "--" + name;
   std::replace(flag.begin(), flag.end(), '_', '-');
   return flag;
 }
 
-std::int64_t to_number(const std::string& flag, const std::string& text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error == std::errc() && stop == end) return value;
-  if (error == std::errc::result_out_of_range) {
-    throw std::invalid_argument(flag + ": must be a 64-bit integer, got '" + text + "'");
-  }
-  throw std::invalid_argument(flag + ": must be an integer, got '" + text + "'");
+std::string shown(const OptionValue& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  return std::get<std::string>(value);
 }
 
-std::int64_t to_ignore(const std::string& flag, const std::string& text) {
-  if (text == "ignore" || text == "refuse") return text == "ignore";
-  throw std::invalid_argument(flag + ": must be ignore or refuse, got '" + text + "'");
-}
-
-// Whether the flag is that of a file, which then is set to `value`, of the program's arguments.
-bool take_file(const std::string& flag, const char* value, GerankServerOptions* options) {
-  for (const FileOption& option : kFileOptions) {
-    if (flag != option.flag) continue;
-    if (*value == 0) throw std::invalid_argument(flag + ": must be a file, got ''");
-    options->*option.field = value;
-    return true;
+void print(const Option& option) {
+  std::string words;
+  for (const std::string& word : option.words) words += (words.empty() ? "" : "|") + word;
+  std::string flag = flag_of(option.name), about = option.description;
+  const OptionValue standard = option.get({});
+  switch (option.kind()) {
+    case Option::Kind::kToggle:
+      if (!std::get<bool>(standard)) break;
+      flag = "--no-" + flag.substr(2);
+      about = "not: " + about;
+      break;
+    case Option::Kind::kNumber:
+      flag += " NUMBER";
+      about += ", " + std::to_string(option.range.low) + " to " + std::to_string(option.range.high);
+      about += " [" + shown(standard) + "]";
+      break;
+    case Option::Kind::kText:
+      flag += " " + (words.empty() ? "TEXT" : words);
+      if (!shown(standard).empty()) about += " [" + shown(standard) + "]";
   }
-  return false;
-}
-
-template <typename Known, typename Options>
-void print_numbers(const Known& known, const Options& defaults) {
-  for (const auto& option : known) {
-    std::printf("  %-28s %s, %lld to %lld [%lld]\n", flag_of(option.name).c_str(),
-                option.description, static_cast<long long>(option.range.low),
-                static_cast<long long>(option.range.high),
-                static_cast<long long>(defaults.*option.field));
-  }
-}
-
-// Whether the flag is that of a number, which then is set.
-template <typename Known, typename Options>
-bool take_number(const Known& known, const std::string& flag, const std::string& value,
-                 Options* options) {
-  for (const auto& option : known) {
-    if (flag_of(option.name) != flag) continue;
-    options->*option.field = to_number(flag, value);
-    return true;
-  }
-  return false;
+  std::printf("  %-36s %s\n", flag.c_str(), about.c_str());
 }
 
 void print_help() {
-  GerankServerOptions numbers{};
-  gerank_server_defaults(&numbers);
   std::printf(
-      "usage: gerank-server --model FILE [--address ADDRESS] [OPTION NUMBER]...\n\n"
+      "usage: gerank-server --model FILE [OPTION VALUE]...\n\n"
       "Serves an artifact over gRPC. SIGTERM drains it, SIGHUP loads the file again.\n\n"
-      "  --model FILE                 the artifact\n"
-      "  --address ADDRESS            host:port, [IPv6]:port or unix:path; port 0: any [%s]\n",
-      kAddress);
-  print_numbers(kNumberOptions, numbers);
-  print_numbers(kStopOptions, gerank::server::StopOptions{});
-  for (const FileOption& option : kFileOptions) {
-    std::printf("  %-28s %s\n", (std::string(option.flag) + " FILE").c_str(), option.description);
-  }
-  std::printf(
-      "  --plaintext                  serve without TLS where other machines can reach it\n");
-  std::printf(
-      "  --unknown-features WORD      ignore or refuse those that the model lacks [refuse]\n");
-  std::printf("  --version                    print the version and end\n");
-  std::printf("  --help                       print this and end\n");
+      "  --config FILE                        server.toml, whose options have the names below\n"
+      "                                       without dashes: max_batch = 64; flags win\n");
+  for (const Option& option : gerank::server::option_table()) print(option);
+  std::printf("  --version                            print the version and end\n");
+  std::printf("  --help                               print this and end\n");
 }
 
-Arguments read_arguments(int argc, char** argv) {
-  Arguments arguments;
-  GerankServerOptions& numbers = arguments.numbers;
-  gerank_server_defaults(&numbers);
-  for (int i = 1; i < argc; i += 2) {
-    const std::string option = argv[i];
-    if (option == "--plaintext") {
-      numbers.plaintext = 1;
-      --i;  // it has no value
+// The option that a flag sets: `toggled` becomes the value of one that takes none.
+const Option* option_of(const std::string& flag, bool* toggled) {
+  for (const Option& option : gerank::server::option_table()) {
+    *toggled = flag == flag_of(option.name);
+    if (*toggled) return &option;
+    const bool is_toggle = option.kind() == Option::Kind::kToggle;
+    if (is_toggle && flag == "--no-" + flag_of(option.name).substr(2)) return &option;
+  }
+  throw std::invalid_argument("unknown option " + flag + "; --help lists them");
+}
+
+void throw_unless_ok(const gerank::Status& status) {
+  if (!status) throw std::invalid_argument(status.message());
+}
+
+// The file first, and what the flags say over it.
+ServerOptions read_arguments(int argc, char** argv) {
+  ServerOptions options;
+  const auto value_of = [argc, argv](int* at) {
+    if (*at + 1 == argc)
+      throw std::invalid_argument(std::string(argv[*at]) + ": its value is missing");
+    return std::string(argv[++*at]);
+  };
+  for (int i = 1; i < argc; ++i) {
+    if (std::string(argv[i]) != "--config") continue;
+    throw_unless_ok(gerank::server::read_toml_file(value_of(&i), &options));
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--config") {
+      ++i;
       continue;
     }
-    if (i + 1 == argc) throw std::invalid_argument(option + ": its value is missing");
-    const std::string value = argv[i + 1];
-    if (option == "--model") {
-      arguments.model = value;
-    } else if (option == "--address") {
-      arguments.address = gerank::server::parse_listening_address(value);
-    } else if (option == "--unknown-features") {
-      numbers.ignore_unknown_features = to_ignore(option, value);
-    } else if (!take_file(option, argv[i + 1], &numbers) &&
-               !take_number(kNumberOptions, option, value, &numbers) &&
-               !take_number(kStopOptions, option, value, &arguments.stop)) {
-      throw std::invalid_argument("unknown option " + option + "; --help lists them");
-    }
+    bool toggled = false;
+    const Option* const option = option_of(flag, &toggled);
+    throw_unless_ok(option->kind() == Option::Kind::kToggle
+                        ? gerank::server::set_option(option->name, toggled, &options)
+                        : gerank::server::set_option_text(option->name, value_of(&i), &options));
   }
-  for (const auto& option : kStopOptions) {  // the others are the server's to check
-    const gerank::Status status = option.range.check(option.name, arguments.stop.*option.field);
-    if (!status) throw std::invalid_argument(status.message());
-  }
-  if (arguments.model.empty()) throw std::invalid_argument("--model: which artifact to serve");
-  return arguments;
+  if (options.model.empty())
+    throw std::invalid_argument("model: which artifact to serve, --model FILE");
+  return options;
 }
 
 // Nobody need listen to what the server tells: a closed or full stdout or stderr costs the words,
@@ -204,10 +159,12 @@ void raise_descriptor_limit() {
 
 class Program {
  public:
-  explicit Program(const Arguments& arguments) : arguments_(arguments) {
-    GerankServerOptions options = arguments.numbers;
-    options.address = arguments.address.target.c_str();
-    if (gerank_server_start(&options, &server_, error_, sizeof error_) != 0) {
+  explicit Program(ServerOptions options)
+      : options_(std::move(options)),
+        address_(gerank::server::parse_listening_address(options_.front.address)) {
+    options_.front.address = address_.target;
+    const std::string document = gerank::server::to_toml(options_);
+    if (gerank_server_start(document.c_str(), &server_, error_, sizeof error_) != 0) {
       throw std::runtime_error(error_);
     }
   }
@@ -216,7 +173,7 @@ class Program {
 
   // Loads the artifact; whether that went well.
   bool load() {
-    const char* path = arguments_.model.c_str();
+    const char* path = options_.model.c_str();
     if (gerank_server_load(server_, kName, path, error_, sizeof error_) == 0) return true;
     gerank::server::tell(STDERR_FILENO, std::string("error: ") + error_ + "\n");
     return false;
@@ -225,7 +182,7 @@ class Program {
   void tell(const char* event) {
     char version[256];
     gerank_server_version(server_, kName, version, sizeof version);
-    const std::string place = arguments_.address.with_port(gerank_server_port(server_));
+    const std::string place = address_.with_port(gerank_server_port(server_));
     gerank::server::tell(STDOUT_FILENO, std::string(event) + " " + version + " on " + place + "\n");
   }
 
@@ -239,12 +196,13 @@ class Program {
     gerank::server::tell(STDOUT_FILENO, "draining\n");
     end_at_the_next_signal();
     gerank_server_leave(server_);
-    std::this_thread::sleep_for(std::chrono::seconds(arguments_.stop.pre_stop_delay_s));
-    gerank_server_stop(server_, double(arguments_.stop.grace_s));
+    std::this_thread::sleep_for(options_.stop.pre_stop_delay);
+    gerank_server_stop(server_, double(options_.stop.grace.count()));
   }
 
  private:
-  const Arguments& arguments_;
+  ServerOptions options_;
+  const gerank::server::ListeningAddress address_;
   GerankServer* server_ = nullptr;
   char error_[4096];
 };
@@ -261,10 +219,10 @@ int main(int argc, char** argv) try {
     std::printf("gerank-server %s\n", GERANK_VERSION);
     return 0;
   }
-  const Arguments arguments = read_arguments(argc, argv);
+  ServerOptions options = read_arguments(argc, argv);
   raise_descriptor_limit();
   const sigset_t signals = block_signals();
-  Program program(arguments);
+  Program program(std::move(options));
   if (!program.load()) return 1;
   program.tell("serving");
   program.run_until_signal(signals);

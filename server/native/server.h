@@ -9,48 +9,15 @@
 #include <gerank/export.h>
 
 #include <cstddef>
-#include <cstdint>
 
 extern "C" {
 
-// See FrontOptions and gerank::EngineOptions. Python has the same struct, field by field.
-struct GerankServerOptions {
-  const char* address;
-  std::int64_t threads;
-  std::int64_t max_message_bytes;
-  std::int64_t max_calls_per_connection;
-  std::int64_t max_header_bytes;
-  std::int64_t buffer_bytes;
-  std::int64_t connection_buffer_bytes;
-  std::int64_t keepalive_s;
-  std::int64_t keepalive_timeout_s;
-  std::int64_t max_connection_age_s;
-  std::int64_t workers;
-  std::int64_t intra_op_threads;
-  std::int64_t max_batch;
-  std::int64_t max_batch_candidates;
-  std::int64_t max_delay_us;
-  std::int64_t max_queue;
-  std::int64_t max_queries;
-  const char* tls_certificate;  // of these four, null: none
-  const char* tls_key;
-  const char* tls_client_ca;
-  const char* token_file;
-  std::int64_t plaintext;
-  std::int64_t ignore_unknown_features;  // 1: as gerank::UnknownFeatures::kIgnore
-};
-
 struct GerankServer;
 
-// The defaults, but for the address.
-GERANK_EXPORT void gerank_server_defaults(GerankServerOptions* options);
-
-// The integers that the option of that name may be, both ends included. kNotFound: there is none.
-GERANK_EXPORT int gerank_server_range(const char* option, std::int64_t* low, std::int64_t* high);
-
-// Listens, without a model: calls get UNAVAILABLE, health is NOT_SERVING.
-GERANK_EXPORT int gerank_server_start(const GerankServerOptions* options, GerankServer** server,
-                                      char* error, std::size_t error_size);
+// Listens, without a model: calls get UNAVAILABLE, health is NOT_SERVING. `options` is a document
+// as server.toml: see options/option_table.h for what it may say.
+GERANK_EXPORT int gerank_server_start(const char* options, GerankServer** server, char* error,
+                                      std::size_t error_size);
 
 // The port it listens on; 1 for a socket in a folder.
 GERANK_EXPORT int gerank_server_port(const GerankServer* server);

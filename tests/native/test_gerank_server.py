@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
 import resource
@@ -12,7 +11,6 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import grpc
@@ -21,12 +19,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gerank.client import RerankClient
 from gerank.data.request_check import parse_request
-from gerank.engine import EngineOptions
+from gerank.option_table import option_table
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
-from gerank_server import native
 from gerank_server.native import library_path
-from gerank_server.options import ServerOptions
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
 from tests.server.certificates import Authority
@@ -45,7 +41,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
 @contextmanager
 def serving(model: Path, *options: object) -> Iterator[tuple[subprocess.Popen[str], grpc.Channel]]:
     """The process, and a channel to it."""
-    words = [PROGRAM, "--model", model, "--address", "127.0.0.1:0", *options]
+    with running("--model", model, "--address", "127.0.0.1:0", *options) as served:
+        yield served
+
+
+@contextmanager
+def running(*options: object) -> Iterator[tuple[subprocess.Popen[str], grpc.Channel]]:
+    """The program with these options and no others, and a channel to where it says it listens."""
+    words = [PROGRAM, *options]
     with subprocess.Popen(
         list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -97,18 +100,6 @@ def test_the_front_goes_before_the_workers_where_it_may(model: StandIn) -> None:
     assert len(workers) >= 2  # and the main thread
     assert {nice[tid] for tid in workers} == {usual}
     assert {policy[tid] for tid in workers} == {os.SCHED_OTHER}
-
-
-def test_c_plus_plus_and_python_have_the_same_defaults() -> None:
-    given = native._Options()
-    native._library().gerank_server_defaults(ctypes.byref(given))
-    in_c_plus_plus = {name: getattr(given, name) for name in native._NUMBERS}
-    of_the_server = asdict(ServerOptions())
-    assert {name: of_the_server[name] for name in native._NUMBERS} == in_c_plus_plus
-    assert given.ignore_unknown_features == 0
-    assert ServerOptions().unknown_features == EngineOptions().unknown_features == "refuse"
-    of_the_engine = EngineOptions().numbers()
-    assert of_the_engine == {name: in_c_plus_plus[name] for name in of_the_engine}
 
 
 def test_it_knows_nothing_of_python() -> None:
@@ -231,9 +222,9 @@ def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "--model: which artifact to serve"),
+        ((), "model: which artifact to serve, --model FILE"),
         (("--model", "x", "--speed", "9"), "unknown option --speed"),
-        (("--model", "x", "--max-batch", "many"), "--max-batch: must be an integer, got 'many'"),
+        (("--model", "x", "--max-batch", "many"), "max_batch: must be an integer, got 'many'"),
         (
             ("--model", "x", "--max-batch", "0"),
             "max_batch: must be an integer in [1, 1000000], got 0",
@@ -244,7 +235,7 @@ def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
             ("--model", "x", "--tls-key", "k"),
             "tls_certificate: must be given with tls_key, got none",
         ),
-        (("--model", "x", "--token-file", ""), "--token-file: must be a file, got ''"),
+        (("--model", "x", "--token-file", ""), "token_file: must not be empty, got ''"),
         (("--model", "x", "--token-file", "no.txt"), "token_file: no.txt must be a file that can"),
         (("--model", "x", "--address", "0.0.0.0:0"), "address: must be a loopback address or unix"),
         (("--plaintext", "--model", "no.gerank", "--address", "0.0.0.0:0"), "no.gerank: "),
@@ -260,15 +251,20 @@ def test_what_it_cannot_do_is_said(words: tuple[str, ...], message: str) -> None
 def test_help_names_every_option_and_its_default() -> None:
     run = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0 and run.stderr == ""
-    shown = dict(re.findall(r"^  (--[a-z-]+) .*\[([^];]+)\]", run.stdout, flags=re.MULTILINE))
+    shown = dict(re.findall(r"^  (--[a-z-]+) .* \[([^]]+)\]$", run.stdout, flags=re.MULTILINE))
     assert shown.pop("--address") == "127.0.0.1:50051"
     assert shown.pop("--unknown-features") == "refuse"
+    told = {
+        "--" + name.replace("_", "-"): option.default for name, option in option_table().items()
+    }
+    assert {name: told[name] for name in shown} == {name: int(n) for name, n in shown.items()}
     words = [PROGRAM, "--model", "no.gerank", "--unknown-features", "x"]
     refused = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    assert "--unknown-features: must be ignore or refuse, got 'x'" in refused.stderr
+    assert "unknown_features: must be refuse or ignore, got 'x'" in refused.stderr
     numbers = {name: int(value) for name, value in shown.items()}
     assert numbers["--max-delay-us"] == 0 and min(numbers.values()) >= 0
     for name, value in numbers.items():  # known, and checked: this one ends it
         words = [PROGRAM, "--model", "no.gerank", name, f"{value}x"]
         refused = subprocess.run(words, capture_output=True, text=True, timeout=60)
-        assert f"{name}: must be an integer" in refused.stderr
+        option = name[2:].replace("-", "_")
+        assert f"error: {option}: must be an integer" in refused.stderr

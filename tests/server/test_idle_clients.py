@@ -65,7 +65,7 @@ def test_streams_and_calls_that_rest_keep_nobody_waiting(
 def test_full_load_is_refused_with_the_time_to_come_again_and_health_answers(
     model: StandIn,
 ) -> None:
-    options = ServerOptions(max_queue=2, max_queries=2, front_threads=2)
+    options = ServerOptions(max_queue=2, max_queries=2, threads=2)
     with serve(model.path, "127.0.0.1:0", options, Front.GRPCIO) as server:
         model.reset()
         model.hold()

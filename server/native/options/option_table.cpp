@@ -1,0 +1,155 @@
+#include "option_table.h"
+
+#include <algorithm>
+#include <chrono>
+#include <type_traits>
+#include <utility>
+
+namespace gerank::server {
+namespace {
+
+// A number of any type: a duration counts its own units.
+template <typename Field>
+std::int64_t as_number(const Field& field) {
+  if constexpr (std::is_arithmetic_v<Field>) {
+    return std::int64_t(field);
+  } else {
+    return std::int64_t(field.count());
+  }
+}
+
+// `field` returns a reference to a number in the options that it gets.
+template <typename Access>
+Option number(std::string name, const OptionRange& range, std::string description, Access field) {
+  Option option{std::move(name), std::move(description), range, {}, {}, {}};
+  option.get = [field](const ServerOptions& options) {
+    return OptionValue(as_number(field(options)));
+  };
+  option.set = [field](ServerOptions& options, const OptionValue& value) {
+    using Field = std::remove_reference_t<decltype(field(options))>;
+    field(options) = static_cast<Field>(std::get<std::int64_t>(value));
+  };
+  return option;
+}
+
+// `field` returns a reference to a std::string in the options that it gets.
+template <typename Access>
+Option text(std::string name, std::string description, Access field) {
+  Option option{std::move(name), std::move(description), {}, {}, {}, {}};
+  option.get = [field](const ServerOptions& options) { return OptionValue(field(options)); };
+  option.set = [field](ServerOptions& options, const OptionValue& value) {
+    field(options) = std::get<std::string>(value);
+  };
+  return option;
+}
+
+// `field` returns a reference to a bool in the options that it gets.
+template <typename Access>
+Option toggle(std::string name, std::string description, Access field) {
+  Option option{std::move(name), std::move(description), {}, {}, {}, {}};
+  option.get = [field](const ServerOptions& options) { return OptionValue(field(options)); };
+  option.set = [field](ServerOptions& options, const OptionValue& value) {
+    field(options) = std::get<bool>(value);
+  };
+  return option;
+}
+
+// One of some words; `field` returns a reference to an enumeration, whose value is the word's place
+// among them.
+template <typename Access>
+Option choice(std::string name, std::vector<std::string> words, std::string description,
+              Access field) {
+  Option option{std::move(name), std::move(description), {}, std::move(words), {}, {}};
+  option.get = [field, words = option.words](const ServerOptions& options) {
+    return OptionValue(words[std::size_t(field(options))]);
+  };
+  option.set = [field, words = option.words](ServerOptions& options, const OptionValue& value) {
+    using Field = std::remove_reference_t<decltype(field(options))>;
+    const auto found = std::find(words.begin(), words.end(), std::get<std::string>(value));
+    field(options) = static_cast<Field>(found - words.begin());
+  };
+  return option;
+}
+
+std::vector<Option> make_table() {
+  namespace ranges = option_ranges;
+  constexpr OptionRange kBytes{1, std::int64_t{1} << 50}, kSeconds{1, 86'400};
+  return {
+      text("model", "the artifact", [](auto& o) -> auto& { return o.model; }),
+      text("address", "host:port, [IPv6]:port or unix:path; port 0: any",
+           [](auto& o) -> auto& { return o.front.address; }),
+      number("threads", {1, 256}, "threads that read, check and write calls",
+             [](auto& o) -> auto& { return o.front.threads; }),
+      number("workers", ranges::kWorkers, "forward passes at once",
+             [](auto& o) -> auto& { return o.engine.workers; }),
+      number("intra_op_threads", ranges::kIntraOpThreads,
+             "threads of torch within one forward pass",
+             [](auto& o) -> auto& { return o.engine.intra_op_threads; }),
+      number("max_batch", ranges::kMaxBatch, "most pages in one forward pass",
+             [](auto& o) -> auto& { return o.engine.max_batch; }),
+      number("max_batch_candidates", ranges::kMaxBatchCandidates,
+             "most candidates in one forward pass, padding included",
+             [](auto& o) -> auto& { return o.engine.max_batch_candidates; }),
+      number("max_delay_us", ranges::kMaxDelayUs,
+             "microseconds that a page waits for others when a worker is free",
+             [](auto& o) -> auto& { return o.engine.max_delay; }),
+      number("max_queue", ranges::kMaxQueue, "pages waiting, before calls are refused",
+             [](auto& o) -> auto& { return o.engine.max_queue; }),
+      number("max_queries", ranges::kMaxQueries, "most pages of one call",
+             [](auto& o) -> auto& { return o.engine.max_queries; }),
+      choice("unknown_features", {"refuse", "ignore"}, "what becomes of those that the model lacks",
+             [](auto& o) -> auto& { return o.engine.unknown_features; }),
+      number("max_message_bytes", {1, 2'147'483'647}, "of one call; a larger one is refused",
+             [](auto& o) -> auto& { return o.front.max_message_bytes; }),
+      number("max_calls_per_connection", {1, 1'000'000}, "calls of one connection at once",
+             [](auto& o) -> auto& { return o.front.max_calls_per_connection; }),
+      number("max_header_bytes", {1024, 1 << 20},
+             "headers of one call; with larger ones it is refused",
+             [](auto& o) -> auto& { return o.front.max_header_bytes; }),
+      number("buffer_bytes", kBytes, "messages and answers held at once",
+             [](auto& o) -> auto& { return o.front.buffer_bytes; }),
+      number("connection_buffer_bytes", kBytes,
+             "messages and answers of one connection held at once",
+             [](auto& o) -> auto& { return o.front.connection_buffer_bytes; }),
+      number("keepalive_s", kSeconds,
+             "seconds of silence after which a caller is asked whether it is there",
+             [](auto& o) -> auto& { return o.front.keepalive; }),
+      number("keepalive_timeout_s", kSeconds, "seconds in which it must answer",
+             [](auto& o) -> auto& { return o.front.keepalive_timeout; }),
+      number("max_connection_age_s", {0, 31'536'000},
+             "seconds after which a connection takes no new calls; 0: never",
+             [](auto& o) -> auto& { return o.front.max_connection_age; }),
+      toggle("reflection", "serves grpc.reflection",
+             [](auto& o) -> auto& { return o.front.reflection; }),
+      text("tls_certificate", "the server's certificate chain, PEM: serves TLS alone",
+           [](auto& o) -> auto& { return o.front.tls_certificate; }),
+      text("tls_key", "its private key, PEM", [](auto& o) -> auto& { return o.front.tls_key; }),
+      text("tls_client_ca", "whose certificates clients must show, PEM",
+           [](auto& o) -> auto& { return o.front.tls_client_ca; }),
+      text("token_file", "bearer tokens, one per line: every call but those of health needs one",
+           [](auto& o) -> auto& { return o.front.token_file; }),
+      toggle("plaintext", "serves without TLS where other machines can reach it",
+             [](auto& o) -> auto& { return o.front.plaintext; }),
+      number("grace_s", {0, 86'400}, "seconds that calls have to end when the server does",
+             [](auto& o) -> auto& { return o.stop.grace; }),
+      number("pre_stop_delay_s", {0, 86'400},
+             "seconds that it serves on before, with NOT_SERVING as its health",
+             [](auto& o) -> auto& { return o.stop.pre_stop_delay; }),
+  };
+}
+
+}  // namespace
+
+const std::vector<Option>& option_table() {
+  static const std::vector<Option> table = make_table();
+  return table;
+}
+
+const Option* find_option(std::string_view name) {
+  const auto& table = option_table();
+  const auto found = std::find_if(table.begin(), table.end(),
+                                  [name](const Option& option) { return option.name == name; });
+  return found == table.end() ? nullptr : &*found;
+}
+
+}  // namespace gerank::server

@@ -1,0 +1,65 @@
+#include "toml_options.h"
+
+#include <fstream>
+#include <sstream>
+#include <utility>
+#include <variant>
+
+#define TOML_EXCEPTIONS 0
+#include <toml++/toml.h>
+
+#include "option_table.h"
+
+namespace gerank::server {
+namespace {
+
+Status set(std::string_view name, const toml::node& node, ServerOptions* options) {
+  if (const auto number = node.value_exact<std::int64_t>())
+    return set_option(name, *number, options);
+  if (const auto yes = node.value_exact<bool>()) return set_option(name, *yes, options);
+  if (const auto text = node.value_exact<std::string>()) return set_option(name, *text, options);
+  std::ostringstream shown;
+  node.visit([&shown](const auto& value) { shown << value; });
+  return Status::invalid(name, shown.str(), "must be an integer, a text, true or false");
+}
+
+}  // namespace
+
+Status read_toml(std::string_view document, ServerOptions* options) {
+  const toml::parse_result parsed = toml::parse(document);
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return {Code::kInvalidArgument, "line " + std::to_string(error.source().begin.line) +
+                                        ": not TOML: " + std::string(error.description())};
+  }
+  ServerOptions read = *options;
+  for (const auto& [name, node] : parsed.table()) {
+    if (Status status = set(name.str(), node, &read); !status) return status;
+  }
+  *options = std::move(read);
+  return {};
+}
+
+std::string to_toml(const ServerOptions& options) {
+  toml::table document;
+  for (const Option& option : option_table()) {
+    const OptionValue value = option.get(options);
+    const auto* const text = std::get_if<std::string>(&value);
+    if (text != nullptr && text->empty()) continue;  // nobody set it
+    std::visit([&](const auto& set) { document.insert(option.name, set); }, value);
+  }
+  std::ostringstream out;
+  out << document;
+  return out.str() + "\n";
+}
+
+Status read_toml_file(const std::string& path, ServerOptions* options) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) return {Code::kInvalidArgument, path + ": cannot be read"};
+  const Status status = read_toml(text.str(), options);
+  return status ? status : Status(status.code(), path + ": " + status.message());
+}
+
+}  // namespace gerank::server
