@@ -14,7 +14,7 @@
 namespace gerank::server {
 namespace {
 
-constexpr std::size_t kSmallest = 18;        // header and end
+constexpr std::size_t kSmallest = 18;  // header and end
 constexpr std::size_t kPassing = 64 << 10;
 constexpr int kGzipWindow = MAX_WBITS + 16;  // of zlib: the gzip form alone
 constexpr std::chrono::milliseconds kRetryAfter{100};
@@ -84,8 +84,8 @@ CallStatus inflate(std::string_view packed, std::size_t most, ConnectionBudget& 
   MessageBytes inflated(size, std::move(holding));
   Inflater inflater(packed);
   char beyond;
-  const bool fits = (size == 0 || inflater.fill(inflated.data(), size) == size) &&
-                    inflater.fill(&beyond, 1) == 0;
+  const bool fits =
+      (size == 0 || inflater.fill(inflated.data(), size) == size) && inflater.fill(&beyond, 1) == 0;
   if (!fits || !inflater.is_whole()) return damaged();
   *message = std::move(inflated);
   return {};

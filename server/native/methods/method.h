@@ -37,7 +37,8 @@ class Method {
   // The caller of a conversation says no more.
   virtual void end(Stream&) {}
 
-  // A stream with a state needs no answer any more: the caller has left, or its deadline has passed.
+  // A stream with a state needs no answer any more: the caller has left, or its deadline has
+  // passed.
   virtual void closed(Stream&) {}
 
   // A call ended with an error before it had come whole.
