@@ -3,6 +3,8 @@
 #include <gerank/status.h>
 #include <zlib.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -15,7 +17,7 @@ namespace gerank::server {
 namespace {
 
 constexpr std::size_t kSmallest = 18;  // header and end
-constexpr std::size_t kPassing = 64 << 10;
+constexpr std::size_t kPassing = 64 << 10, kProbed = 1 << 20;
 constexpr int kGzipWindow = MAX_WBITS + 16;  // of zlib: the gzip form alone
 constexpr std::chrono::milliseconds kRetryAfter{100};
 
@@ -59,11 +61,12 @@ class Inflater {
   bool works_, ended_ = false;
 };
 
-// Whether it inflates to more than `most` bytes. Keeps none of them.
+// Whether what tells a size above `most` is to be believed: it inflates to `most` bytes, or to so
+// many that it is no damaged small one. Keeps none of them; all of them would take others' time.
 bool is_above(std::string_view packed, std::size_t most) {
   Inflater inflater(packed);
   std::vector<char> passing(kPassing);
-  for (std::size_t total = 0; total <= most;) {
+  for (std::size_t total = 0; total <= std::min(most, kProbed);) {
     const std::size_t size = inflater.fill(passing.data(), passing.size());
     if (size == 0) return false;
     total += size;
