@@ -24,7 +24,7 @@ from gerank_server.native import is_built, library_path
 from tests.cli.command import done, gerank, run
 
 PROGRAM = library_path().parent / "gerank-server"
-BEYOND = (-7, 10**11)
+BEYOND = (-7, 2**51)
 needs_program = pytest.mark.skipif(not is_built(), reason="the native front is not built")
 
 
@@ -88,7 +88,7 @@ def test_every_option_has_a_description(found: Parameter) -> None:
 def test_a_number_out_of_its_range_is_refused_by_name_with_the_range(
     found: Parameter, tmp_path: Path
 ) -> None:
-    for value in (-7, 10**11 if found.flag != "--seed" else 10**30):
+    for value in (-7, 2**51 if found.flag != "--seed" else 10**30):
         low = _refused(found, value, tmp_path)
     if low > 0:
         _refused(found, 0, tmp_path)
@@ -137,7 +137,7 @@ def _help_of_the_program() -> str:
 @needs_program
 def test_gerank_serve_has_all_options_of_gerank_server() -> None:
     native_flags = set(re.findall(r"^  (--[a-z-]+)", _help_of_the_program(), flags=re.MULTILINE))
-    python_flags = {option.flag for option in SERVE}
+    python_flags = {option.flag for option in SERVE} | {"--no-reflection"}  # of --reflection
     # An address is a host and a port there; --version is that of `gerank`; --help is always there.
     assert native_flags - {"--address", "--version", "--help"} <= python_flags
     assert native_flags >= {"--model", "--threads", "--max-queries", "--max-message-bytes"}
