@@ -25,6 +25,7 @@ struct ModelQueue {
   std::int64_t widest = 0;      // most candidates of a query in `calls`
   TimePoint flush_at = kNever;  // when its queries must not wait for others any longer
   Microseconds full_pass{0};    // what a full forward pass takes: at first in the warm-up
+  std::uint64_t answered = 0, failed = 0;  // queries, since it was published
 };
 
 // Some neighbouring queries of one call.

@@ -260,6 +260,7 @@ void Engine::State::leave(Call* call, Code code) {
   switch (code) {
     case Code::kOk:
       stats.answered += count;
+      call->model_queue_->answered += count;
       break;
     case Code::kDeadlineExceeded:
       stats.expired += count;
@@ -272,6 +273,7 @@ void Engine::State::leave(Call* call, Code code) {
       break;
     default:
       stats.failed += count;
+      call->model_queue_->failed += count;
   }
   discard(std::move(call->model_queue_));
 }

@@ -13,6 +13,7 @@
 #include "call_queue.h"
 #include "inside.h"
 #include "padded_buffers.h"
+#include "pass_counts.h"
 #include "process.h"
 #include "registry.h"
 #include "warm_up.h"
@@ -79,7 +80,8 @@ struct Engine::State {
   void work(std::size_t worker);
   void run_batch(std::unique_lock<std::mutex>& lock, Batch& batch, PaddedBuffers& buffers,
                  std::vector<Ended>& ended);
-  Status run_model(Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept;
+  Status run_model(Batch& batch, PaddedBuffers& buffers, Timing* timing,
+                   PassCounts* counts) noexcept;
   void settle(const Part& part, const Status& status, const Timing& timing,
               std::vector<Ended>& ended);
   void run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker, PaddedBuffers& buffers);

@@ -103,7 +103,8 @@ std::vector<PublishedModel> Registry::list() const {
   std::vector<PublishedModel> all;
   for (const auto& [name, versions] : names_) {
     for (const auto& model_queue : versions) {
-      all.push_back({name, model_queue->version, model_queue == versions.back(), name == default_});
+      all.push_back({name, model_queue->version, model_queue == versions.back(), name == default_,
+                     model_queue->answered, model_queue->failed});
     }
   }
   return all;

@@ -84,9 +84,11 @@ void Engine::State::run_batch(std::unique_lock<std::mutex>& lock, Batch& batch,
   if (queue.size() > 0) wake_worker(kNever);
   lock.unlock();
   Timing timing;
-  const Status status = run_model(batch, buffers, &timing);
+  PassCounts counts;
+  const Status status = run_model(batch, buffers, &timing, &counts);
   lock.lock();
   --stats.running;
+  counts.add_to(&stats);
   running_time -= expected;
   ++stats.batches;
   record(&stats.batch_queries, static_cast<std::int64_t>(batch.queries.size()));
@@ -103,17 +105,21 @@ void Engine::State::run_batch(std::unique_lock<std::mutex>& lock, Batch& batch,
 }
 
 // A wrong answer fails its own call, and no other one of the batch.
-Status Engine::State::run_model(Batch& batch, PaddedBuffers& buffers, Timing* timing) noexcept try {
+Status Engine::State::run_model(Batch& batch, PaddedBuffers& buffers, Timing* timing,
+                                PassCounts* counts) noexcept try {
   const Ranker::Parts& ranker = *batch.model_queue->ranker->parts_;
   const TimePoint began = clock.now();
   buffers.fill(ranker.contract, batch.queries);
+  counts->add(buffers.batch(), batch.queries);
   const TimePoint filled = clock.now();
   const Status status = ranker.model->run(buffers.batch(), buffers.answer());
   const TimePoint answered = clock.now();
   std::size_t b = 0;
   for (Part& part : batch.parts) {
     for (std::size_t i = 0; status.ok() && i < part.count; ++i, ++b) {
-      Status split = buffers.split(ranker.contract, b, &part.call->slates[part.first + i]);
+      Slate& slate = part.call->slates[part.first + i];
+      Status split = buffers.split(ranker.contract, b, &slate);
+      if (split) counts->add(slate);
       if (!split && part.answered) part.answered = std::move(split);
     }
   }

@@ -135,6 +135,13 @@ struct EngineStats {
   // Features of accepted queries that their artifact does not know, by UnknownFeatures::kIgnore.
   std::uint64_t ignored_features = 0;
 
+  // Of forward passes: the candidates in them, and the rows that they had, padding and what stands
+  // above a page included.
+  std::uint64_t batch_candidates = 0, batch_rows = 0;
+
+  // Of slates: slots at which a rule was relaxed, and rules that they do not satisfy.
+  std::uint64_t relaxed_slots = 0, unmet_rules = 0;
+
   Histogram batch_queries;  // queries per forward pass
   Histogram queue_us;       // per query
   Histogram batch_us;       // per forward pass
@@ -150,6 +157,9 @@ struct PublishedModel {
   std::string version;
   bool current = false;     // answers calls that name no version
   bool is_default = false;  // answers calls that name no model
+
+  // Queries that it answered, and that it failed, since it was published.
+  std::uint64_t answered = 0, failed = 0;
 };
 
 // Thread-safe: every method may be called from any thread at any time, with two exceptions.
