@@ -40,14 +40,14 @@ Session& session_of(Connection& connection) { return static_cast<Session&>(conne
 FrontThread::FrontThread(const Shared& shared)
     : shared_(shared),
       rerank_(shared.service, loop_),
-      describe_([&service = shared.service](auto message, auto* answer) {
-        return describe(service, message, answer);
+      describe_([&service = shared.service](auto message, auto request_id, auto* answer) {
+        return describe(service, message, request_id, answer);
       }),
-      statistics_([&service = shared.service](auto, auto* answer) {
+      statistics_([&service = shared.service](auto, auto, auto* answer) {
         *answer = write_statistics(service.engine.stats());
         return CallStatus{};
       }),
-      check_([&service = shared.service](auto message, auto* answer) {
+      check_([&service = shared.service](auto message, auto, auto* answer) {
         return check_health(service, message, answer);
       }),
       watch_(shared.service),

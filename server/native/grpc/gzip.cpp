@@ -102,7 +102,7 @@ CallStatus too_large(std::size_t size, std::size_t most) {
 }
 
 CallStatus no_room() {
-  return to_call_status(
+  return exhausted(
       Status::exhausted("the server holds as many bytes of callers as it may", kRetryAfter));
 }
 

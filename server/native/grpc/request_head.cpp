@@ -2,9 +2,12 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
+#include <cstdio>
 #include <optional>
+#include <random>
 #include <utility>
 
 namespace gerank::server {
@@ -13,6 +16,22 @@ namespace {
 constexpr std::size_t kOverhead = 32;  // RFC 9113, 6.5.2
 constexpr std::size_t kMostDigits = 8;
 constexpr std::chrono::nanoseconds kLongest = std::chrono::hours(24 * 365);
+
+constexpr std::size_t kLongestId = 128;
+
+// Whether a caller's name for its call can stand in a log and in an answer.
+bool is_id(std::string_view value) {
+  return !value.empty() && value.size() <= kLongestId &&
+         std::all_of(value.begin(), value.end(),
+                     [](char each) { return each > ' ' && each <= '~'; });
+}
+
+std::string draw_id() {
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random()));
+  return text;
+}
 
 bool is_grpc_type(std::string_view value) {
   constexpr std::string_view kType = "application/grpc";
@@ -59,7 +78,16 @@ void RequestHead::add(std::string_view name, std::string_view value) {
     if (!is_second(&has_encoding_)) read_encoding(value);
   } else if (name == "authorization") {
     if (++authorizations_ == 1) authorization_ = value;
+  } else if (name == "x-request-id") {
+    if (request_id_.empty() && is_id(value)) request_id_ = value;
+  } else if (name == "traceparent") {
+    if (trace_parent_.empty() && is_id(value)) trace_parent_ = value;
   }
+}
+
+const std::string& RequestHead::request_id() {
+  if (request_id_.empty()) request_id_ = draw_id();
+  return request_id_;
 }
 
 void RequestHead::read_timeout(std::string_view value) {
@@ -95,6 +123,8 @@ void RequestHead::clear() {
   is_post_ = is_grpc_ = has_type_ = has_timeout_ = has_encoding_ = false;
   encoding_ = Encoding::kIdentity;
   timeout_ = {};
+  request_id_.clear();
+  trace_parent_.clear();
   if (!fault_.empty()) fault_.clear();
   if (authorizations_ > 0) OPENSSL_cleanse(authorization_.data(), authorization_.size());
   authorization_.clear();

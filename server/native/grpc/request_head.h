@@ -14,8 +14,8 @@ class RequestHead {
  public:
   enum class Encoding { kIdentity, kGzip, kUnknown };
 
-  // Takes one header in. Those of callers, which gRPC calls custom metadata, are counted
-  // alone, but for `authorization`.
+  // Takes one header in. Those of callers, which gRPC calls custom metadata, are counted alone, but
+  // for authorization, x-request-id and traceparent.
   void add(std::string_view name, std::string_view value);
 
   void clear();
@@ -34,6 +34,12 @@ class RequestHead {
     return authorizations_ == 1 ? std::string_view(authorization_) : std::string_view();
   }
 
+  // The name of this call in logs: x-request-id as the caller gave it, or one that is drawn.
+  const std::string& request_id();
+
+  // traceparent as the caller gave it; empty: it gave none.
+  const std::string& trace_parent() const { return trace_parent_; }
+
   // Empty, or what is wrong with a header of gRPC's: a sentence for the caller.
   const std::string& fault() const { return fault_; }
 
@@ -51,6 +57,7 @@ class RequestHead {
   Encoding encoding_ = Encoding::kIdentity;
   std::string encoding_name_;
   std::chrono::nanoseconds timeout_{0};
+  std::string request_id_, trace_parent_;
   std::string fault_;
   std::string authorization_;
   int authorizations_ = 0;

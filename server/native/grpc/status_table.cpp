@@ -1,23 +1,15 @@
 #include "status_table.h"
 
-#include <unistd.h>
-
-#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <random>
 #include <string>
-#include <string_view>
 
-#include "../telling.h"
+#include "../log/log.h"
 #include "wire/protobuf_writer.h"
 
 // The numbers of fields are those of protos/google/rpc.
 
 namespace gerank::server {
 namespace {
-
-constexpr std::size_t kLongestLogged = 2000;  // characters of what a model says
 
 // `write_details` writes the fields of a message of google.rpc that is called `type`.
 template <typename Write>
@@ -43,6 +35,15 @@ CallStatus invalid(const Status& status) {
   });
 }
 
+CallStatus internal(const Status& status, std::string_view request_id) {
+  const std::string id(request_id);
+  Log::of_process().tell(LogLevel::kError, "internal_error",
+                         "request " + id + " failed: " + status.message(), {{"request_id", id}});
+  return {int(Code::kInternal), "internal error, logged as request " + id, {}};
+}
+
+}  // namespace
+
 CallStatus exhausted(const Status& status) {
   return with_details(status, "RetryInfo", [&status](wire::FieldWriter& out) {
     const std::int64_t wait_us = status.retry_after().count();
@@ -53,23 +54,7 @@ CallStatus exhausted(const Status& status) {
   });
 }
 
-std::string draw_request_id() {
-  thread_local std::mt19937_64 random{std::random_device{}()};
-  char text[17];
-  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(random()));
-  return text;
-}
-
-CallStatus internal(const Status& status) {
-  const std::string id = draw_request_id();
-  tell(STDERR_FILENO,
-       "gerank: request " + id + " failed: " + status.message().substr(0, kLongestLogged) + "\n");
-  return {int(Code::kInternal), "internal error, logged as request " + id, {}};
-}
-
-}  // namespace
-
-CallStatus to_call_status(const Status& status) {
+CallStatus to_call_status(const Status& status, std::string_view request_id) {
   switch (status.code()) {
     case Code::kOk:
       return {};
@@ -78,7 +63,7 @@ CallStatus to_call_status(const Status& status) {
     case Code::kResourceExhausted:
       return exhausted(status);
     case Code::kInternal:
-      return internal(status);
+      return internal(status, request_id);
     case Code::kCancelled:
     case Code::kDeadlineExceeded:
     case Code::kNotFound:
@@ -86,7 +71,7 @@ CallStatus to_call_status(const Status& status) {
     case Code::kUnavailable:
       return {int(status.code()), status.message(), {}};
   }
-  return internal(status);
+  return internal(status, request_id);
 }
 
 }  // namespace gerank::server

@@ -3,6 +3,8 @@
 
 #include <gerank/status.h>
 
+#include <string_view>
+
 #include "call_status.h"
 
 namespace gerank::server {
@@ -11,10 +13,13 @@ namespace gerank::server {
 //
 //   kInvalidArgument    with google.rpc.BadRequest: the field, and the message as its description
 //   kResourceExhausted  with google.rpc.RetryInfo
-//   kInternal           a request id; the text stays here, in the log (stderr), under that id
+//   kInternal           its request id; the text stays here, in the log, under that id
 //   any other           its code and its message
 //
 // Thread-safe.
-CallStatus to_call_status(const Status& status);
+CallStatus to_call_status(const Status& status, std::string_view request_id);
+
+// The same of a status that is kResourceExhausted.
+CallStatus exhausted(const Status& status);
 
 }  // namespace gerank::server

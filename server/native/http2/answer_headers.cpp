@@ -38,14 +38,15 @@ nghttp2_nv lasting_header(std::string_view name, std::string_view value) {
           NGHTTP2_NV_FLAG_NO_COPY_NAME | NGHTTP2_NV_FLAG_NO_COPY_VALUE};
 }
 
-const std::array<nghttp2_nv, kHeadSize> kAnswerHead{
-    lasting_header(":status", "200"), lasting_header("content-type", "application/grpc"),
-    lasting_header("grpc-accept-encoding", "identity,gzip")};
+void AnswerHeaders::add_head(RequestHead& call) {
+  add(lasting_header(":status", "200"));
+  add(lasting_header("content-type", "application/grpc"));
+  add(lasting_header("grpc-accept-encoding", "identity,gzip"));
+  add(passing_header("x-request-id", call.request_id()));
+  if (!call.trace_parent().empty()) add(passing_header("traceparent", call.trace_parent()));
+}
 
-StatusHeaders::StatusHeaders(const CallStatus& status, bool alone) {
-  if (alone) {
-    for (const nghttp2_nv& header : kAnswerHead) add(header);
-  }
+void AnswerHeaders::add_status(const CallStatus& status) {
   add(lasting_header("grpc-status", kCodes[status.code]));
   if (status.message.empty()) return;
   const std::string_view message = cut(status.message, kLongestMessage);

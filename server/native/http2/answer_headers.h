@@ -9,21 +9,21 @@
 #include <string_view>
 
 #include "../grpc/call_status.h"
+#include "../grpc/request_head.h"
 
 namespace gerank::server {
 
 // A header whose name and value live as long as the process.
 nghttp2_nv lasting_header(std::string_view name, std::string_view value);
 
-// What comes before the first message.
-inline constexpr std::size_t kHeadSize = 3;
-extern const std::array<nghttp2_nv, kHeadSize> kAnswerHead;
-
-// The headers that tell how a call ended. Lives until they were submitted.
-class StatusHeaders {
+// The headers of one answer. Lives until they were submitted.
+class AnswerHeaders {
  public:
-  // `alone`: no message came before, and they need a head.
-  StatusHeaders(const CallStatus& status, bool alone);
+  // Adds what comes before the first message, of a call with this head, which must live as long.
+  void add_head(RequestHead& call);
+
+  // Adds how the call ended.
+  void add_status(const CallStatus& status);
 
   const nghttp2_nv* data() const { return headers_.data(); }
   std::size_t size() const { return size_; }
@@ -31,7 +31,9 @@ class StatusHeaders {
  private:
   void add(const nghttp2_nv& header) { headers_[size_++] = header; }
 
-  std::array<nghttp2_nv, kHeadSize + 3> headers_;
+  static constexpr std::size_t kMost = 8;  // a head has 5, a status 3
+
+  std::array<nghttp2_nv, kMost> headers_;
   std::size_t size_ = 0;
   std::string message_, details_;
 };

@@ -91,6 +91,7 @@ void Session::receive(std::string_view bytes) {
   const ssize_t read = nghttp2_session_mem_recv(
       handle_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (read == NGHTTP2_ERR_BAD_CLIENT_MAGIC) {
+    connection_.tell_of_end("it does not speak HTTP/2");
     failed_ = true;
   } else if (read < 0) {
     end(read == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR);
@@ -186,6 +187,7 @@ void Session::leave_now() {
 }
 
 void Session::end(std::uint32_t error) {
+  connection_.tell_of_end(nghttp2_http2_strerror(error));
   failed_ = true;
   nghttp2_session_terminate_session(handle_, error);
   connection_.wake();
@@ -197,13 +199,16 @@ void Session::answer(Stream& stream) {
   if (stream.answering_) {
     nghttp2_session_resume_data(handle_, stream.id());
   } else if (stream.answers_.empty()) {
-    const StatusHeaders headers(stream.status_, true);
+    AnswerHeaders headers;
+    headers.add_head(stream.head());
+    headers.add_status(stream.status_);
     nghttp2_submit_response(handle_, stream.id(), headers.data(), headers.size(), nullptr);
   } else {
     stream.answering_ = true;
     nghttp2_data_provider provider{{.ptr = &stream}, read_answer};
-    nghttp2_submit_response(handle_, stream.id(), kAnswerHead.data(), kAnswerHead.size(),
-                            &provider);
+    AnswerHeaders headers;
+    headers.add_head(stream.head());
+    nghttp2_submit_response(handle_, stream.id(), headers.data(), headers.size(), &provider);
   }
   wake(stream);
 }

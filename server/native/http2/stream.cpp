@@ -203,7 +203,8 @@ std::ptrdiff_t Stream::read_answer(std::uint8_t* to, std::size_t size, std::uint
   if (!finished_)
     return written > 0 ? std::ptrdiff_t(written) : std::ptrdiff_t(NGHTTP2_ERR_DEFERRED);
   *flags |= NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
-  const StatusHeaders trailers(status_, false);
+  AnswerHeaders trailers;
+  trailers.add_status(status_);
   nghttp2_submit_trailer(session_->handle(), id_, trailers.data(), trailers.size());
   return std::ptrdiff_t(written);
 }

@@ -68,6 +68,7 @@ class Stream {
   // ---- for methods
 
   TimePoint deadline() const { return deadline_; }
+  const std::string& request_id() { return head_.request_id(); }
 
   // Answers. What follows the status is not sent.
   void send(std::string message);

@@ -48,16 +48,18 @@ Status find(const Service& service, const DescribeRequest& request,
 
 }  // namespace
 
-CallStatus describe(const Service& service, std::string_view message, std::string* answer) {
+CallStatus describe(const Service& service, std::string_view message, std::string_view request_id,
+                    std::string* answer) {
   DescribeRequest request;
   if (!read(message, &request)) {
-    return to_call_status(Status::invalid("request",
-                                          "'" + std::to_string(message.size()) + " other bytes'",
-                                          "must be a gerank.v1.DescribeRequest"));
+    return to_call_status(
+        Status::invalid("request", "'" + std::to_string(message.size()) + " other bytes'",
+                        "must be a gerank.v1.DescribeRequest"),
+        request_id);
   }
   std::shared_ptr<const Ranker> ranker;
   const Status status = find(service, request, &ranker);
-  if (!status) return to_call_status(status);
+  if (!status) return to_call_status(status, request_id);
   wire::FieldWriter out;
   out.text(1, ranker->model_version());
   out.text(2, ranker->contract_json());

@@ -10,6 +10,7 @@
 namespace gerank::server {
 
 // The contract of a served model, as a DescribeResponse.
-CallStatus describe(const Service& service, std::string_view message, std::string* answer);
+CallStatus describe(const Service& service, std::string_view message, std::string_view request_id,
+                    std::string* answer);
 
 }  // namespace gerank::server

@@ -31,7 +31,7 @@ void RerankCall::answer() {
   if (stream_ != nullptr) {
     stream_->state = nullptr;
     if (outcome_) stream_->send(request_.response());
-    stream_->finish(to_call_status(outcome_));
+    stream_->finish(to_call_status(outcome_, stream_->request_id()));
   }
   rest();
 }

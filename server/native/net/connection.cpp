@@ -1,11 +1,14 @@
 #include "connection.h"
 
+#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <utility>
+#include <cstring>
 
+#include "../log/log.h"
 #include "connection_set.h"
 
 namespace gerank::server {
@@ -23,6 +26,20 @@ constexpr std::size_t kMostOwn = 64 << 10;
 // How long the peer may take to close its side; a socket that is closed before throws away what the
 // peer has not yet read.
 constexpr std::chrono::milliseconds kLinger{1000};
+
+// Who is on the other side; empty where that has no name, as at a socket in a folder.
+std::string peer_of(int descriptor) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* const address = reinterpret_cast<sockaddr*>(&storage);
+  char host[NI_MAXHOST], port[NI_MAXSERV];
+  if (getpeername(descriptor, address, &size) != 0 || storage.ss_family == AF_UNIX) return "";
+  if (getnameinfo(address, size, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
+    return "";
+  }
+  return std::string(host) + " port " + port;
+}
 
 }  // namespace
 
@@ -58,6 +75,7 @@ void Connection::read() {
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) {
     if (!over_ && !has_said_all_) transport_->lost("the client left");
+    if (size < 0) tell_of_end(std::strerror(errno));
     lost_ = true;
     return;
   }
@@ -103,6 +121,7 @@ bool Connection::write_out() {
     if (size < 0 && errno == EINTR) continue;
     if (size < 0) {
       lost_ = errno != EAGAIN;
+      if (lost_) tell_of_end(std::strerror(errno));
       return false;
     }
     sent_ += std::size_t(size);
@@ -124,8 +143,18 @@ void Connection::tick(std::chrono::steady_clock::time_point now) {
   } else if (!lost_) {
     lost_ = !protocol_->tick(now, last_heard_);
     if (lost_) transport_->lost("the client was silent");
+    if (lost_) tell_of_end("the peer was silent for too long");
   }
   wake();
+}
+
+void Connection::tell_of_end(std::string_view reason) const {
+  Log& log = Log::of_process();
+  if (!log.tells(LogLevel::kDebug)) return;
+  const std::string peer = peer_of(descriptor_);
+  log.tell(LogLevel::kDebug, "connection_ended",
+           "the connection of " + peer + " ends: " + std::string(reason),
+           {{"peer", peer}, {"reason", reason}});
 }
 
 }  // namespace gerank::server

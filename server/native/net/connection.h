@@ -57,6 +57,9 @@ class Connection {
   // The time, read at most once in a turn.
   std::chrono::steady_clock::time_point now();
 
+  // Tells the log, at debug, why the connection ends before its peer meant it to.
+  void tell_of_end(std::string_view reason) const;
+
   // For the set: sends what there is, as far as the socket takes it.
   void flush();
 

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "../listening_address.h"
-#include "../telling.h"
+#include "../log/log.h"
 
 namespace gerank::server {
 namespace {
@@ -113,8 +113,10 @@ void Listener::take_from(Door& door) {
 void Listener::pause(int error) {
   failed_ = !is_lack(error);
   if (!std::exchange(told_, true)) {  // once, until one was taken again
-    tell(STDERR_FILENO, "gerank: no new connection can be taken: " +
-                            std::string(std::strerror(error)) + "; trying again\n");
+    const std::string reason = std::strerror(error);
+    Log::of_process().tell(LogLevel::kError, "accept_failed",
+                           "no new connection can be taken: " + reason + "; trying again",
+                           {{"reason", reason}});
   }
   paused_ = true;
   for (const auto& each : doors_) each->poll->watch(0);
