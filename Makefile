@@ -35,8 +35,8 @@ define system_packages
 endef
 
 # Without them everything works but the native front; `gerank serve` then uses the one in Python.
-FRONT_PACKAGES := libnghttp2-dev libuv1-dev zlib1g-dev libssl-dev libtomlplusplus-dev
-HAS_FRONT := test -e /usr/include/nghttp2/nghttp2.h && test -e /usr/include/uv.h && test -e /usr/include/zlib.h && test -e /usr/include/openssl/ssl.h && test -e /usr/include/toml++/toml.h
+FRONT_PACKAGES := libnghttp2-dev libuv1-dev zlib1g-dev libssl-dev libtomlplusplus-dev libmicrohttpd-dev
+HAS_FRONT := test -e /usr/include/nghttp2/nghttp2.h && test -e /usr/include/uv.h && test -e /usr/include/zlib.h && test -e /usr/include/openssl/ssl.h && test -e /usr/include/toml++/toml.h && test -e /usr/include/microhttpd.h
 
 # For a client in C++: the example, the load generator and their tests.
 GRPC_PACKAGES := libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
@@ -48,7 +48,7 @@ HAS_CHROMIUM := command -v chromium && command -v chromedriver
 
 # torch comes first and alone: an unpinned one, or a build-isolated one, would pull a CUDA build.
 $(VENV)/.ready: pyproject.toml setup.py
-	$(call system_packages,$(HAS_FRONT),$(FRONT_PACKAGES),no nghttp2$(comma) libuv$(comma) zlib$(comma) OpenSSL or toml++ and so no native front)
+	$(call system_packages,$(HAS_FRONT),$(FRONT_PACKAGES),no nghttp2$(comma) libuv$(comma) zlib$(comma) OpenSSL$(comma) toml++ or libmicrohttpd and so no native front)
 	$(call system_packages,$(HAS_GRPC),$(GRPC_PACKAGES),no grpc++ and so no test of a client in C++)
 	$(call system_packages,$(HAS_CHROMIUM),$(CHROMIUM_PACKAGES),no chromium and so no test of the control page in a browser)
 	$(PYTHON) -m venv $(VENV)

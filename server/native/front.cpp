@@ -14,6 +14,7 @@
 #include "http2/byte_budget.h"
 #include "http2/limits.h"
 #include "methods/service.h"
+#include "metrics/front_numbers.h"
 #include "net/listener.h"
 
 namespace gerank::server {
@@ -190,6 +191,32 @@ void Front::set_serving(bool serving) {
 }
 
 void Front::reload_credentials() { state_->credentials.reload(); }
+bool Front::is_serving() const { return state_->service.serving; }
+
+FrontNumbers Front::numbers() const {
+  FrontNumbers all;
+  const auto add = [&all](const std::string& path, const EndedCalls& ended) {
+    auto& calls = all.calls[path];
+    for (std::size_t code = 0; code < kStatusCodes; ++code) calls[code] += ended[code].get();
+  };
+  std::uint64_t streams_closed = 0;
+  for (const auto& thread : state_->threads) {
+    const ThreadCounts& counts = thread->counts();
+    streams_closed += counts.streams_closed.get();
+    all.streams_opened += counts.streams_opened.get();
+    all.streams_refused += counts.streams_refused.get();
+    all.connections += counts.connections.get();
+    all.connections_opened += counts.connections_opened.get();
+    all.not_grpc += counts.not_grpc.get();
+    add("", counts.no_method);
+    thread->methods().for_each(
+        [&](const std::string& path, const Method& method) { add(path, method.ended); });
+  }
+  all.streams = all.streams_opened - std::min(all.streams_opened, streams_closed);
+  all.held_bytes = state_->budget.held();
+  all.held_bytes_limit = state_->budget.limit();
+  return all;
+}
 
 void Front::stop(std::chrono::microseconds grace) {
   std::call_once(state_->stopped, [this, grace] {

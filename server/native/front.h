@@ -11,6 +11,8 @@
 
 namespace gerank::server {
 
+struct FrontNumbers;
+
 struct FrontOptions {
   // `host:port`, `[IPv6]:port` or `unix:path`; port 0 takes a free one.
   std::string address = "127.0.0.1:50051";
@@ -81,11 +83,15 @@ class Front {
 
   // What grpc.health.v1 reports, of the server and of gerank.v1.RerankService.
   void set_serving(bool serving);
+  bool is_serving() const;
 
   // Reads the files of TLS and tokens again, which is done about every second besides where they
   // have changed. New connections use the new certificate, new calls the new tokens. Files that
   // cannot be used are told on stderr, and what was read before is used on.
   void reload_credentials();
+
+  // What it has counted, and what it holds now.
+  FrontNumbers numbers() const;
 
   // Drains: reports NOT_SERVING, listens no more, tells every caller to send new calls elsewhere,
   // serves those that came before it has heard, closes. Returns when that is done; a second call

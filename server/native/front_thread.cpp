@@ -52,8 +52,15 @@ FrontThread::FrontThread(const Shared& shared)
       }),
       watch_(shared.service),
       deadlines_(loop_),
-      host_{shared.limits, methods_, shared.credentials,       shared.budget, deadlines_,
-            line_,         pool_,    shared.service.open_calls},
+      host_{shared.limits,
+            methods_,
+            shared.credentials,
+            shared.budget,
+            deadlines_,
+            line_,
+            pool_,
+            shared.service.open_calls,
+            counts_},
       connections_(
           loop_, [this](Connection& connection) { return speak(connection); },
           [this](int descriptor) { return carry(descriptor); }, shared.closed),
@@ -77,10 +84,11 @@ void FrontThread::add_methods() {
   methods_.add(path(kRerankService, "Statistics"), statistics_);
   if (!shared_.reflection) return;
   methods_.add(path(kReflectionV1, "ServerReflectionInfo"), reflection_);
-  methods_.add(path(kReflectionV1Alpha, "ServerReflectionInfo"), reflection_);
+  methods_.add(path(kReflectionV1Alpha, "ServerReflectionInfo"), reflection_alpha_);
 }
 
 std::unique_ptr<Protocol> FrontThread::speak(Connection& connection) {
+  counts_.connections_opened.add();
   auto session = std::make_unique<Session>(host_, connection);
   if (leaving_) session->leave();
   return session;
@@ -136,6 +144,7 @@ void FrontThread::end_turn() {
   if (waits_) line_.let_in();
   waits_ = !line_.is_empty();
   connections_.end_turn();
+  counts_.connections.set(connections_.size());
   const std::uint64_t given_back = shared_.budget.given_back();
   if (std::exchange(given_back_, given_back) != given_back) shared_.has_room();
   if (leaving_) {

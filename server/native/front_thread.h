@@ -21,6 +21,7 @@
 #include "methods/reflection.h"
 #include "methods/rerank.h"
 #include "methods/service.h"
+#include "metrics/counts.h"
 #include "net/connection_set.h"
 #include "net/loop.h"
 #include "net/plain_transport.h"
@@ -62,6 +63,10 @@ class FrontThread {
   // Lets in those who wait for room, if any do.
   void let_in();
 
+  // For any thread to read.
+  const ThreadCounts& counts() const { return counts_; }
+  const MethodTable& methods() const { return methods_; }
+
   // See Session::leave and leave_now: of all connections, also of those that come later.
   void leave();
   void leave_now();
@@ -80,11 +85,12 @@ class FrontThread {
   std::unique_ptr<Transport> carry(int descriptor);
 
   const Shared shared_;
+  ThreadCounts counts_;
   Loop loop_;
   RerankMethod rerank_;
   InstantMethod describe_, statistics_, check_;
   HealthWatch watch_;
-  ReflectionMethod reflection_;
+  ReflectionMethod reflection_, reflection_alpha_;
   MethodTable methods_;
   Deadlines deadlines_;
   WaitingLine line_;

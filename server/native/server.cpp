@@ -12,10 +12,14 @@
 
 #include "front.h"
 #include "options/toml_options.h"
+#include "metrics/metrics_listener.h"
+#include "metrics/model_loads.h"
 
 struct GerankServer {
   std::unique_ptr<gerank::Engine> engine;
   std::unique_ptr<gerank::server::Front> front;  // ends before the engine
+  gerank::server::ModelLoads loads;
+  std::unique_ptr<gerank::server::MetricsListener> metrics;  // ends first; null: none
 };
 
 namespace {
@@ -55,7 +59,9 @@ int gerank_server_port(const GerankServer* server) { return server->front->port(
 
 int gerank_server_load(GerankServer* server, const char* name, const char* path, char* error,
                        std::size_t error_size) {
+  const auto began = std::chrono::steady_clock::now();
   const Status status = server->engine->load(name, path);
+  server->loads.add(status.ok(), std::chrono::steady_clock::now() - began);
   if (!status.ok()) return tell(status, error, error_size);
   server->front->set_serving(true);
   return 0;
@@ -68,6 +74,14 @@ void gerank_server_version(const GerankServer* server, const char* name, char* v
 }
 
 void gerank_server_reload_credentials(GerankServer* server) { server->front->reload_credentials(); }
+int gerank_server_serve_metrics(GerankServer* server, const char* address, int* port, char* error,
+                                std::size_t error_size) {
+  const Status status = gerank::server::MetricsListener::start(
+      address, {*server->engine, *server->front, server->loads}, &server->metrics);
+  if (!status.ok()) return tell(status, error, error_size);
+  *port = server->metrics->port();
+  return 0;
+}
 
 void gerank_server_leave(GerankServer* server) { server->front->set_serving(false); }
 

@@ -34,6 +34,10 @@ GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char*
 
 // See Front::reload_credentials.
 GERANK_EXPORT void gerank_server_reload_credentials(GerankServer* server);
+// Serves /metrics and /healthz over HTTP at this address from now on; `port` gets the port. At most
+// once.
+GERANK_EXPORT int gerank_server_serve_metrics(GerankServer* server, const char* address, int* port,
+                                              char* error, std::size_t error_size);
 
 // Reports NOT_SERVING from now on, and serves on: whoever balances the load has time to see it.
 GERANK_EXPORT void gerank_server_leave(GerankServer* server);

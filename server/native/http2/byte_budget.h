@@ -30,6 +30,9 @@ class ByteBudget {
   void add(std::int64_t size) { add(size, &let_in_); }
   void add_early(std::int64_t size) { add(size, &early_); }
 
+  std::int64_t held() const { return let_in_ + early_; }
+  std::int64_t limit() const { return limit_; }
+
   // Changes whenever some became free.
   std::uint64_t given_back() const { return given_back_; }
 

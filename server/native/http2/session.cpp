@@ -216,6 +216,7 @@ void Session::answer(Stream& stream) {
 void Session::answer_plainly(Stream& stream, std::string_view status) {
   const nghttp2_nv header = lasting_header(":status", status);
   nghttp2_submit_response(handle_, stream.id(), &header, 1, nullptr);
+  host_.counts.not_grpc.add();
   stream.finished_ = true;
 }
 
@@ -250,6 +251,7 @@ void Session::watch_deadlines() {
 Stream* Session::add(std::int32_t id) {
   if (streams_.size() >= host_.limits.max_calls_per_connection) {
     nghttp2_submit_rst_stream(handle_, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+    host_.counts.streams_refused.add();
     return nullptr;
   }
   std::unique_ptr<Stream> stream = host_.pool.take();

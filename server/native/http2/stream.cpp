@@ -25,12 +25,14 @@ constexpr std::size_t kSmallMessage = kStreamWindow - 5;
 void Stream::open(Session& session, std::int32_t id) {
   session_ = &session;
   id_ = id;
+  session.host().counts.streams_opened.add();
 }
 
 void Stream::begin() {
   const Limits& limits = session_->host().limits;
   if (!head_.is_post()) return session_->answer_plainly(*this, "405");
   if (!head_.is_grpc()) return session_->answer_plainly(*this, "415");
+  begun_ = true;
   if (head_.size() > limits.max_header_bytes) {
     return refuse(int(Code::kResourceExhausted), "the headers are larger than max (" +
                                                      std::to_string(head_.size()) + " vs. " +
@@ -168,6 +170,7 @@ void Stream::send(std::string message) {
 void Stream::finish(CallStatus status) {
   if (session_ == nullptr || finished_) return;
   if (method_ != nullptr && !handed_over_) method_->refused(status.code);
+  count_ended(status.code);
   finished_ = true;
   status_ = std::move(status);
   if (waits_) session_->host().line.remove(place_in_line_);
@@ -176,6 +179,11 @@ void Stream::finish(CallStatus status) {
   reader_.clear();
   only_.clear();
   session_->answer(*this);
+}
+
+void Stream::count_ended(int code) {
+  EndedCalls& ended = method_ != nullptr ? method_->ended : session_->host().counts.no_method;
+  ended[std::size_t(code)].add();
 }
 
 void Stream::refuse(int code, std::string message) { finish({code, std::move(message), {}}); }
@@ -225,6 +233,8 @@ void Stream::expire() {
 }
 
 void Stream::close() {
+  if (begun_ && !finished_) count_ended(int(Code::kCancelled));
+  session_->host().counts.streams_closed.add();
   if (state != nullptr) method_->closed(*this);
   state = nullptr;
   if (watched_) session_->host().deadlines.remove(*this);
@@ -239,7 +249,7 @@ void Stream::close() {
   next_answer_ = sent_of_next_ = 0;
   deadline_ = kNever;
   method_ = nullptr;
-  has_only_ = request_ended_ = handed_over_ = counted_ = waits_ = watched_ = false;
+  has_only_ = begun_ = request_ended_ = handed_over_ = counted_ = waits_ = watched_ = false;
   answering_ = finished_ = false;
   session_ = nullptr;
 }

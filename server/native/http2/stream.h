@@ -90,6 +90,7 @@ class Stream {
   bool complete();  // false: the call is refused
   bool let_in();    // false: there is no room
   void count_early();
+  void count_ended(int code);
   void refuse(int code, std::string message);
 
   Session* session_ = nullptr;  // null: closed
@@ -101,6 +102,7 @@ class Stream {
   MessageReader reader_;
   MessageBytes only_;  // of a unary call, until the request ends
   bool has_only_ = false;
+  bool begun_ = false;  // its head was complete, and one of gRPC
   bool request_ended_ = false;
   bool handed_over_ = false;  // to the method
   bool counted_ = false;      // among the open calls

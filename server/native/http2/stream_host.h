@@ -6,6 +6,7 @@
 
 #include "../credentials.h"
 #include "../methods/method_table.h"
+#include "../metrics/counts.h"
 #include "byte_budget.h"
 #include "deadlines.h"
 #include "limits.h"
@@ -25,6 +26,7 @@ struct StreamHost {
   WaitingLine& line;
   StreamPool& pool;
   std::atomic<std::int64_t>& open_calls;  // that the end of the server waits for
+  ThreadCounts& counts;
 };
 
 }  // namespace gerank::server

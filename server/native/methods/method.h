@@ -4,6 +4,7 @@
 #include <gerank/status.h>
 
 #include "../grpc/message_bytes.h"
+#include "../metrics/counts.h"
 
 namespace gerank::server {
 
@@ -43,6 +44,9 @@ class Method {
 
   // A call ended with an error before it had come whole.
   virtual void refused(int) {}
+
+  // The calls of this thread that have ended; for any thread to read.
+  EndedCalls ended;
 
  private:
   const Kind kind_;

@@ -15,6 +15,12 @@ class MethodTable {
   // `path` as HTTP/2 has it: /package.Service/Method. The method must outlive the table.
   void add(std::string path, Method& method) { methods_.emplace_back(std::move(path), &method); }
 
+  // Calls `each` with every path and its method.
+  template <typename Each>
+  void for_each(const Each& each) const {
+    for (const auto& [path, method] : methods_) each(path, *method);
+  }
+
   // Null where there is none.
   Method* find(std::string_view path) const {
     for (const auto& [known, method] : methods_) {
