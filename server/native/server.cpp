@@ -12,6 +12,7 @@
 
 #include "front.h"
 #include "options/toml_options.h"
+#include "log/log.h"
 #include "metrics/metrics_listener.h"
 #include "metrics/model_loads.h"
 
@@ -90,4 +91,7 @@ void gerank_server_stop(GerankServer* server, double grace_s) {
   server->front->stop(std::chrono::duration_cast<std::chrono::microseconds>(grace));
 }
 
-void gerank_server_free(GerankServer* server) { delete server; }
+void gerank_server_free(GerankServer* server) {
+  delete server;
+  gerank::server::Log::of_process().flush(gerank::server::kLastWords);
+}

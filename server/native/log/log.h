@@ -20,6 +20,9 @@
 
 namespace gerank::server {
 
+// How long the last words of a server may take where nobody reads them.
+inline constexpr std::chrono::milliseconds kLastWords{500};
+
 // How many lines there were since the process started.
 struct LogCounts {
   std::uint64_t written = 0;     // standard error took them
