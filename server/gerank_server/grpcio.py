@@ -40,6 +40,11 @@ _MOST_THREADS = 4096
 _RETRY_AFTER_S = 0.1
 _QUIET_S = 0.1
 
+_NATIVE_ALONE = (
+    *("buffer_bytes", "connection_buffer_bytes"),
+    *("metrics_address", "log_level", "log_format"),
+)
+
 
 class GrpcioServer:
     """gerank.v1.RerankService on grpcio, with grpc.health.v1 and server reflection.
@@ -250,6 +255,6 @@ def _check_reach(address: str, options: ServerOptions) -> None:
 
 def _check(options: ServerOptions) -> None:
     """Raises OptionError for what grpcio has no counterpart of."""
-    for name in ("buffer_bytes", "connection_buffer_bytes"):
+    for name in _NATIVE_ALONE:
         if getattr(options, name) != getattr(ServerOptions(), name):
-            raise OptionError(f"{name}: only the native front limits it, this one is 'grpcio'")
+            raise OptionError(f"{name}: only the native front has it, this one is 'grpcio'")

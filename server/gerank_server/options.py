@@ -41,6 +41,9 @@ class ServerOptions(EngineOptions):
         max_connection_age_s: After so many seconds a connection takes no new calls, and its caller
             opens another; 0: never.
         reflection: Whether grpc.reflection is served.
+        metrics_address: Where the native front serves /metrics and /healthz; None = nowhere.
+        log_level: The least that the native front tells on standard error.
+        log_format: How: `text` or `json`.
         grace_s: So many seconds calls have to end when the server does.
         pre_stop_delay_s: So many seconds the server serves on before that, with NOT_SERVING as its
             health.
@@ -68,6 +71,9 @@ class ServerOptions(EngineOptions):
     keepalive_timeout_s: int = default("keepalive_timeout_s")
     max_connection_age_s: int = default("max_connection_age_s")
     reflection: bool = default("reflection")
+    metrics_address: str | None = None
+    log_level: str = default("log_level")
+    log_format: str = default("log_format")
     grace_s: int = default("grace_s")
     pre_stop_delay_s: int = default("pre_stop_delay_s")
     tls_certificate: Path | None = None
@@ -83,12 +89,15 @@ class ServerOptions(EngineOptions):
             raise OptionError(str(error)) from None
         for name, value in asdict(self).items():
             option = option_table()[name]
-            if option.low is None or (value is None and name == "threads"):
-                continue
-            low, high = number_range(name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            low, high = (None, None) if option.low is None else number_range(name)
+            if low is None or high is None or (value is None and name == "threads"):
+                pass
+            elif isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 rule = f"must be an integer in [{low}, {high}]"
                 raise OptionError(f"{name}: {rule}, got {value!r}")
+            if option.words and value not in option.words:
+                words = f"{', '.join(option.words[:-1])} or {option.words[-1]}"
+                raise OptionError(f"{name}: must be {words}, got {value!r}")
         for name in ("reflection", "plaintext"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")

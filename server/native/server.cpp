@@ -6,15 +6,17 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "front.h"
-#include "options/toml_options.h"
+#include "listening_address.h"
 #include "log/log.h"
 #include "metrics/metrics_listener.h"
 #include "metrics/model_loads.h"
+#include "options/toml_options.h"
 
 struct GerankServer {
   std::unique_ptr<gerank::Engine> engine;
@@ -39,6 +41,17 @@ int tell(const Status& status, char* error, std::size_t error_size) {
   return int(status.code());
 }
 
+Status serve_metrics(const std::string& address, GerankServer* server) {
+  std::string target;
+  try {
+    target = gerank::server::parse_listening_address(address).target;
+  } catch (const std::exception& error) {
+    return {gerank::Code::kInvalidArgument, std::string("metrics_address: ") + error.what()};
+  }
+  return gerank::server::MetricsListener::start(
+      target, {*server->engine, *server->front, server->loads}, &server->metrics);
+}
+
 }  // namespace
 
 int gerank_server_start(const char* options, GerankServer** server, char* error,
@@ -46,17 +59,24 @@ int gerank_server_start(const char* options, GerankServer** server, char* error,
   gerank::server::ServerOptions read;
   Status status = gerank::server::read_toml(options, &read);
   if (!status.ok()) return tell(status, error, error_size);
+  gerank::server::Log::of_process().configure(read.log.level, read.log.format);
   gerank::Engine::drop_model_prints();
   auto started = std::make_unique<GerankServer>();
   status = gerank::Engine::start(read.engine, &started->engine);
   if (!status.ok()) return tell(status, error, error_size);
   status = gerank::server::Front::start(read.front, *started->engine, &started->front);
   if (!status.ok()) return tell(status, error, error_size);
+  if (!read.metrics_address.empty()) status = serve_metrics(read.metrics_address, started.get());
+  if (!status.ok()) return tell(status, error, error_size);
   *server = started.release();
   return 0;
 }
 
 int gerank_server_port(const GerankServer* server) { return server->front->port(); }
+
+int gerank_server_metrics_port(const GerankServer* server) {
+  return server->metrics ? server->metrics->port() : 0;
+}
 
 int gerank_server_load(GerankServer* server, const char* name, const char* path, char* error,
                        std::size_t error_size) {
@@ -75,14 +95,6 @@ void gerank_server_version(const GerankServer* server, const char* name, char* v
 }
 
 void gerank_server_reload_credentials(GerankServer* server) { server->front->reload_credentials(); }
-int gerank_server_serve_metrics(GerankServer* server, const char* address, int* port, char* error,
-                                std::size_t error_size) {
-  const Status status = gerank::server::MetricsListener::start(
-      address, {*server->engine, *server->front, server->loads}, &server->metrics);
-  if (!status.ok()) return tell(status, error, error_size);
-  *port = server->metrics->port();
-  return 0;
-}
 
 void gerank_server_leave(GerankServer* server) { server->front->set_serving(false); }
 

@@ -22,6 +22,9 @@ GERANK_EXPORT int gerank_server_start(const char* options, GerankServer** server
 // The port it listens on; 1 for a socket in a folder.
 GERANK_EXPORT int gerank_server_port(const GerankServer* server);
 
+// The port where it serves metrics; 0: nowhere.
+GERANK_EXPORT int gerank_server_metrics_port(const GerankServer* server);
+
 // Loads, checks and warms an artifact, then lets it answer under `name`; calls in progress keep the
 // one they began with. The first name answers calls that name no model. On an error the old one
 // serves on.
@@ -34,11 +37,6 @@ GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char*
 
 // See Front::reload_credentials.
 GERANK_EXPORT void gerank_server_reload_credentials(GerankServer* server);
-// Serves /metrics and /healthz over HTTP at this address from now on; `port` gets the port. At most
-// once.
-GERANK_EXPORT int gerank_server_serve_metrics(GerankServer* server, const char* address, int* port,
-                                              char* error, std::size_t error_size);
-
 // Reports NOT_SERVING from now on, and serves on: whoever balances the load has time to see it.
 GERANK_EXPORT void gerank_server_leave(GerankServer* server);
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from gerank.data.request_json import parse_request
+from gerank.data.request_check import parse_request
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
 from gerank_server.native import library_path

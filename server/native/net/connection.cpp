@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <utility>
 #include <cstring>
+#include <utility>
 
 #include "../log/log.h"
 #include "connection_set.h"

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../front.h"
+#include "../log/log_line.h"
 
 namespace gerank::server {
 
@@ -19,11 +20,19 @@ struct StopOptions {
   std::chrono::seconds pre_stop_delay{0};
 };
 
+// What a server writes to standard error.
+struct LogOptions {
+  LogLevel level = LogLevel::kWarning;  // the least to tell
+  LogFormat format = LogFormat::kText;
+};
+
 struct ServerOptions {
   std::string model;  // the artifact that is served as "default"
   EngineOptions engine;
   FrontOptions front;
   StopOptions stop;
+  LogOptions log;
+  std::string metrics_address;  // where /metrics and /healthz are served; empty: nowhere
 };
 
 }  // namespace gerank::server

@@ -16,7 +16,9 @@ std::string shown(const OptionValue& value) {
 
 std::string joined(const std::vector<std::string>& words) {
   std::string out = words.front();
-  for (std::size_t i = 1; i < words.size(); ++i) out += " or " + words[i];
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    out += (i + 1 == words.size() ? " or " : ", ") + words[i];
+  }
   return out;
 }
 

@@ -1,0 +1,107 @@
+#include "arguments.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <variant>
+
+#include "options/option_table.h"
+#include "options/toml_options.h"
+
+namespace gerank::server {
+namespace {
+
+// --max-batch for max_batch.
+std::string flag_of(const std::string& name) {
+  std::string flag = "--" + name;
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
+}
+
+std::string shown(const OptionValue& value) {
+  if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  return std::get<std::string>(value);
+}
+
+void print(const Option& option) {
+  std::string words;
+  for (const std::string& word : option.words) words += (words.empty() ? "" : "|") + word;
+  std::string flag = flag_of(option.name), about = option.description;
+  const OptionValue standard = option.get({});
+  switch (option.kind()) {
+    case Option::Kind::kToggle:
+      if (!std::get<bool>(standard)) break;
+      flag = "--no-" + flag.substr(2);
+      about = "not: " + about;
+      break;
+    case Option::Kind::kNumber:
+      flag += " NUMBER";
+      about += ", " + std::to_string(option.range.low) + " to " + std::to_string(option.range.high);
+      about += " [" + shown(standard) + "]";
+      break;
+    case Option::Kind::kText:
+      flag += " " + (words.empty() ? "TEXT" : words);
+      if (!shown(standard).empty()) about += " [" + shown(standard) + "]";
+  }
+  std::printf("  %-36s %s\n", flag.c_str(), about.c_str());
+}
+
+// The option that a flag sets: `toggled` becomes the value of one that takes none.
+const Option* option_of(const std::string& flag, bool* toggled) {
+  for (const Option& option : option_table()) {
+    *toggled = flag == flag_of(option.name);
+    if (*toggled) return &option;
+    const bool is_toggle = option.kind() == Option::Kind::kToggle;
+    if (is_toggle && flag == "--no-" + flag_of(option.name).substr(2)) return &option;
+  }
+  throw std::invalid_argument("unknown option " + flag + "; --help lists them");
+}
+
+void throw_unless_ok(const Status& status) {
+  if (!status) throw std::invalid_argument(status.message());
+}
+
+}  // namespace
+
+void print_help() {
+  std::printf(
+      "usage: gerank-server --model FILE [OPTION VALUE]...\n\n"
+      "Serves an artifact over gRPC. SIGTERM drains it, SIGHUP loads the file again.\n\n"
+      "  --config FILE                        server.toml, whose options have the names below\n"
+      "                                       without dashes: max_batch = 64; flags win\n");
+  for (const Option& option : option_table()) print(option);
+  std::printf("  --version                            print the version and end\n");
+  std::printf("  --help                               print this and end\n");
+}
+
+ServerOptions read_arguments(int argc, char** argv) {
+  ServerOptions options;
+  const auto value_of = [argc, argv](int* at) {
+    if (*at + 1 == argc)
+      throw std::invalid_argument(std::string(argv[*at]) + ": its value is missing");
+    return std::string(argv[++*at]);
+  };
+  for (int i = 1; i < argc; ++i) {
+    if (std::string(argv[i]) != "--config") continue;
+    throw_unless_ok(read_toml_file(value_of(&i), &options));
+  }
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    if (flag == "--config") {
+      ++i;
+      continue;
+    }
+    bool toggled = false;
+    const Option* const option = option_of(flag, &toggled);
+    throw_unless_ok(option->kind() == Option::Kind::kToggle
+                        ? set_option(option->name, toggled, &options)
+                        : set_option_text(option->name, value_of(&i), &options));
+  }
+  if (options.model.empty())
+    throw std::invalid_argument("model: which artifact to serve, --model FILE");
+  return options;
+}
+
+}  // namespace gerank::server

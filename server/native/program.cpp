@@ -1,0 +1,113 @@
+#include "program.h"
+
+#include <unistd.h>
+
+#include <cstring>
+#include <stdexcept>
+#include <thread>
+#include <utility>
+
+#include "log/log.h"
+#include "options/toml_options.h"
+#include "server.h"
+#include "telling.h"
+
+namespace gerank::server {
+namespace {
+
+constexpr const char* kName = "default";
+constexpr std::size_t kErrorBytes = 4096;
+
+// Whoever asks twice does not want to wait.
+void end_at_the_next_signal() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+// What the server says on start, in one line.
+std::string in_one_line(std::string document) {
+  for (char& c : document) {
+    if (c == '\n') c = ' ';
+  }
+  return document;
+}
+
+}  // namespace
+
+Program::Program(ServerOptions options)
+    : options_(std::move(options)),
+      address_(parse_listening_address(options_.front.address)),
+      log_(Log::of_process()) {
+  options_.front.address = address_.target;
+  log_.configure(options_.log.level, options_.log.format);
+  const std::string document = to_toml(options_), shown = in_one_line(document);
+  log_.tell(LogLevel::kInfo, "start", "gerank-server " GERANK_VERSION " starts with " + shown,
+            {{"version", GERANK_VERSION}, {"options", shown}});
+  char error[kErrorBytes];
+  if (gerank_server_start(document.c_str(), &server_, error, sizeof error) != 0) {
+    throw std::runtime_error(error);
+  }
+  const std::string place = address_.with_port(gerank_server_port(server_));
+  log_.tell(LogLevel::kInfo, "listening", "listening on " + place, {{"address", place}});
+  const int port = gerank_server_metrics_port(server_);
+  if (port == 0) return;
+  metrics_place_ = parse_listening_address(options_.metrics_address).with_port(port);
+  log_.tell(LogLevel::kInfo, "metrics_listening", "metrics are on " + metrics_place_,
+            {{"address", metrics_place_}});
+}
+
+Program::~Program() { gerank_server_free(server_); }
+
+bool Program::load() {
+  const std::string old = version();
+  char error[kErrorBytes];
+  if (gerank_server_load(server_, kName, options_.model.c_str(), error, sizeof error) != 0) {
+    log_.tell(LogLevel::kError, "model_refused", error, {{"path", options_.model}});
+    return false;
+  }
+  const std::string now = version();
+  if (old.empty()) {
+    log_.tell(LogLevel::kInfo, "model_loaded", "the model " + now + " answers",
+              {{"version", now}, {"path", options_.model}});
+  } else {
+    log_.tell(LogLevel::kInfo, "model_swapped", "the model " + now + " answers instead of " + old,
+              {{"version", now}, {"old_version", old}, {"path", options_.model}});
+  }
+  return true;
+}
+
+void Program::tell_of_serving() {
+  tell("serving");
+  if (!metrics_place_.empty()) server::tell(STDOUT_FILENO, "metrics on " + metrics_place_ + "\n");
+}
+
+void Program::run_until_signal(const sigset_t& signals) {
+  int signal = 0;
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+    gerank_server_reload_credentials(server_);
+    if (load()) tell("now serving");
+  }
+  server::tell(STDOUT_FILENO, "draining\n");
+  log_.tell(LogLevel::kInfo, "draining", std::string("draining: ") + strsignal(signal),
+            {{"signal", strsignal(signal)}});
+  end_at_the_next_signal();
+  gerank_server_leave(server_);
+  std::this_thread::sleep_for(options_.stop.pre_stop_delay);
+  gerank_server_stop(server_, double(options_.stop.grace.count()));
+  log_.tell(LogLevel::kInfo, "stopped", "no call is open any more");
+}
+
+std::string Program::version() {
+  char version[256];
+  gerank_server_version(server_, kName, version, sizeof version);
+  return version;
+}
+
+void Program::tell(const std::string& event) {
+  const std::string place = address_.with_port(gerank_server_port(server_));
+  server::tell(STDOUT_FILENO, event + " " + version() + " on " + place + "\n");
+}
+
+}  // namespace gerank::server

@@ -1,0 +1,45 @@
+// What gerank-server does between its start and its end, and what it says of it.
+#pragma once
+
+#include <signal.h>
+
+#include <string>
+
+#include "listening_address.h"
+#include "options/server_options.h"
+
+struct GerankServer;
+
+namespace gerank::server {
+
+class Log;
+
+class Program {
+ public:
+  // Starts to listen. Throws std::runtime_error, whose message says why it cannot.
+  explicit Program(ServerOptions options);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  // Loads the artifact; whether that went well.
+  bool load();
+
+  // Says on standard output that it serves, and where.
+  void tell_of_serving();
+
+  // Serves until SIGTERM or SIGINT, and drains. SIGHUP loads the files again.
+  void run_until_signal(const sigset_t& signals);
+
+ private:
+  std::string version();
+  void tell(const std::string& event);
+
+  ServerOptions options_;
+  const ListeningAddress address_;
+  Log& log_;
+  std::string metrics_place_;  // where the metrics are; empty: nowhere
+  GerankServer* server_ = nullptr;
+};
+
+}  // namespace gerank::server
