@@ -125,13 +125,20 @@ class RerankClient:
             response_deserializer=pb.DescribeResponse.FromString,
         )
 
-    def rerank(self, requests: Sequence[Request | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def rerank(
+        self,
+        requests: Sequence[Request | Mapping[str, Any]],
+        *,
+        metadata: Sequence[tuple[str, str | bytes]] = (),
+    ) -> list[dict[str, Any]]:
         """Re-ranks pages.
 
         Args:
             requests: Columns (`Request`) or JSON documents (see `gerank.data.request_json`). For
                 documents the server is first asked what its artifact wants. Numbers and rules are
                 checked by the server.
+            metadata: Sent with these calls, besides the client's: `x-request-id` names them in the
+                server's exposure log.
 
         Returns:
             One answer per request, in order: `{"id", "slate", "model_version"}`, see
@@ -145,7 +152,7 @@ class RerankClient:
         answers: list[dict[str, Any]] = []
         for some in self._calls(self._columns(requests)):
             try:
-                answers += self._call(some)
+                answers += self._call(some, metadata)
             except ServerError as error:
                 if blamed := _blamed_request(error, len(answers)):
                     raise blamed from error
@@ -216,11 +223,17 @@ class RerankClient:
         if some:
             yield some
 
-    def _call(self, some: Sequence[tuple[Request, pb.Query]]) -> list[dict[str, Any]]:
+    def _call(
+        self,
+        some: Sequence[tuple[Request, pb.Query]],
+        metadata: Sequence[tuple[str, str | bytes]],
+    ) -> list[dict[str, Any]]:
         message = pb.RerankRequest(queries=[query for _, query in some])
         with self._server_errors():
             response = self._rerank(
-                message, timeout=self._timeout_s, metadata=self._call_metadata()
+                message,
+                timeout=self._timeout_s,
+                metadata=(*self._call_metadata(), *metadata),
             )
         if len(response.slates) != len(some):
             counts = f"{len(response.slates)} slates for {len(some)} requests"

@@ -16,6 +16,7 @@
 
 #include "call_content.h"
 #include "python_call.h"
+#include "python_exposure_log.h"
 #include "python_model.h"
 #include "python_query.h"
 #include "signals.h"
@@ -255,7 +256,9 @@ void bind_engine(py::module_& module) {
       .def("submit", &PythonCall::submit, py::arg("callback") = py::none())
       .def("cancel", &PythonCall::cancel)
       .def("done", &PythonCall::done)
-      .def("wait", &PythonCall::wait);
+      .def("wait", &PythonCall::wait)
+      .def_property_readonly("model", &PythonCall::model)
+      .def_property_readonly("model_version", &PythonCall::model_version);
 
   py::class_<Engine, std::shared_ptr<Engine>>(module, "Engine")
       .def(py::init(&start), py::kw_only(), py::arg("workers") = standard.workers,
@@ -302,4 +305,5 @@ PYBIND11_MODULE(_engine, module) {
   gerank::bind_status_error(module);
   gerank::bind_ranker(module);
   gerank::bind_engine(module);
+  gerank::bind_exposure_log(module);
 }

@@ -142,6 +142,12 @@ py::object PythonCall::wait() {
   return shared_->answer();
 }
 
+std::string PythonCall::model() const { return std::string(shared_->content->call().model); }
+
+std::string PythonCall::model_version() const {
+  return done() ? shared_->content->call().model_version : std::string();
+}
+
 py::object PythonCall::Shared::answer() const {
   raise_unless_ok(outcome);
   return content->answer();

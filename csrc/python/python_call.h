@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <memory>
+#include <string>
 
 #include "call_content.h"
 
@@ -36,6 +37,10 @@ class PythonCall {
   bool cancel();
   bool done() const;
   pybind11::object wait();
+
+  // The name of a model that the call gives, and the version that answered once it has ended.
+  std::string model() const;
+  std::string model_version() const;
 
  private:
   struct Shared;  // with the engine, while the call is in it

@@ -15,6 +15,7 @@ from gerank.cli import (
     import_log,
     info,
     inspect,
+    join,
     rerank,
     serve,
     simulate,
@@ -58,6 +59,7 @@ app.command()(demo.demo)
 app.command()(simulate.simulate)
 app.add_typer(convert.app, name="convert")
 app.command("import")(import_log.import_log)
+app.command()(join.join)
 app.command("inspect")(inspect.inspect)
 app.command()(train.train)
 app.command()(evaluate.evaluate)

@@ -38,7 +38,7 @@ def _flag(option: Option) -> inspect.Parameter:
     """The parameter of an option of the table; None = the command line does not say."""
     about = f"{option.description[0].upper()}{option.description[1:]}"
     if option.low is not None and option.high is not None:
-        kind: Any = int
+        kind: Any = type(option.default)
         how = number_option(option.low, option.high, about, ending=f"; default {option.default}")
     elif isinstance(option.default, bool):
         kind, how = bool, typer.Option(help=about, show_default=False)
@@ -107,6 +107,7 @@ def serve(
             say("draining")
             server.leave()
             time.sleep(options.pre_stop_delay_s)
+        _tell_exposures(server)
     except BaseException:  # whoever called this goes on, and so must its signals
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
@@ -146,6 +147,18 @@ def _chosen(choice: FrontChoice) -> Front:
             highlight=False,
         )
     return front
+
+
+def _tell_exposures(server: RerankServer) -> None:
+    """What the exposure log of a stopped server holds, and what it lost."""
+    counts = server.exposures()
+    if not counts:
+        return
+    say(f"exposures: {counts['written']} calls written, {counts['lost']} lost")
+    if counts["last_error"]:
+        err.print(
+            f"exposures: {counts['last_error']}", soft_wrap=True, markup=False, highlight=False
+        )
 
 
 def _swap(server: RerankServer, model: Path) -> None:

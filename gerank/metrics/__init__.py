@@ -10,7 +10,11 @@ from gerank.metrics.calibration import (
 )
 from gerank.metrics.control import hypervolume, spearman
 from gerank.metrics.counterfactual import doubly_robust, ips, self_normalised
-from gerank.metrics.importance_weights import effective_sample_size, placement_weights
+from gerank.metrics.importance_weights import (
+    effective_sample_size,
+    placement_weights,
+    prefix_weights,
+)
 from gerank.metrics.intervals import Interval, mean_interval, ratio_interval
 from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
@@ -38,6 +42,7 @@ __all__ = [
     "mean_ndcg",
     "ndcg_at_k",
     "placement_weights",
+    "prefix_weights",
     "ratio_interval",
     "recall_at_k",
     "self_normalised",

@@ -28,7 +28,7 @@ from gerank.train.judge_run import judges_of
 from gerank.train.judges import PageJudge
 from gerank.train.log_of_run import check_log
 from gerank.train.logged_click_tables import clicks_table, ranking_table
-from gerank.train.logged_clicks import page_values
+from gerank.train.logged_clicks import known_propensity, page_values
 from gerank.train.orders import (
     exposed_slates,
     generated_slates,
@@ -201,10 +201,9 @@ def weights_of(folder: RunFolder, named: Mapping[str, float]) -> Tensor:
 def _logged_clicks(
     slates: dict[str, Tensor], judge: PageJudge | None, log: ExposureLog
 ) -> list[Table]:
-    """What logged clicks alone say; estimates where the log tells its placement propensities."""
-    known = not np.isnan(log.placement_propensity).any()
+    """What logged clicks alone say; estimates where the log tells its propensities."""
     predictions = None
-    if judge is not None and known:
+    if judge is not None and known_propensity(log) is not None:
         predictions = {name: judge.feedback(order)[1] for name, order in slates.items()}
     values = page_values(slates, predictions, log)
     slots = slates["logged"].size(1)

@@ -7,6 +7,7 @@ pages of several runs (cross-fitting) can be put together in between.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 
 import numpy as np
@@ -17,7 +18,7 @@ from torch import Tensor
 from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.metrics import counterfactual
-from gerank.metrics.importance_weights import placement_weights
+from gerank.metrics.importance_weights import placement_weights, prefix_weights
 from gerank.metrics.ndcg import ndcg_at_k
 from gerank.metrics.recall import recall_at_k
 from gerank.train.page_batches import by_page
@@ -25,6 +26,13 @@ from gerank.train.page_batches import by_page
 Floats = NDArray[np.floating]
 
 _PAGES_AT_ONCE = 4096
+
+
+class Propensity(StrEnum):
+    """Which of a log's propensities are known; the name of their column."""
+
+    PLACEMENT = "placement_propensity"
+    CHOICE = "log_propensity"
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ class PageValues:
     Attributes:
         ndcg: NaN where a page has no click.
         recall: Share of the clicked candidates in the slate; NaN where a page has no click.
-        weighted: None where placement propensities are unknown.
+        weighted: None where propensities are unknown.
     """
 
     ndcg: Floats
@@ -102,27 +110,42 @@ def page_values(
             not depend on the logged order.
         predictions: Policy name -> [E, N] click probabilities of its own slates, from a model that
             was not trained on these people; None: no doubly robust estimate.
-        log: The E pages. Where one of their slots has no placement propensity, nothing is weighted.
+        log: The E pages. Nothing is weighted where `known_propensity` finds none.
     """
     width = next(iter(slates.values())).size(1)
     pages = log.shown(np.arange(len(log)), width)
     filled = (pad_slots(pages.slates, width) >= 0).numpy()
     rows = np.arange(len(log))
-    known = not np.isnan(log.placement_propensity).any()
+    known = known_propensity(log)
     values = {}
     for name, order in slates.items():
         shown = np.where(filled, order, -1)
         weighted = None
-        if known:
+        if known is not None:
             expected = None if predictions is None else predictions[name].numpy() * filled
-            weighted = _weighted(log, shown, expected, own=name == "logged")
+            weighted = _weighted(log, known, shown, expected, own=name == "logged")
         ndcg, recall = by_page(log, rows, _PAGES_AT_ONCE, partial(_ranking, log, shown))
         values[name] = PageValues(ndcg.numpy(), recall.numpy(), weighted)
     return values
 
 
+def known_propensity(log: ExposureLog) -> Propensity | None:
+    """What clicks are weighed by: the placements' propensities, which hold for more pages, where
+    every slot has one; else those of the choices, where every slot has one; else None.
+    """
+    for propensity in Propensity:
+        if not np.isnan(getattr(log, propensity)).any():
+            return propensity
+    return None
+
+
 def _weighted(
-    log: ExposureLog, order: NDArray[np.int64], expected: Floats | None, *, own: bool
+    log: ExposureLog,
+    known: Propensity,
+    order: NDArray[np.int64],
+    expected: Floats | None,
+    *,
+    own: bool,
 ) -> WeightedValues:
     """Estimates the clicks in slates [E, N] from those in the logged ones.
 
@@ -133,11 +156,11 @@ def _weighted(
     pages = log.shown(np.arange(len(log)), width)
     shown = pad_slots(pages.slates, width).numpy()
     clicks, propensity = (
-        pad_slots(values, width, 0).numpy() for values in (pages.clicks, pages.placement_propensity)
+        pad_slots(values, width, 0).numpy() for values in (pages.clicks, getattr(pages, known))
     )
     filled = shown >= 0
-    ones = filled.astype(np.float64)
-    weights = ones if own else placement_weights(shown, order, propensity)
+    weights_of = placement_weights if known is Propensity.PLACEMENT else prefix_weights
+    weights = filled.astype(np.float64) if own else weights_of(shown, order, propensity)
     robust = None
     if expected is not None:
         robust = counterfactual.doubly_robust(clicks, weights, expected, expected)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from gerank.address import parse_address
 from gerank_server.native import NativeServer, is_built
@@ -32,6 +32,9 @@ class RerankServer(Protocol):
 
     def version(self, name: str = "default") -> str:
         """The model version that answers; empty where there is none."""
+
+    def exposures(self) -> dict[str, Any]:
+        """What the exposure log did so far; empty where none is kept."""
 
     def leave(self) -> None:
         """Reports NOT_SERVING from now on, and serves on: who balances the load sees it."""

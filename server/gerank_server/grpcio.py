@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import grpc
 from grpc_health.v1 import health_pb2
@@ -24,6 +24,7 @@ from gerank_server import health, reflection
 from gerank_server.admission import Admission
 from gerank_server.call_threads import CallThreads
 from gerank_server.credentials import Credentials
+from gerank_server.exposures import Exposures
 from gerank_server.options import AddressError, ModelRefusedError, OptionError, ServerOptions
 from gerank_server.own_process import OwnProcess
 from gerank_server.reach import is_loopback
@@ -77,7 +78,8 @@ class GrpcioServer:
         self._process = OwnProcess()
         self._engine = _start_engine(options)
         waiting = (options.threads or _DEFAULT_THREADS) + options.max_queue
-        self._servicer = RerankServicer(self._engine, waiting, _RETRY_AFTER_S)
+        self._exposures = Exposures(options)
+        self._servicer = RerankServicer(self._engine, waiting, _RETRY_AFTER_S, self._exposures)
         streams = StreamLimit(_MOST_STREAMS, _RETRY_AFTER_S)
         self._health = health.HealthServicer(("", SERVICE, health.SERVICE), streams)
         names = (SERVICE, health.SERVICE, reflection.SERVICE)
@@ -98,7 +100,9 @@ class GrpcioServer:
         """
         self._process.check("load")
         try:
-            self._engine.publish(name, Ranker.load(os.fsencode(path)))
+            ranker = Ranker.load(os.fsencode(path))
+            self._exposures.describe(ranker)
+            self._engine.publish(name, ranker)
         except StatusError as error:
             raise ModelRefusedError(str(error)) from error
         self._health.set(health_pb2.HealthCheckResponse.SERVING)
@@ -116,6 +120,13 @@ class GrpcioServer:
         self._process.check("version")
         ranker = self._engine.find(name)
         return ranker.model_version if ranker is not None else ""
+
+    def exposures(self) -> dict[str, Any]:
+        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`, and
+        `last_error`, the last write that failed. Empty where none is kept.
+        """
+        self._process.check("exposures")
+        return self._exposures.statistics()
 
     def leave(self) -> None:
         """Reports NOT_SERVING from now on, and serves on: who balances the load sees it."""
@@ -138,6 +149,7 @@ class GrpcioServer:
             self._engine.stop(grace_s)
             self._await_quiet(end)
             self._server.stop(_QUIET_S).wait()
+            self._exposures.close()
 
     def wait(self) -> None:
         """Blocks until the server has stopped."""

@@ -24,6 +24,15 @@ _ERRORS: dict[int, type[Exception]] = {_INVALID_ARGUMENT: OptionError, _UNAVAILA
 _TEXT_BYTES = 4096
 
 
+_EXPOSURE_COUNTS = ("written", "lost", "bytes", "files")
+
+
+class _Exposures(ctypes.Structure):
+    """GerankServerExposures of server/native/server.h, field by field."""
+
+    _fields_ = tuple((name, ctypes.c_uint64) for name in _EXPOSURE_COUNTS)
+
+
 def library_path() -> Path:
     """Where the build puts the native front, if nghttp2 and libuv were there."""
     package = importlib.util.find_spec("gerank")
@@ -99,6 +108,19 @@ class NativeServer:
         _library().gerank_server_version(self._server, name.encode(), text, _TEXT_BYTES)
         return text.value.decode()
 
+    def exposures(self) -> dict[str, Any]:
+        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`, and
+        `last_error`, the last write that failed. Empty where none is kept.
+        """
+        self._process.check("exposures")
+        counts, text = _Exposures(), ctypes.create_string_buffer(_TEXT_BYTES)
+        if not _library().gerank_server_exposures(
+            self._server, ctypes.byref(counts), text, ctypes.c_size_t(_TEXT_BYTES)
+        ):
+            return {}
+        told = {name: int(getattr(counts, name)) for name in _EXPOSURE_COUNTS}
+        return told | {"last_error": os.fsdecode(text.value)}
+
     def leave(self) -> None:
         """Reports NOT_SERVING from now on, and serves on: who balances the load sees it."""
         self._process.check("leave")
@@ -153,6 +175,7 @@ def _document(address: str, options: ServerOptions) -> bytes:
 def _library() -> Any:
     check_torch()
     library = ctypes.CDLL(str(library_path()))
+    library.gerank_server_exposures.restype = ctypes.c_bool
     library.gerank_server_leave.restype = None
     library.gerank_server_stop.restype = None
     library.gerank_server_reload_credentials.restype = None

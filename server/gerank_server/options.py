@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from gerank.engine_options import EngineOptions
-from gerank.option_table import default, number_range, option_table
+from gerank.option_table import Option, default, option_table
 from gerank.unknown_features import checked
 
 
@@ -44,6 +44,14 @@ class ServerOptions(EngineOptions):
         metrics_address: Where the native front serves /metrics and /healthz; None = nowhere.
         log_level: The least that the native front tells on standard error.
         log_format: How: `text` or `json`.
+        exposures: Folder of the exposure log, where answered calls are written down; None = they
+            are not. The options below are of this log.
+        exposure_share: Share of the calls that are written down, 0 to 1; the request id decides.
+        exposure_file_bytes: A file that would be larger is followed by another.
+        exposure_file_s: A file that is older, in seconds, is closed.
+        exposure_queue_bytes: Calls that wait for the disk take at most so much memory; those that
+            come beyond are lost, and counted.
+        exposure_max_bytes: The oldest files are deleted where all take more; 0 = they stay.
         grace_s: So many seconds calls have to end when the server does.
         pre_stop_delay_s: So many seconds the server serves on before that, with NOT_SERVING as its
             health.
@@ -74,6 +82,12 @@ class ServerOptions(EngineOptions):
     metrics_address: str | None = None
     log_level: str = default("log_level")
     log_format: str = default("log_format")
+    exposures: Path | None = None
+    exposure_share: float = default("exposure_share")
+    exposure_file_bytes: int = default("exposure_file_bytes")
+    exposure_file_s: int = default("exposure_file_s")
+    exposure_queue_bytes: int = default("exposure_queue_bytes")
+    exposure_max_bytes: int = default("exposure_max_bytes")
     grace_s: int = default("grace_s")
     pre_stop_delay_s: int = default("pre_stop_delay_s")
     tls_certificate: Path | None = None
@@ -89,12 +103,8 @@ class ServerOptions(EngineOptions):
             raise OptionError(str(error)) from None
         for name, value in asdict(self).items():
             option = option_table()[name]
-            low, high = (None, None) if option.low is None else number_range(name)
-            if low is None or high is None or (value is None and name == "threads"):
-                pass
-            elif isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                rule = f"must be an integer in [{low}, {high}]"
-                raise OptionError(f"{name}: {rule}, got {value!r}")
+            if option.low is not None and not (value is None and name == "threads"):
+                _check_number(option, value)
             if option.words and value not in option.words:
                 words = f"{', '.join(option.words[:-1])} or {option.words[-1]}"
                 raise OptionError(f"{name}: must be {words}, got {value!r}")
@@ -102,6 +112,16 @@ class ServerOptions(EngineOptions):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")
         self._check_tls()
+        self._check_exposures()
+
+    def _check_exposures(self) -> None:
+        if self.exposures is not None:
+            return
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name.startswith("exposure_") and value != field.default:
+                rule = "is of no use without a folder of exposures"
+                raise OptionError(f"{field.name}: {rule}, got {value!r}")
 
     def _check_tls(self) -> None:
         given = {
@@ -118,3 +138,16 @@ class ServerOptions(EngineOptions):
                 raise OptionError(f"{missing}: must be given with {fellow}, got none")
         if self.plaintext and given:
             raise OptionError("plaintext: must not be given with tls_certificate, got both")
+
+
+def _check_number(option: Option, value: object) -> None:
+    assert option.low is not None and option.high is not None
+    kinds = (int, float) if isinstance(option.default, float) else (int,)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        fits = False
+    else:
+        fits = option.low <= value <= option.high
+    if not fits:
+        kind = "a number" if isinstance(option.default, float) else "an integer"
+        rule = f"must be {kind} in [{option.low}, {option.high}]"
+        raise OptionError(f"{option.name}: {rule}, got {value!r}")

@@ -15,6 +15,7 @@ from gerank._engine import Engine, Ranker
 from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
 from gerank_server.errors import BusyError, NotFoundError, NotServingError, with_status
+from gerank_server.exposures import Exposures
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
@@ -26,10 +27,14 @@ class RerankServicer:
         engine: What answers.
         most_open: Rerank calls that may be open at once; one more is refused unread.
         retry_after_s: When its caller should come again.
+        exposures: Where answered calls are written down.
     """
 
-    def __init__(self, engine: Engine, most_open: int, retry_after_s: float) -> None:
+    def __init__(
+        self, engine: Engine, most_open: int, retry_after_s: float, exposures: Exposures
+    ) -> None:
         self._engine = engine
+        self._exposures = exposures
         self._most_open = most_open
         self._retry_after_s = retry_after_s
         self._draining = False
@@ -76,7 +81,9 @@ class RerankServicer:
             call.submit()
             if not context.add_callback(drop):
                 drop()
-            return call.wait()
+            answer = call.wait()
+            self._exposures.record(call, payload, answer, context)
+            return answer
 
     def _describe(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
         try:
@@ -90,7 +97,10 @@ class RerankServicer:
         ).SerializeToString()
 
     def _statistics(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
-        return _statistics_of_counts(self._engine.stats()).SerializeToString()
+        counts, exposures = self._engine.stats(), self._exposures.statistics()
+        for name in ("written", "lost"):
+            counts[f"exposures_{name}"] = exposures.get(name, 0)
+        return _statistics_of_counts(counts).SerializeToString()
 
     def _find(self, model: str, version: str) -> Ranker:
         if self._draining:
@@ -117,7 +127,7 @@ class RerankServicer:
 
 
 def _statistics_of_counts(counts: Mapping[str, Any]) -> pb.StatisticsResponse:
-    """The message that tells an engine's counters."""
+    """The message that tells counters by the names of its fields."""
     fields: dict[str, Any] = {
         name: pb.Histogram(**value) if isinstance(value, dict) else value
         for name, value in counts.items()

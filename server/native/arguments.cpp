@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <variant>
@@ -22,6 +23,11 @@ std::string flag_of(const std::string& name) {
 
 std::string shown(const OptionValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  if (const auto* real = std::get_if<double>(&value)) {
+    std::ostringstream out;
+    out << *real;
+    return out.str();
+  }
   return std::get<std::string>(value);
 }
 
@@ -37,6 +43,7 @@ void print(const Option& option) {
       about = "not: " + about;
       break;
     case Option::Kind::kNumber:
+    case Option::Kind::kReal:
       flag += " NUMBER";
       about += ", " + std::to_string(option.range.low) + " to " + std::to_string(option.range.high);
       about += " [" + shown(standard) + "]";

@@ -89,7 +89,7 @@ Limits limits_of(const FrontOptions& options) {
 
 struct Front::State {
   State(const FrontOptions& options, Engine& engine)
-      : service(engine),
+      : service(engine, options.exposures),
         limits(limits_of(options)),
         credentials({options.tls_certificate, options.tls_key, options.tls_client_ca},
                     options.token_file),

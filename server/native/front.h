@@ -9,6 +9,10 @@
 #include <memory>
 #include <string>
 
+namespace gerank::exposures {
+class ExposureLog;
+}
+
 namespace gerank::server {
 
 struct FrontNumbers;
@@ -60,6 +64,9 @@ struct FrontOptions {
 
   // Whether grpc.reflection is served.
   bool reflection = true;
+
+  // Where answered calls are written down; must outlive the front. Null: nowhere.
+  exposures::ExposureLog* exposures = nullptr;
 };
 
 // gerank.v1.RerankService, grpc.health.v1 and server reflection over one engine.

@@ -44,7 +44,7 @@ FrontThread::FrontThread(const Shared& shared)
         return describe(service, message, request_id, answer);
       }),
       statistics_([&service = shared.service](auto, auto, auto* answer) {
-        *answer = write_statistics(service.engine.stats());
+        *answer = write_statistics(service);
         return CallStatus{};
       }),
       check_([&service = shared.service](auto message, auto, auto* answer) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "exposures/exposure_log.h"
 #include "front.h"
 #include "listening_address.h"
 #include "log/log.h"
@@ -19,6 +20,7 @@
 #include "options/toml_options.h"
 
 struct GerankServer {
+  std::unique_ptr<gerank::exposures::ExposureLog> exposures;  // null: none is kept
   std::unique_ptr<gerank::Engine> engine;
   std::unique_ptr<gerank::server::Front> front;  // ends before the engine
   gerank::server::ModelLoads loads;
@@ -64,6 +66,11 @@ int gerank_server_start(const char* options, GerankServer** server, char* error,
   auto started = std::make_unique<GerankServer>();
   status = gerank::Engine::start(read.engine, &started->engine);
   if (!status.ok()) return tell(status, error, error_size);
+  if (!read.exposures.folder.empty()) {
+    status = gerank::exposures::ExposureLog::start(read.exposures, &started->exposures);
+    if (!status.ok()) return tell(status, error, error_size);
+    read.front.exposures = started->exposures.get();
+  }
   status = gerank::server::Front::start(read.front, *started->engine, &started->front);
   if (!status.ok()) return tell(status, error, error_size);
   if (!read.metrics_address.empty()) status = serve_metrics(read.metrics_address, started.get());
@@ -84,6 +91,10 @@ int gerank_server_load(GerankServer* server, const char* name, const char* path,
   const Status status = server->engine->load(name, path);
   server->loads.add(status.ok(), std::chrono::steady_clock::now() - began);
   if (!status.ok()) return tell(status, error, error_size);
+  const auto ranker = server->engine->find(name);
+  if (server->exposures && ranker) {
+    server->exposures->describe(ranker->model_version(), ranker->contract_json());
+  }
   server->front->set_serving(true);
   return 0;
 }
@@ -94,6 +105,15 @@ void gerank_server_version(const GerankServer* server, const char* name, char* v
   copy(ranker ? ranker->model_version() : "", version, version_size);
 }
 
+bool gerank_server_exposures(const GerankServer* server, GerankServerExposures* exposures,
+                             char* error, std::size_t error_size) {
+  if (!server->exposures) return false;
+  const gerank::exposures::ExposureStatistics counts = server->exposures->statistics();
+  *exposures = {counts.written, counts.lost, counts.bytes, counts.files};
+  copy(counts.last_error, error, error_size);
+  return true;
+}
+
 void gerank_server_reload_credentials(GerankServer* server) { server->front->reload_credentials(); }
 
 void gerank_server_leave(GerankServer* server) { server->front->set_serving(false); }
@@ -101,6 +121,7 @@ void gerank_server_leave(GerankServer* server) { server->front->set_serving(fals
 void gerank_server_stop(GerankServer* server, double grace_s) {
   const std::chrono::duration<double> grace(grace_s);
   server->front->stop(std::chrono::duration_cast<std::chrono::microseconds>(grace));
+  if (server->exposures) server->exposures->close();
 }
 
 void gerank_server_free(GerankServer* server) {

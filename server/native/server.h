@@ -9,8 +9,17 @@
 #include <gerank/export.h>
 
 #include <cstddef>
+#include <cstdint>
 
 extern "C" {
+
+// See gerank::exposures::ExposureStatistics. Python has the same struct, field by field.
+struct GerankServerExposures {
+  std::uint64_t written;
+  std::uint64_t lost;
+  std::uint64_t bytes;
+  std::uint64_t files;
+};
 
 struct GerankServer;
 
@@ -34,6 +43,11 @@ GERANK_EXPORT int gerank_server_load(GerankServer* server, const char* name, con
 // The version that answers calls for `name`, or an empty string.
 GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char* name,
                                          char* version, std::size_t version_size);
+
+// What the exposure log did, and its last error, cut to `error_size` bytes. False: none is kept.
+GERANK_EXPORT bool gerank_server_exposures(const GerankServer* server,
+                                           GerankServerExposures* exposures, char* error,
+                                           std::size_t error_size);
 
 // See Front::reload_credentials.
 GERANK_EXPORT void gerank_server_reload_credentials(GerankServer* server);

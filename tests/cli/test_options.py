@@ -65,7 +65,9 @@ def _of_function(function: Any, path: tuple[str, ...]) -> Iterator[Parameter]:
 PARAMETERS = list(parameters(app))
 NUMBERS = [found for found in PARAMETERS if {int, float} & {*found.kinds}]
 RANGES = {
-    name: number_range(name) for name, option in option_table().items() if option.low is not None
+    name: number_range(name)
+    for name, option in option_table().items()
+    if type(option.default) is int
 }
 SERVE = [found for found in PARAMETERS if found.path == ("serve",)]
 

@@ -18,6 +18,7 @@ from gerank.metrics import (
     ips,
     mean_interval,
     placement_weights,
+    prefix_weights,
     ratio_interval,
     self_normalised,
 )
@@ -71,6 +72,20 @@ def test_placement_ips_is_unbiased_where_clicks_depend_on_item_and_slot(seed: in
     assert value == pytest.approx(click_rate[SLOTS, target].sum(), abs=1e-12)
     mean_weight = behavior.slate_probability @ weights
     np.testing.assert_allclose(mean_weight, 1, atol=1e-12)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_prefix_weights_are_right_where_clicks_depend_on_what_stands_above(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    behavior, target = any_policy(rng), rng.permutation(4)[:3]
+    by_prefix = {tuple(slate[: n + 1]): rng.random() for slate in SLATES for n in range(3)}
+    clicks = np.array([[by_prefix[tuple(slate[: n + 1])] for n in range(3)] for slate in SLATES])
+    truth = sum(by_prefix[tuple(target[: n + 1])] for n in range(3))
+    weights = prefix_weights(SLATES, np.tile(target, (24, 1)), behavior.log_prob)
+    model = np.tile(rng.random(3), (24, 1))
+    for values in (ips(clicks, weights), doubly_robust(clicks, weights, model, model)):
+        assert behavior.slate_probability @ values == pytest.approx(truth, abs=1e-12)
+    np.testing.assert_allclose(behavior.slate_probability @ weights, 1, atol=1e-12)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gerank.metrics import effective_sample_size, placement_weights
+from gerank.metrics import effective_sample_size, placement_weights, prefix_weights
 
 
 def test_placement_weights_by_hand() -> None:
@@ -19,6 +19,34 @@ def test_propensities_are_not_read_at_empty_slots() -> None:
     np.testing.assert_array_equal(
         placement_weights([[0, -1]], [[0, -1]], [[0.5, np.nan]]), [[2, 0]]
     )
+
+
+def test_prefix_weights_by_hand() -> None:
+    logged = [[3, 1, 2], [2, 0, 1], [1, 0, -1]]
+    target = [[3, 2, 2], [2, 0, 1], [1, 0, -1]]
+    choices = np.log([[0.5, 0.5, 1.0], [0.5, 0.25, 1.0], [0.1, 0.5, np.nan]])
+    weights = prefix_weights(logged, target, choices)
+    np.testing.assert_allclose(weights, [[2, 0, 0], [2, 8, 8], [10, 20, 0]])
+
+
+@pytest.mark.parametrize(
+    ("choices", "message"),
+    [
+        ([[-0.5, np.nan]], r"log_propensity\[0, 1\] is nan, no logarithm of a probability"),
+        ([[-np.inf, -0.5]], r"log_propensity\[0, 0\] is -inf, no logarithm"),
+        ([[-0.5, 0.1]], r"log_propensity\[0, 1\] is 0.1, no logarithm"),
+        ([[-0.5]], r"log_propensity: shape \[1, 1\] is not that of logged \[1, 2\]"),
+    ],
+)
+def test_unusable_choices_are_named(choices: list[Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        prefix_weights(PAGE, PAGE, choices)
+
+
+def test_a_target_beyond_the_logged_slots_is_named() -> None:
+    message = r"prefix_weights: target\[0, 1\] is 1, at a slot that was logged empty"
+    with pytest.raises(ValueError, match=message):
+        prefix_weights([[0, -1]], [[0, 1]], [[-0.5, -0.5]])
 
 
 def test_effective_sample_size_by_hand() -> None:

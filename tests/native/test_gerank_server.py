@@ -25,6 +25,7 @@ from gerank.wire.query import query_from_request
 from gerank_server.native import library_path
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
+from tests.exposures.reading import read_folder
 from tests.server.certificates import Authority
 from tests.server.stand_in import StandIn
 
@@ -246,6 +247,30 @@ def test_what_it_cannot_do_is_said(words: tuple[str, ...], message: str) -> None
     run = subprocess.run([PROGRAM, *words], capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert run.stderr.startswith("error: ") and message in run.stderr
+
+
+def test_it_writes_answered_calls_down(model: StandIn, tmp_path: Path) -> None:
+    with serving(model.path, "--exposures", tmp_path, "--exposure-file-s", 60) as (
+        process,
+        channel,
+    ):
+        metadata = (("x-request-id", "visit-1"),)
+        channel.unary_unary(METHOD)(_payload(), timeout=20, metadata=metadata)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+    (record,) = read_folder(tmp_path)
+    assert record.request_id == "visit-1"
+    assert [path.name for path in tmp_path.glob("*.json")] == [
+        f"contract-{model.model_version}.json"
+    ]
+
+
+@pytest.mark.parametrize("share", ["2", "-1", "nan", "x"])
+def test_a_share_that_is_none_is_refused(share: str, tmp_path: Path) -> None:
+    words = [PROGRAM, "--model", "no.gerank", "--exposures", tmp_path, "--exposure-share", share]
+    refused = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 1
+    assert "exposure_share: must be a number in [0, 1], got" in refused.stderr
 
 
 def test_help_names_every_option_and_its_default() -> None:

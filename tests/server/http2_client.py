@@ -22,8 +22,8 @@ class ClientWithoutWindow:
         self._socket.sendall(_PREFACE + _frame(_SETTINGS, 0, 0, settings))
         self._stream = 1
 
-    def call(self, method: str, message: bytes) -> None:
-        """Sends a call with its only message; its answer cannot come."""
+    def call(self, method: str, message: bytes, *more: tuple[str, str]) -> None:
+        """Sends a call with its only message and more headers; its answer cannot come."""
         headers = b"".join(
             _literal(name, value)
             for name, value in (
@@ -33,6 +33,7 @@ class ClientWithoutWindow:
                 (":authority", "localhost"),
                 ("content-type", "application/grpc"),
                 ("te", "trailers"),
+                *more,
             )
         )
         body = struct.pack(">BI", 0, len(message)) + message
@@ -60,4 +61,6 @@ def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 def _literal(name: str, value: str) -> bytes:
     """A header that is written out and enters no table (RFC 7541, 6.2.2); both short."""
-    return b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+    return (
+        b"\x00" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode("latin-1")
+    )

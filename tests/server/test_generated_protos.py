@@ -41,5 +41,6 @@ def test_current_files_are_not_rewritten(tmp_path: Path) -> None:
 def test_exposures_hold_queries_of_the_same_type() -> None:
     from gerank.proto import exposure_pb2, rerank_pb2
 
-    record = exposure_pb2.Exposure(query=rerank_pb2.Query(id="page"))
-    assert exposure_pb2.Exposure.FromString(record.SerializeToString()).query.id == "page"
+    request = rerank_pb2.RerankRequest(queries=[rerank_pb2.Query(id="page")])
+    record = exposure_pb2.Exposure(request=request)
+    assert exposure_pb2.Exposure.FromString(record.SerializeToString()).request == request

@@ -85,6 +85,25 @@ def test_estimates_are_those_of_direct_loops(seed: int, slots: int | None) -> No
             assert found.snips[1][page] == pytest.approx(expected, abs=1e-5)
 
 
+def test_clicks_are_weighed_by_choices_where_placements_are_unknown(seed: int) -> None:
+    log = uniform_log(seed, candidates=(2, 6))
+    unknown = np.full_like(log.placement_propensity, np.nan)
+    log = dataclasses.replace(log, placement_propensity=unknown)
+    slates, predictions = judged(log, seed)
+    values = page_values(slates, predictions, log)
+    for page in range(len(log)):
+        first, last = log.slate_offsets[page : page + 2]
+        robust, weight = 0.0, 1.0
+        shown = zip(log.slates[first:last], log.clicks[first:last], strict=True)
+        for n, (candidate, click) in enumerate([*shown][:WIDTH]):
+            agrees = slates["other"][page, n].item() == candidate
+            weight *= agrees / np.exp(log.log_propensity[first + n])
+            q = predictions["other"][page, n].item()
+            robust += q + weight * (click - q)
+        found = weighted(values["other"]).doubly_robust
+        assert found is not None and found[page] == pytest.approx(robust, rel=1e-4, abs=1e-4)
+
+
 @pytest.mark.parametrize("slots", [None, 2])
 def test_the_logged_policys_value_is_its_clicks_by_every_estimator(
     seed: int, slots: int | None
@@ -124,9 +143,8 @@ def test_order_of_clicks_is_that_of_a_direct_loop(seed: int, slots: int | None) 
 def test_unknown_propensities_leave_the_order_of_clicks_alone(seed: int) -> None:
     log = uniform_log(seed)
     slates, predictions = judged(log, seed)
-    unknown = dataclasses.replace(
-        log, placement_propensity=np.full_like(log.placement_propensity, np.nan)
-    )
+    nothing = np.full_like(log.placement_propensity, np.nan)
+    unknown = dataclasses.replace(log, placement_propensity=nothing, log_propensity=nothing)
     known, values = (page_values(slates, predictions, each) for each in (log, unknown))
     for name, page in values.items():
         assert page.weighted is None

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <string>
 #include <utility>
 
 #include "../grpc/status_table.h"
@@ -30,10 +31,20 @@ void RerankCall::begin(Stream& stream, MessageBytes message) {
 void RerankCall::answer() {
   if (stream_ != nullptr) {
     stream_->state = nullptr;
-    if (outcome_) stream_->send(request_.response());
+    if (outcome_) send_answer();
     stream_->finish(to_call_status(outcome_, stream_->request_id()));
   }
   rest();
+}
+
+void RerankCall::send_answer() {
+  std::string answer = request_.response();
+  if (exposures::ExposureLog* const log = method_.service_.exposures; log != nullptr) {
+    const Call& call = request_.call();
+    log->record({stream_->request_id(), call.model, call.model_version, stream_->head().arm(),
+                 message_.view(), answer});
+  }
+  stream_->send(std::move(answer));
 }
 
 void RerankCall::leave() {

@@ -33,6 +33,7 @@ class RerankCall final : public CallState {
   void leave();
 
  private:
+  void send_answer();
   void rest();
 
   RerankMethod& method_;

@@ -20,7 +20,8 @@ void write_histogram(wire::FieldWriter& out, std::uint32_t field,
 
 }  // namespace
 
-std::string write_statistics(const EngineStats& stats) {
+std::string write_statistics(const Service& service) {
+  const EngineStats stats = service.engine.stats();
   wire::FieldWriter out;
   out.number(1, stats.accepted);
   out.number(2, stats.answered);
@@ -38,6 +39,11 @@ std::string write_statistics(const EngineStats& stats) {
   out.number(14, stats.queued);
   out.number(15, stats.running);
   out.number(16, stats.ignored_features);
+  if (service.exposures != nullptr) {
+    const exposures::ExposureStatistics counts = service.exposures->statistics();
+    out.number(17, counts.written);
+    out.number(18, counts.lost);
+  }
   return out.take();
 }
 

@@ -32,6 +32,17 @@ Option number(std::string name, const OptionRange& range, std::string descriptio
   return option;
 }
 
+// A real number from 0 to 1; `field` returns a reference to it in the options that it gets.
+template <typename Access>
+Option share(std::string name, std::string description, Access field) {
+  Option option{std::move(name), std::move(description), {0, 1}, {}, {}, {}};
+  option.get = [field](const ServerOptions& options) { return OptionValue(field(options)); };
+  option.set = [field](ServerOptions& options, const OptionValue& value) {
+    field(options) = std::get<double>(value);
+  };
+  return option;
+}
+
 // `field` returns a reference to a std::string in the options that it gets.
 template <typename Access>
 Option text(std::string name, std::string description, Access field) {
@@ -136,6 +147,20 @@ std::vector<Option> make_table() {
              [](auto& o) -> auto& { return o.log.level; }),
       choice("log_format", {"text", "json"}, "how: one line per event on standard error",
              [](auto& o) -> auto& { return o.log.format; }),
+      text("exposures", "writes answered calls into this folder, for gerank join",
+           [](auto& o) -> auto& { return o.exposures.folder; }),
+      share("exposure_share", "of the calls, chosen by their request ids",
+            [](auto& o) -> auto& { return o.exposures.share; }),
+      number("exposure_file_bytes", exposures::kFileBytes, "size at which a file is closed",
+             [](auto& o) -> auto& { return o.exposures.file_bytes; }),
+      number("exposure_file_s", exposures::kFileSeconds, "age at which it is closed, in seconds",
+             [](auto& o) -> auto& { return o.exposures.file_s; }),
+      number("exposure_queue_bytes", exposures::kQueueBytes,
+             "calls that wait for the disk; others are lost",
+             [](auto& o) -> auto& { return o.exposures.queue_bytes; }),
+      number("exposure_max_bytes", exposures::kMaxBytes,
+             "of all files, beyond which the oldest go; 0: all stay",
+             [](auto& o) -> auto& { return o.exposures.max_bytes; }),
       number("grace_s", {0, 86'400}, "seconds that calls have to end when the server does",
              [](auto& o) -> auto& { return o.stop.grace; }),
       number("pre_stop_delay_s", {0, 86'400},

@@ -19,10 +19,10 @@
 
 namespace gerank::server {
 
-using OptionValue = std::variant<std::int64_t, bool, std::string>;
+using OptionValue = std::variant<std::int64_t, bool, std::string, double>;
 
 struct Option {
-  enum class Kind { kNumber, kToggle, kText };  // in the order of OptionValue
+  enum class Kind { kNumber, kToggle, kText, kReal };  // in the order of OptionValue
 
   std::string name;  // --max-batch on a command line is max_batch here
   std::string description;
@@ -43,7 +43,7 @@ const Option* find_option(std::string_view name);
 // the value is none that it may be.
 Status set_option(std::string_view name, const OptionValue& value, ServerOptions* options);
 
-// The same for a number or a text, as a command line gives it.
+// The same for all but a toggle, as a command line gives it.
 Status set_option_text(std::string_view name, const std::string& text, ServerOptions* options);
 
 }  // namespace gerank::server

@@ -1,6 +1,7 @@
 // Prints the table of options as JSON: the build's own program, whose output Python reads.
 
 #include <cstdio>
+#include <sstream>
 #include <string>
 
 #include "option_table.h"
@@ -21,6 +22,11 @@ std::string quoted(const std::string& text) {
 std::string value_of(const gerank::server::OptionValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
+  if (const auto* real = std::get_if<double>(&value)) {
+    std::ostringstream out;
+    out << std::showpoint << *real;
+    return out.str();
+  }
   return quoted(std::get<std::string>(value));
 }
 
@@ -28,7 +34,7 @@ void print(const Option& option, bool is_last) {
   std::string line = "  {\"name\": " + quoted(option.name) +
                      ", \"default\": " + value_of(option.get({})) +
                      ", \"description\": " + quoted(option.description);
-  if (option.kind() == Option::Kind::kNumber) {
+  if (option.kind() == Option::Kind::kNumber || option.kind() == Option::Kind::kReal) {
     line += ", \"low\": " + std::to_string(option.range.low) +
             ", \"high\": " + std::to_string(option.range.high);
   }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "../front.h"
+#include "exposures/exposure_log.h"
 #include "../log/log_line.h"
 
 namespace gerank::server {
@@ -32,6 +33,7 @@ struct ServerOptions {
   FrontOptions front;
   StopOptions stop;
   LogOptions log;
+  exposures::ExposureLogOptions exposures;  // without a folder none is kept
   std::string metrics_address;  // where /metrics and /healthz are served; empty: nowhere
 };
 

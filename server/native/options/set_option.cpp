@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <system_error>
 #include <variant>
@@ -8,9 +9,17 @@
 namespace gerank::server {
 namespace {
 
+// As short as it can be read again.
+std::string text_of(double number) {
+  std::array<char, 32> digits;
+  const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), number);
+  return error == std::errc() ? std::string(digits.data(), end) : "nan";
+}
+
 std::string shown(const OptionValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
+  if (const auto* real = std::get_if<double>(&value)) return text_of(*real);
   return "'" + std::get<std::string>(value) + "'";
 }
 
@@ -34,6 +43,14 @@ Status check(const Option& option, const OptionValue& value) {
     }
     case Option::Kind::kToggle:
       return std::holds_alternative<bool>(value) ? Status() : wrong("must be true or false");
+    case Option::Kind::kReal: {
+      const auto* whole = std::get_if<std::int64_t>(&value);
+      const auto* real = std::get_if<double>(&value);
+      const double number = whole ? double(*whole) : real ? *real : -1;
+      if (number >= double(option.range.low) && number <= double(option.range.high)) return {};
+      return wrong("must be a number in [" + std::to_string(option.range.low) + ", " +
+                   std::to_string(option.range.high) + "]");
+    }
     case Option::Kind::kText:
       break;
   }
@@ -54,14 +71,22 @@ Status set_option(std::string_view name, const OptionValue& value, ServerOptions
     return Status::invalid(name, shown(value), "is no option of the server");
   }
   if (Status status = check(*option, value); !status) return status;
-  option->set(*options, value);
+  const auto* const whole = std::get_if<std::int64_t>(&value);
+  const bool is_real = option->kind() == Option::Kind::kReal;
+  option->set(*options, is_real && whole ? OptionValue(double(*whole)) : value);
   return {};
 }
 
 Status set_option_text(std::string_view name, const std::string& text, ServerOptions* options) {
   const Option* const option = find_option(name);
-  if (option == nullptr || option->kind() != Option::Kind::kNumber) {
+  if (option == nullptr || option->kind() == Option::Kind::kText) {
     return set_option(name, text, options);
+  }
+  if (option->kind() == Option::Kind::kReal) {
+    double real = 0;
+    const char* const last = text.data() + text.size();
+    const auto [at, wrong] = std::from_chars(text.data(), last, real);
+    return set_option(name, wrong == std::errc() && at == last ? OptionValue(real) : text, options);
   }
   std::int64_t number = 0;
   const char* const end = text.data() + text.size();

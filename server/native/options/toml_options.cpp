@@ -18,9 +18,10 @@ Status set(std::string_view name, const toml::node& node, ServerOptions* options
     return set_option(name, *number, options);
   if (const auto yes = node.value_exact<bool>()) return set_option(name, *yes, options);
   if (const auto text = node.value_exact<std::string>()) return set_option(name, *text, options);
+  if (const auto real = node.value_exact<double>()) return set_option(name, *real, options);
   std::ostringstream shown;
   node.visit([&shown](const auto& value) { shown << value; });
-  return Status::invalid(name, shown.str(), "must be an integer, a text, true or false");
+  return Status::invalid(name, shown.str(), "must be a number, a text, true or false");
 }
 
 }  // namespace
