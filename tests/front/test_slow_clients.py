@@ -51,7 +51,7 @@ def test_readers_that_do_not_read_their_socket_hold_up_nobody(
 ) -> None:
     """A large window, and a socket that is never read: what the kernel does not take waits, within
     bounds, and the server goes on."""
-    with contextlib.ExitStack() as stack, bystander.unharmed("unread sockets"):
+    with bystander.unharmed("unread sockets"), contextlib.ExitStack() as stack:
         for _ in range(4):
             raw = stack.enter_context(socket.socket())
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

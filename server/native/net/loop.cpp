@@ -97,12 +97,23 @@ void Timer::stop() { uv_timer_stop(&handle_->timer); }
 bool Timer::is_set() const { return uv_is_active(as_handle(&handle_->timer)) != 0; }
 
 struct SocketPoll::Handle {
+  void start() { uv_poll_start(&poll, events, tell); }
+
+  static void tell(uv_poll_t* poll, int status, int told) {
+    Handle& handle = *static_cast<Handle*>(poll->data);
+    // libuv has stopped watching a socket that failed. The error is told by the next read, or by a
+    // later one where bytes came before it.
+    if (status < 0) handle.start();
+    handle.ready(status < 0 ? UV_READABLE | UV_WRITABLE : told);
+  }
+
   uv_poll_t poll;
   std::function<void(int)> ready;
+  int events = 0;
 };
 
 SocketPoll::SocketPoll(Loop& loop, int descriptor, std::function<void(int)> ready)
-    : handle_(new Handle{{}, std::move(ready)}) {
+    : handle_(new Handle{{}, std::move(ready), 0}) {
   const int result = uv_poll_init(loop.handle(), &handle_->poll, descriptor);
   if (result != 0) delete handle_;
   check(result, "a socket cannot be watched");
@@ -115,16 +126,13 @@ SocketPoll::~SocketPoll() {
 }
 
 void SocketPoll::watch(int events) {
-  if (events == events_) return;
-  events_ = events;
+  if (events == handle_->events) return;
+  handle_->events = events;
   if (events == 0) {
     uv_poll_stop(&handle_->poll);
-    return;
+  } else {
+    handle_->start();
   }
-  uv_poll_start(&handle_->poll, events, [](uv_poll_t* poll, int status, int told) {
-    const int both = UV_READABLE | UV_WRITABLE;
-    static_cast<Handle*>(poll->data)->ready(status < 0 ? both : told);
-  });
 }
 
 }  // namespace gerank::server

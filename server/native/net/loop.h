@@ -67,7 +67,8 @@ class Timer {
 // Tells when a socket can be read or written.
 class SocketPoll {
  public:
-  // `ready` gets UV_READABLE and UV_WRITABLE, those that hold; both where the socket failed.
+  // `ready` gets UV_READABLE and UV_WRITABLE, those that hold; both where the socket failed, again
+  // and again until somebody has read the error.
   SocketPoll(Loop& loop, int descriptor, std::function<void(int)> ready);
   ~SocketPoll();  // the descriptor may be closed then
   SocketPoll(const SocketPoll&) = delete;
@@ -79,7 +80,6 @@ class SocketPoll {
  private:
   struct Handle;
   Handle* handle_;  // freed by the loop
-  int events_ = 0;
 };
 
 }  // namespace gerank::server
