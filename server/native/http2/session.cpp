@@ -94,7 +94,9 @@ void Session::receive(std::string_view bytes) {
     connection_.tell_of_end("it does not speak HTTP/2");
     failed_ = true;
   } else if (read < 0) {
-    end(read == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_INTERNAL_ERROR);
+    // nghttp2 gives up for one other reason: a flood, be it of frames, settings or continuations.
+    const bool is_ours = read == NGHTTP2_ERR_NOMEM || read == NGHTTP2_ERR_CALLBACK_FAILURE;
+    end(is_ours ? NGHTTP2_INTERNAL_ERROR : NGHTTP2_ENHANCE_YOUR_CALM);
   }
   watch_deadlines();
 }
