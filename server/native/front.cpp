@@ -29,9 +29,6 @@ constexpr milliseconds kQuiet{100};
 // How often files are looked at.
 constexpr milliseconds kFollowing{1000};
 
-// Until every caller must have heard that we leave.
-constexpr milliseconds kLongestLeave{1000};
-
 Status check_at_least(const char* option, std::int64_t value, std::int64_t least) {
   if (value >= least) return {};
   return Status::invalid(option, std::to_string(value),

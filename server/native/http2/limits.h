@@ -6,6 +6,9 @@
 
 namespace gerank::server {
 
+// Until a caller must have heard that we leave: more than a loaded one takes to read twice.
+inline constexpr std::chrono::seconds kLongestLeave{5};
+
 struct Limits {
   std::uint32_t max_message_bytes;
   std::uint32_t max_calls_per_connection;

@@ -25,9 +25,11 @@ constexpr std::int32_t kConnectionWindow = 16 << 20;
 
 constexpr std::size_t kMostUnsentFrames = 1000;  // of a client that does not read
 constexpr seconds kHandshake{20};                // until a client must have said its first word
-constexpr seconds kLongestLeave{1};              // until it must have heard that we leave
 
-// The PING behind the word that we leave: its answer says that the word was read.
+// The PINGs behind the word that we leave, one after the other. The answer to the first says that
+// the word was read; but a client may write it before calls that it had begun until then. They have
+// come when it has answered the second.
+constexpr int kLeavingPings = 2;
 constexpr std::uint8_t kLeaving[8] = {'l', 'e', 'a', 'v', 'i', 'n', 'g', 0};
 
 constexpr std::uint32_t kAnyNumber = 0xffffffff;
@@ -170,13 +172,27 @@ void Session::leave() {
   leaving_ = true;
   leaving_since_ = std::chrono::steady_clock::now();
   nghttp2_submit_shutdown_notice(handle_);
-  nghttp2_submit_ping(handle_, NGHTTP2_FLAG_NONE, kLeaving);
   connection_.wake();
+}
+
+// nghttp2 sends what pings before what it was given earlier, so none is submitted with the word.
+void Session::sent_goaway() {
+  if (leaving_ && !left_) ask_whether_heard();
 }
 
 void Session::hear_ping(const std::uint8_t* payload) {
   pinged_ = {};
-  if (std::equal(std::begin(kLeaving), std::end(kLeaving), payload)) leave_now();
+  if (!leaving_ || !std::equal(std::begin(kLeaving), std::end(kLeaving), payload)) return;
+  if (++leaving_pings_heard_ < kLeavingPings) {
+    ask_whether_heard();
+  } else {
+    leave_now();
+  }
+}
+
+void Session::ask_whether_heard() {
+  nghttp2_submit_ping(handle_, NGHTTP2_FLAG_NONE, kLeaving);
+  connection_.wake();
 }
 
 void Session::leave_now() {

@@ -81,6 +81,8 @@ class Session final : public Protocol {
   void charge(const nghttp2_frame_hd& frame);
   void end(std::uint32_t error);
   void watch_deadlines();
+  void sent_goaway();
+  void ask_whether_heard();
   bool is_stalled(TimePoint now) const;
 
   StreamHost& host_;
@@ -94,8 +96,9 @@ class Session final : public Protocol {
   TimePoint pinged_{}, leaving_since_{}, last_sent_;
   bool announced_ = false, heard_settings_ = false;
   bool leaving_ = false, left_ = false;
-  bool failed_ = false;  // what still comes is not read
-  bool broken_ = false;  // nothing can be sent
+  int leaving_pings_heard_ = 0;  // of those behind the word that we leave
+  bool failed_ = false;          // what still comes is not read
+  bool broken_ = false;          // nothing can be sent
 };
 
 }  // namespace gerank::server

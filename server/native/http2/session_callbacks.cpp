@@ -103,8 +103,9 @@ struct SessionCallbacks {
     return 0;
   }
 
-  // An answer that ends before its request: the caller need not send the rest.
-  static int on_sent(nghttp2_session* handle, const nghttp2_frame* frame, void*) {
+  static int on_sent(nghttp2_session* handle, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type == NGHTTP2_GOAWAY) session(user).sent_goaway();
+    // An answer that ends before its request: the caller need not send the rest.
     if (frame->hd.type != NGHTTP2_HEADERS || !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM)) return 0;
     const Stream* const of = stream(handle, frame->hd.stream_id);
     if (of != nullptr && !of->has_request_ended()) {
