@@ -76,16 +76,22 @@ def listen(
         OptionError: The front is not in this installation, options contradict each other, or a file
             that they name cannot be used.
     """
+    return _start(address, options, front, None)
+
+
+def _start(
+    address: str, options: ServerOptions | None, front: Front | None, model: Path | None
+) -> RerankServer:
     front = front or best_front()
     address = parse_address(address).target
     if front is Front.NATIVE:
         if not is_built():
             missing = "a library was missing when it was built"
             raise OptionError(f"front: 'native' is not in this installation: {missing}")
-        return NativeServer(address, options)
+        return NativeServer(address, options, model)
     from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second
 
-    return GrpcioServer(address, options)
+    return GrpcioServer(address, options, model)
 
 
 def serve(
@@ -96,14 +102,11 @@ def serve(
 ) -> RerankServer:
     """Serves an artifact until the returned server is stopped.
 
+    Listens when the artifact is loaded: until then connections are refused, so that callers of
+    several servers go to another.
+
     Raises:
         MalformedAddressError, AddressError, OptionError: As for `listen`.
         ModelRefusedError: The artifact did not pass its checks.
     """
-    server = listen(address, options, front)
-    try:
-        server.load(path)
-    except BaseException:
-        server.stop(0)
-        raise
-    return server
+    return _start(address, options, front, path)

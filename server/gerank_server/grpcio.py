@@ -50,7 +50,7 @@ _NATIVE_ALONE = (
 class GrpcioServer:
     """gerank.v1.RerankService on grpcio, with grpc.health.v1 and server reflection.
 
-    Listens from the moment it is made; answers UNAVAILABLE until a model is loaded. Used as a
+    Listens when it has been made; answers UNAVAILABLE until a model is loaded. Used as a
     context manager, it stops at the end of the block, and at the end of the process in any case.
     Thread-safe. In a process that was forked off, every method raises OtherProcessError, and the
     end of the block does nothing.
@@ -59,14 +59,19 @@ class GrpcioServer:
         port: The one it listens on, also where the address asked for port 0.
     """
 
-    def __init__(self, address: str, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self, address: str, options: ServerOptions | None = None, model: Path | None = None
+    ) -> None:
         """Starts to listen.
 
         Args:
             address: `host:port`; port 0 takes a free one.
             options: None = the defaults.
+            model: An artifact that is loaded before, so that no caller comes to a server without a
+                model; None = callers get UNAVAILABLE until one is loaded.
 
         Raises:
+            ModelRefusedError: The artifact did not pass its checks.
             AddressError: The port is in use, or the address is not one of this machine.
             OptionError: An option is out of its range, or not one of this front, a file of TLS or
                 tokens cannot be used, or other machines could reach the server without TLS.
@@ -89,6 +94,8 @@ class GrpcioServer:
         most = min(waiting + _MOST_STREAMS + _MOST_OTHERS, _MOST_THREADS)
         self._server = _new_server(options, services, CallThreads(most), self._credentials)
         self._stopping = threading.Lock()
+        if model is not None:
+            self.load(model)
         self.port = self._listen(address)
         _RUNNING.add(self)
 

@@ -48,7 +48,7 @@ def is_built() -> bool:
 class NativeServer:
     """gerank.v1.RerankService over nghttp2, with grpc.health.v1 and server reflection.
 
-    Listens from the moment it is made; answers UNAVAILABLE until a model is loaded. Used as a
+    Listens when it has been made; answers UNAVAILABLE until a model is loaded. Used as a
     context manager, it stops at the end of the block. Thread-safe. In a process that was forked
     off, every method raises OtherProcessError, and the end of the block does nothing.
 
@@ -56,14 +56,19 @@ class NativeServer:
         port: The one it listens on, also where the address asked for port 0.
     """
 
-    def __init__(self, address: str, options: ServerOptions | None = None) -> None:
+    def __init__(
+        self, address: str, options: ServerOptions | None = None, model: Path | None = None
+    ) -> None:
         """Starts to listen.
 
         Args:
             address: `host:port`; port 0 takes a free one.
             options: None = the defaults.
+            model: An artifact that is loaded before, so that no caller comes to a server without a
+                model; None = callers get UNAVAILABLE until one is loaded.
 
         Raises:
+            ModelRefusedError: The artifact did not pass its checks.
             AddressError: The port is in use, or the address is not one of this machine.
             OptionError: An option is out of its range, a file of TLS or tokens cannot be used, or
                 other machines could reach the server without TLS.
@@ -76,7 +81,10 @@ class NativeServer:
         start = functools.partial(
             _library().gerank_server_start, document, ctypes.byref(self._server)
         )
-        _call(start, lambda code: _ERRORS.get(code, RuntimeError))
+        _call(start, _error_of)
+        if model is not None:
+            self.load(model)
+        _call(functools.partial(_library().gerank_server_listen, self._server), _error_of)
         self.port = int(_library().gerank_server_port(self._server))
 
     def load(self, path: Path, name: str = "default") -> None:
@@ -182,6 +190,10 @@ def _library() -> Any:
     library.gerank_server_version.restype = None
     library.gerank_server_free.restype = None
     return library
+
+
+def _error_of(code: int) -> type[Exception]:
+    return _ERRORS.get(code, RuntimeError)
 
 
 def _call(

@@ -105,12 +105,6 @@ struct Front::State {
     }
   }
 
-  // On the first thread.
-  void begin() {
-    listener.start(threads.front()->loop());
-    threads.front()->repeat(kFollowing, [this] { credentials.follow_changes(); });
-  }
-
   // The connections go round. On the first thread, which takes them.
   void hand_out(int descriptor) { threads[next++ % threads.size()]->add(descriptor); }
 
@@ -161,17 +155,24 @@ Status Front::start(const FrontOptions& options, Engine& engine,
                            "must be a loopback address or unix:path unless tls_certificate and "
                            "tls_key are given, or plaintext");
   }
-  if (Status status = state->listener.open(); !status) return status;
   for (const auto& thread : state->threads) {
-    const bool listens = thread == state->threads.front();
-    thread->start([listens, at = state.get()] {
-      if (listens) at->begin();
+    const bool follows = thread == state->threads.front();
+    thread->start([follows, at = state.get()] {
+      if (!follows) return;
+      at->threads.front()->repeat(kFollowing, [at] { at->credentials.follow_changes(); });
     });
   }
   front->reset(new Front(std::move(state)));
   return {};
 } catch (const std::exception& error) {
-  return {Code::kUnavailable, "cannot listen on " + options.address + ": " + error.what()};
+  return {Code::kUnavailable, std::string("no front can be started: ") + error.what()};
+}
+
+Status Front::listen() {
+  if (Status status = state_->listener.open(); !status) return status;
+  Loop& loop = state_->threads.front()->loop();
+  loop.post([&listener = state_->listener, &loop] { listener.start(loop); });
+  return {};
 }
 
 Front::Front(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -71,21 +71,25 @@ struct FrontOptions {
 
 // gerank.v1.RerankService, grpc.health.v1 and server reflection over one engine.
 //
-// Listens from the moment it is made. Answers UNAVAILABLE, and reports NOT_SERVING, until the
-// engine has an artifact and set_serving(true) was called.
+// Answers UNAVAILABLE, and reports NOT_SERVING, until the engine has an artifact and
+// set_serving(true) was called.
 //
 // Thread-safe but for the destructor.
 class Front {
  public:
   // kInvalidArgument for an option out of its range, and for files of TLS and tokens that cannot be
-  // used; kUnavailable if the port is in use, or the
-  // address is not one of this machine. The engine must outlive the front.
+  // used; kUnavailable if the address lies nowhere. The engine must outlive the front.
   static Status start(const FrontOptions& options, Engine& engine, std::unique_ptr<Front>* front);
 
   // stop() with no grace.
   ~Front();
 
-  // The port it listens on, also where the address asked for port 0; 1 for a socket in a folder.
+  // Takes callers from now on; before, their connections are refused. To be called once, before
+  // stop(). kUnavailable if the port is in use, or the address is not one of this machine.
+  Status listen();
+
+  // After listen(): the port it listens on, also where the address asked for port 0; 1 for a socket
+  // in a folder.
   int port() const;
 
   // What grpc.health.v1 reports, of the server and of gerank.v1.RerankService.

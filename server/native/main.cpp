@@ -58,6 +58,7 @@ int run(ServerOptions options, const sigset_t& signals) {
   try {
     Program program(std::move(options));
     if (program.load()) {
+      program.listen();
       program.tell_of_serving();
       program.run_until_signal(signals);
       exit_code = 0;

@@ -49,8 +49,6 @@ Program::Program(ServerOptions options)
   if (gerank_server_start(document.c_str(), &server_, error, sizeof error) != 0) {
     throw std::runtime_error(error);
   }
-  const std::string place = address_.with_port(gerank_server_port(server_));
-  log_.tell(LogLevel::kInfo, "listening", "listening on " + place, {{"address", place}});
   const int port = gerank_server_metrics_port(server_);
   if (port == 0) return;
   metrics_place_ = parse_listening_address(options_.metrics_address).with_port(port);
@@ -59,6 +57,13 @@ Program::Program(ServerOptions options)
 }
 
 Program::~Program() { gerank_server_free(server_); }
+
+void Program::listen() {
+  char error[kErrorBytes];
+  if (gerank_server_listen(server_, error, sizeof error) != 0) throw std::runtime_error(error);
+  const std::string place = address_.with_port(gerank_server_port(server_));
+  log_.tell(LogLevel::kInfo, "listening", "listening on " + place, {{"address", place}});
+}
 
 bool Program::load() {
   const std::string old = version();

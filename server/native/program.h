@@ -16,7 +16,7 @@ class Log;
 
 class Program {
  public:
-  // Starts to listen. Throws std::runtime_error, whose message says why it cannot.
+  // Starts the engine and the metrics. Throws std::runtime_error, whose message says why it cannot.
   explicit Program(ServerOptions options);
   ~Program();
   Program(const Program&) = delete;
@@ -24,6 +24,10 @@ class Program {
 
   // Loads the artifact; whether that went well.
   bool load();
+
+  // Takes callers from now on: to be called when a model answers. Throws std::runtime_error where
+  // the address cannot be had.
+  void listen();
 
   // Says on standard output that it serves, and where.
   void tell_of_serving();

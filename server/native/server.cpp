@@ -79,6 +79,10 @@ int gerank_server_start(const char* options, GerankServer** server, char* error,
   return 0;
 }
 
+int gerank_server_listen(GerankServer* server, char* error, std::size_t error_size) {
+  return tell(server->front->listen(), error, error_size);
+}
+
 int gerank_server_port(const GerankServer* server) { return server->front->port(); }
 
 int gerank_server_metrics_port(const GerankServer* server) {

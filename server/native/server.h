@@ -23,12 +23,17 @@ struct GerankServerExposures {
 
 struct GerankServer;
 
-// Listens, without a model: calls get UNAVAILABLE, health is NOT_SERVING. `options` is a document
-// as server.toml: see options/option_table.h for what it may say.
+// Makes a server, which does not listen yet. `options` is a document as server.toml: see
+// options/option_table.h for what it may say.
 GERANK_EXPORT int gerank_server_start(const char* options, GerankServer** server, char* error,
                                       std::size_t error_size);
 
-// The port it listens on; 1 for a socket in a folder.
+// Listens from now on, once. Before that its callers' connections are refused, so that callers of
+// several servers go to another. Until a model is loaded calls get UNAVAILABLE, and health is
+// NOT_SERVING.
+GERANK_EXPORT int gerank_server_listen(GerankServer* server, char* error, std::size_t error_size);
+
+// The port it listens on, 1 for a socket in a folder; 0 before gerank_server_listen.
 GERANK_EXPORT int gerank_server_port(const GerankServer* server);
 
 // The port where it serves metrics; 0: nowhere.

@@ -92,6 +92,28 @@ def test_a_server_without_a_model_is_unavailable_and_says_why(front: Front, mode
         assert len(client.rerank([valid_document()])) == 1
 
 
+def test_nobody_is_taken_before_the_model_is_loaded(front: Front, model: StandIn) -> None:
+    """Callers of several servers go to another: this one refuses their connections."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        place = unused.getsockname()
+    model.reset()
+    model.hold()
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(serve, model.path, f"127.0.0.1:{place[1]}", front=front)
+        try:
+            model.await_forwards(1)  # its golden requests are answered while it is loaded
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(place, timeout=5)
+        finally:
+            model.release()
+        with (
+            started.result(timeout=20) as server,
+            RerankClient(f"127.0.0.1:{server.port}") as client,
+        ):
+            assert len(client.rerank([valid_document()])) == 1
+
+
 def test_a_newly_loaded_model_answers_next(
     server: RerankServer, client: RerankClient, tmp_path: Path
 ) -> None:
