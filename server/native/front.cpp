@@ -29,6 +29,9 @@ constexpr milliseconds kQuiet{100};
 // How often files are looked at.
 constexpr milliseconds kFollowing{1000};
 
+// The part of the bytes that are held at once which large messages leave to small ones.
+constexpr std::int64_t kReservePart = 16;
+
 Status check_at_least(const char* option, std::int64_t value, std::int64_t least) {
   if (value >= least) return {};
   return Status::invalid(option, std::to_string(value),
@@ -90,7 +93,7 @@ struct Front::State {
         limits(limits_of(options)),
         credentials({options.tls_certificate, options.tls_key, options.tls_client_ca},
                     options.token_file),
-        budget(options.buffer_bytes),
+        budget(options.buffer_bytes, options.buffer_bytes / kReservePart),
         listener(options.address, [this](int descriptor) { hand_out(descriptor); }) {
     const FrontThread::Shared shared{
         service,

@@ -37,7 +37,8 @@ struct FrontOptions {
 
   // Messages and answers that are held at once, of all connections and of one. Beyond that large
   // messages are let in one after the other, and small ones get RESOURCE_EXHAUSTED. One message may
-  // always come.
+  // always come. Large messages leave a sixteenth of the bytes of all connections to small ones;
+  // requests that do not come on for `keepalive_timeout` are ended once half of them is used.
   std::int64_t buffer_bytes = 256 << 20;
   std::int64_t connection_buffer_bytes = 64 << 20;
 

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -68,6 +69,7 @@ class RawConnection:
         self._grants_window = grants_window
         self._next_stream = 1
         self._windows: dict[int, int] = {0: _FIRST_WINDOW}
+        self._sent: Counter[int] = Counter()
         if preface:
             self.send(PREFACE + settings_frame(dict(settings or {})))
 
@@ -139,6 +141,7 @@ class RawConnection:
                 continue
             self._windows[0] -= len(piece)
             self._windows[stream] -= len(piece)
+            self._sent[stream] += len(piece)
             flags = (Flag.END_STREAM if end_stream and not rest else 0) | (
                 Flag.PADDED if padded else 0
             )
@@ -151,6 +154,10 @@ class RawConnection:
         """Sends as much of DATA as the windows allow without waiting long for more."""
         with contextlib.suppress(TimeoutError):
             self.send_data(stream, content, timeout_s=0.2)
+
+    def sent_bytes(self, stream: int) -> int:
+        """How many bytes of DATA went out on a stream."""
+        return self._sent[stream]
 
     def send_call(self, message: bytes, path: str = RERANK, headers: Headers | None = None) -> int:
         """Sends a whole unary call; returns its stream."""

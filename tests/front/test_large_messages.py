@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from tests.front.bystander import Bystander
 from tests.front.call_bytes import RERANK, call_headers, large_page, page
@@ -62,7 +65,7 @@ def test_waiting_messages_stay_within_the_budget_of_bytes(
     senders = [threading.Thread(target=send) for _ in range(CONNECTIONS)]
     for sender in senders:
         sender.start()
-    senders[0].join(timeout=3)
+    senders[0].join(timeout=1.5)
     model.release()
     for sender in senders:
         sender.join()
@@ -77,15 +80,69 @@ def test_unfinished_large_messages_harm_nobody(server: ServerProcess, bystander:
     """Messages that stop a byte before their end: they hold no more than the budget of their
     connections, and others are served."""
     with bystander.unharmed("unfinished messages", BUDGET / MIB * 1.2 + 64):
-        attackers = [RawConnection(server.port) for _ in range(6)]
-        for attacker in attackers:
-            for size in (LARGE, MIB, MIB // 8, MIB // 16):  # until nothing more fits
-                for _ in range(3):
-                    stream = attacker.open_stream()
-                    attacker.send_what_fits(stream, framed(bytes(size))[:-1])
+        attackers = [RawConnection(server.port) for _ in range(CONNECTIONS)]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(_leave_unfinished, attackers))
         time.sleep(0.5)
         for attacker in attackers:
             attacker.close()
+
+
+def _leave_unfinished(attacker: RawConnection) -> None:
+    """Messages that lack their last byte, until nothing more fits."""
+    for size in (LARGE, MIB, MIB // 8, MIB // 16):
+        for _ in range(3):
+            stream = attacker.open_stream()
+            attacker.send_what_fits(stream, framed(bytes(size))[:-1])
+
+
+def test_a_message_waits_for_the_room_of_others(connection: RawConnection) -> None:
+    """5.2.1: flow control is directed by the receiver. A third message of 15 MiB is not granted a
+    window as long as two fill the budget of the connection; it is read on when one of them was
+    answered."""
+    message = framed(large_page(LARGE))
+    first, second, third = (connection.open_stream() for _ in range(3))
+    for stream in (first, second):
+        connection.send_data(stream, message[:-1])
+    with pytest.raises(TimeoutError):
+        connection.send_data(third, message[:MIB], timeout_s=0.3)
+    sent = connection.sent_bytes(third)
+    assert sent < 1 << 16 and not connection.answer_so_far(third).over
+    connection.send_data(first, message[-1:], end_stream=True)
+    assert connection.answer(first).status == 0
+    connection.send_data(third, message[sent:], end_stream=True)
+    connection.send_data(second, message[-1:], end_stream=True)
+    assert connection.answer(third).status == connection.answer(second).status == 0
+
+
+def test_a_message_that_waits_for_room_ends_at_its_deadline(connection: RawConnection) -> None:
+    """gRPC over HTTP/2, Timeout: it holds wherever a call is."""
+    message = framed(large_page(LARGE))
+    for _ in range(2):
+        connection.send_data(connection.open_stream(), message[:-1])
+    waiting = connection.open_stream(call_headers(RERANK, ("grpc-timeout", "300m")))
+    connection.send_what_fits(waiting, message)
+    assert connection.answer(waiting).status == DEADLINE_EXCEEDED
+
+
+def test_messages_that_do_not_come_on_give_their_room_to_others(model: StandIn) -> None:
+    """10.5: an endpoint may close what uses resources excessively. Large messages that wait are
+    read when those that fill the budget have made no progress for --keepalive-timeout-s; their
+    callers are told."""
+    options = (*SERVER_OPTIONS, "--keepalive-timeout-s", 1)
+    message = framed(large_page(LARGE))
+    with ServerProcess(model.path, options) as server, RawConnection(server.port) as other:
+        stuck = [RawConnection(server.port) for _ in range(CONNECTIONS // 2)]
+        streams = [connection.open_stream() for connection in stuck for _ in range(2)]
+        for connection, stream in zip([c for c in stuck for _ in range(2)], streams, strict=True):
+            connection.send_data(stream, message[:-1])
+        waiting = other.open_stream()
+        other.send_data(waiting, message, end_stream=True)
+        assert other.answer(waiting).status == 0
+        assert stuck[0].answer(streams[0]).status == RESOURCE_EXHAUSTED
+        assert "for 1 s" in stuck[0].answer_so_far(streams[0]).text
+        for connection in stuck:
+            connection.close()
 
 
 def test_memory_returns_after_large_messages(server: ServerProcess) -> None:

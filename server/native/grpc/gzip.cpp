@@ -81,9 +81,8 @@ CallStatus inflate(std::string_view packed, std::size_t most, ConnectionBudget& 
   if (packed.size() < kSmallest) return damaged();
   const std::size_t size = told_size(packed);
   if (size > most) return is_above(packed, most) ? too_large(size, most) : damaged();
-  if (!budget.has_room(std::int64_t(size))) return no_room();
-  Holding holding(budget);
-  holding.add(std::int64_t(size));
+  Holding holding;
+  if (!budget.let_in(std::int64_t(size), &holding)) return no_room();
   MessageBytes inflated(size, std::move(holding));
   Inflater inflater(packed);
   char beyond;

@@ -2,33 +2,49 @@
 // engine, answers that were not sent yet.
 //
 // A message is let in when its length is known and there is room for all of it, so that those that
-// were let in can always become whole. What of a message came before that is counted apart.
+// were let in can always become whole. What of a message came before that is counted apart, and so
+// are small messages, for which a part is kept: callers of large ones cannot shut the others out.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <utility>
 
+#include "limits.h"
+
 namespace gerank::server {
+
+// What bytes are held for.
+enum class HeldFor {
+  kSmallMessage,  // that was let in
+  kLarge,         // a message that was let in, or answers
+  kEarly,         // what came of a large message that was not let in
+};
 
 // Of all connections. Thread-safe.
 class ByteBudget {
  public:
-  explicit ByteBudget(std::int64_t limit) : limit_(limit) {}
+  // `reserve` of the limit is kept for small messages.
+  ByteBudget(std::int64_t limit, std::int64_t reserve) : limit_(limit), reserve_(reserve) {}
 
-  // A message always fits where nothing else was let in.
+  // A message always fits where no other was let in; a large one, where no other large one was.
   bool has_room(std::int64_t size) const {
-    return let_in_ == 0 || let_in_ + early_ + size <= limit_;
+    if (size > std::int64_t(kSmallMessage)) return large_ == 0 || with_reserve() + size <= limit_;
+    return small_ + size <= reserve_ || small_ + large_ == 0 || all() + size <= limit_;
   }
 
   // Whether so much has come early that more of it must be sent away.
-  bool is_exceeded() const { return let_in_ + early_ > limit_ + limit_ / 10; }
+  bool is_exceeded() const { return with_reserve() > limit_ + limit_ / 10; }
 
   // Whether more than half is used.
-  bool is_scarce() const { return let_in_ + early_ > limit_ / 2; }
+  bool is_scarce() const { return all() > limit_ / 2; }
 
-  void add(std::int64_t size) { add(size, &let_in_); }
-  void add_early(std::int64_t size) { add(size, &early_); }
+  // So many more are held; less, where negative.
+  void add(std::int64_t size, HeldFor what) {
+    (what == HeldFor::kSmallMessage ? small_ : what == HeldFor::kLarge ? large_ : early_) += size;
+    if (size < 0) ++given_back_;
+  }
 
   std::int64_t held() const { return let_in_ + early_; }
   std::int64_t limit() const { return limit_; }
@@ -37,22 +53,28 @@ class ByteBudget {
   std::uint64_t given_back() const { return given_back_; }
 
  private:
-  void add(std::int64_t size, std::atomic<std::int64_t>* count) {
-    *count += size;
-    if (size < 0) ++given_back_;
+  std::int64_t all() const { return small_ + large_ + early_; }
+
+  // What is not free for large messages.
+  std::int64_t with_reserve() const {
+    return std::max<std::int64_t>(small_, reserve_) + large_ + early_;
   }
 
-  const std::int64_t limit_;
-  std::atomic<std::int64_t> let_in_{0}, early_{0};
+  const std::int64_t limit_, reserve_;
+  std::atomic<std::int64_t> small_{0}, large_{0}, early_{0};
   std::atomic<std::uint64_t> given_back_{0};
 };
+
+class Holding;
 
 // Of one connection, and with it of all. Used by the connection's thread.
 class ConnectionBudget {
  public:
-  ConnectionBudget(ByteBudget& all, std::int64_t limit) : all_(all), own_(limit) {}
+  ConnectionBudget(ByteBudget& all, std::int64_t limit) : all_(all), own_(limit, 0) {}
 
-  bool has_room(std::int64_t size) const { return own_.has_room(size) && all_.has_room(size); }
+  // Lets a message in, which is held from now on; false: there is no room.
+  bool let_in(std::int64_t size, Holding* holding);
+
   bool is_exceeded() const { return own_.is_exceeded() || all_.is_exceeded(); }
   ByteBudget& all() { return all_; }
 
@@ -66,18 +88,15 @@ class ConnectionBudget {
 // Some bytes that are held, from its making to its end. Used by one thread.
 class Holding {
  public:
-  enum class Kind { kLetIn, kEarly };
-
   Holding() = default;
-  explicit Holding(ConnectionBudget& of, Kind kind = Kind::kLetIn)
-      : own_(&of.own_), all_(&of.all_), kind_(kind) {}
+  Holding(ConnectionBudget& of, HeldFor what) : own_(&of.own_), all_(&of.all_), what_(what) {}
   Holding(Holding&& other) noexcept { *this = std::move(other); }
   Holding& operator=(Holding&& other) noexcept {
     add(-size_);
     own_ = std::exchange(other.own_, nullptr);
     all_ = std::exchange(other.all_, nullptr);
     size_ = std::exchange(other.size_, 0);
-    kind_ = other.kind_;
+    what_ = other.what_;
     return *this;
   }
   ~Holding() { add(-size_); }
@@ -87,8 +106,7 @@ class Holding {
     if (size == 0) return;
     size_ += size;
     for (ByteBudget* budget : {own_, all_}) {
-      if (budget == nullptr) continue;
-      kind_ == Kind::kLetIn ? budget->add(size) : budget->add_early(size);
+      if (budget != nullptr) budget->add(size, what_);
     }
   }
 
@@ -96,14 +114,22 @@ class Holding {
 
   // The connection ends before what it sent: from now on the bytes count among those of all only.
   void leave_connection() {
-    if (own_ != nullptr) kind_ == Kind::kLetIn ? own_->add(-size_) : own_->add_early(-size_);
+    if (own_ != nullptr) own_->add(-size_, what_);
     own_ = nullptr;
   }
 
  private:
   ByteBudget *own_ = nullptr, *all_ = nullptr;
   std::int64_t size_ = 0;
-  Kind kind_ = Kind::kLetIn;
+  HeldFor what_ = HeldFor::kLarge;
 };
+
+inline bool ConnectionBudget::let_in(std::int64_t size, Holding* holding) {
+  if (!own_.has_room(size) || !all_.has_room(size)) return false;
+  const bool is_small = size <= std::int64_t(kSmallMessage);
+  *holding = Holding(*this, is_small ? HeldFor::kSmallMessage : HeldFor::kLarge);
+  holding->add(size);
+  return true;
+}
 
 }  // namespace gerank::server

@@ -2,9 +2,16 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 namespace gerank::server {
+
+// What a stream may send before it has asked for room: HTTP/2's own default.
+inline constexpr std::size_t kStreamWindow = 65535;
+
+// What a message may have without asking for room, since no window is opened for it.
+inline constexpr std::size_t kSmallMessage = kStreamWindow - 5;
 
 // Until a caller must have heard that we leave: more than a loaded one takes to read twice.
 inline constexpr std::chrono::seconds kLongestLeave{5};

@@ -1,9 +1,12 @@
 #include "session.h"
 
+#include <gerank/status.h>
+
 #include <algorithm>
 #include <array>
 #include <iterator>
 #include <new>
+#include <string>
 #include <utility>
 
 #include "answer_headers.h"
@@ -155,6 +158,7 @@ bool Session::tick(TimePoint now, TimePoint last_heard) {
   if (limits.max_connection_age.count() > 0 && now - began_ >= limits.max_connection_age) leave();
   if (leaving_ && now - leaving_since_ >= kLongestLeave) leave_now();
   if (is_stalled(now)) end(NGHTTP2_ENHANCE_YOUR_CALM);
+  if (host_.budget.is_scarce()) end_stuck_messages(now);
   return true;
 }
 
@@ -165,6 +169,17 @@ bool Session::is_stalled(TimePoint now) const {
     if (stream->unsent_size() > 0) return true;
   }
   return false;
+}
+
+// Nor may messages that do not come on: others wait for their room.
+void Session::end_stuck_messages(TimePoint now) {
+  const seconds patience = host_.limits.keepalive_timeout;
+  for (const auto& stream : streams_) {
+    if (!stream->is_stuck(now - patience)) continue;
+    stream->refuse(int(Code::kResourceExhausted), "nothing more of the request came for " +
+                                                      std::to_string(patience.count()) +
+                                                      " s, and others wait for its room");
+  }
 }
 
 void Session::leave() {

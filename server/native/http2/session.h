@@ -19,9 +19,6 @@
 
 namespace gerank::server {
 
-// What a stream may send before it has asked for room: HTTP/2's own default.
-inline constexpr std::size_t kStreamWindow = 65535;
-
 // Used by the thread of its connection.
 class Session final : public Protocol {
  public:
@@ -84,6 +81,7 @@ class Session final : public Protocol {
   void sent_goaway();
   void ask_whether_heard();
   bool is_stalled(TimePoint now) const;
+  void end_stuck_messages(TimePoint now);
 
   StreamHost& host_;
   Connection& connection_;

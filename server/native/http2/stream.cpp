@@ -17,9 +17,6 @@ namespace {
 
 constexpr std::size_t kShown = 200;  // bytes of what a caller sent, in a message to it
 
-// What a message may have without asking for room, since no window is opened for it.
-constexpr std::size_t kSmallMessage = kStreamWindow - 5;
-
 }  // namespace
 
 void Stream::open(Session& session, std::int32_t id) {
@@ -58,6 +55,7 @@ void Stream::begin() {
 }
 
 void Stream::receive(std::string_view data) {
+  heard_ = session_->now();
   while (!finished_ && method_ != nullptr) {
     switch (reader_.read(&data)) {
       case MessageReader::Event::kMore:
@@ -87,7 +85,7 @@ bool Stream::announce() {
       finish(no_room());
     } else {
       waits_ = true;
-      early_ = Holding(session_->budget(), Holding::Kind::kEarly);
+      early_ = Holding(session_->budget(), HeldFor::kEarly);
       place_in_line_ = session_->host().line.add(*this);
     }
   }
@@ -96,9 +94,8 @@ bool Stream::announce() {
 
 bool Stream::let_in() {
   const std::size_t size = reader_.size();
-  if (!session_->budget().has_room(std::int64_t(size))) return false;
-  Holding holding(session_->budget());
-  holding.add(std::int64_t(size));
+  Holding holding;
+  if (!session_->budget().let_in(std::int64_t(size), &holding)) return false;
   reader_.give_room(MessageBytes(size, std::move(holding)));
   if (size > kSmallMessage) session_->open_window(id_, size + 5);
   return true;
@@ -106,6 +103,7 @@ bool Stream::let_in() {
 
 void Stream::try_to_let_in() {
   if (!let_in()) return;
+  heard_ = session_->now();  // it could not send before
   early_ = {};
   waits_ = false;
   session_->host().line.remove(place_in_line_);
@@ -161,7 +159,7 @@ void Stream::send(std::string message) {
   Answer answer{{0}, std::move(message)};
   const std::size_t size = answer.message.size();
   for (int i = 0; i < 4; ++i) answer.prefix[4 - i] = char(size >> (8 * i));
-  if (unsent_.size() == 0) unsent_ = Holding(session_->budget());
+  if (unsent_.size() == 0) unsent_ = Holding(session_->budget(), HeldFor::kLarge);
   unsent_.add(std::int64_t(size));
   answers_.push_back(std::move(answer));
   session_->answer(*this);
@@ -215,6 +213,11 @@ std::ptrdiff_t Stream::read_answer(std::uint8_t* to, std::size_t size, std::uint
   trailers.add_status(status_);
   nghttp2_submit_trailer(session_->handle(), id_, trailers.data(), trailers.size());
   return std::ptrdiff_t(written);
+}
+
+bool Stream::is_stuck(TimePoint since) const {
+  const bool holds = has_only_ || !reader_.is_between_messages();
+  return holds && !waits_ && !finished_ && !request_ended_ && heard_ <= since;
 }
 
 bool Stream::is_at_rest() const { return deadline_ != kNever && !watched_; }

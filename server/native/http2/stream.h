@@ -53,6 +53,9 @@ class Stream {
   bool has_request_ended() const { return request_ended_; }
   std::int64_t unsent_size() const { return unsent_.size(); }
 
+  // Whether it holds a part of a request that could have come on, but has not since then.
+  bool is_stuck(TimePoint since) const;
+
   // Whether it has a deadline that nobody watches yet.
   bool is_at_rest() const;
   void watch_deadline();
@@ -98,6 +101,7 @@ class Stream {
   std::size_t place_ = 0;  // in the session
   RequestHead head_;
   TimePoint deadline_ = kNever;
+  TimePoint heard_{};  // when some bytes came, or could come again
   Method* method_ = nullptr;
   MessageReader reader_;
   MessageBytes only_;  // of a unary call, until the request ends
