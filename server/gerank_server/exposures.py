@@ -54,7 +54,7 @@ class Exposures:
         metadata = context.invocation_metadata()
         request_id = _text(metadata, REQUEST_ID)
         if not request_id:
-            request_id = uuid.uuid4().hex
+            request_id = uuid.uuid4().hex[:16]  # as long as the native front's
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
         self._log.record(
             request_id=request_id,

@@ -68,7 +68,6 @@ def test_the_module_is_the_command() -> None:
         ("simulate", "--pages", "5", "--slots", "21", "--out", "x"),
         ("simulate", "--pages", "5", "--candidates", "5000", "--out", "x"),
         ("serve", "--model", "m", "--port", "70000"),
-        ("serve",),
         ("rerank", "--input", "a", "--output", "b"),
         ("import",),
         ("import", "a.parquet"),

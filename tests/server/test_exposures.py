@@ -43,10 +43,11 @@ def recording(
 
 
 def ask(channel: grpc.Channel, request: bytes, **metadata: str) -> tuple[bytes, dict[str, str]]:
-    """The answer, and the metadata behind it; `x_request_id` is sent as x-request-id."""
+    """The answer, and the metadata around it; `x_request_id` is sent as x-request-id."""
     sent = tuple((name.replace("_", "-"), value) for name, value in metadata.items())
     answer, call = channel.unary_unary(RERANK).with_call(request, timeout=20, metadata=sent)
-    return answer, {key: str(value) for key, value in call.trailing_metadata() or ()}
+    behind = (*(call.initial_metadata() or ()), *(call.trailing_metadata() or ()))
+    return answer, {key: str(value) for key, value in behind}
 
 
 def requests(count: int) -> list[bytes]:
@@ -64,14 +65,14 @@ def test_a_record_holds_the_bytes_of_the_call(front: Front, model: StandIn, tmp_
     with recording(front, model, tmp_path) as (_, channel):
         answered, told = ask(channel, first, x_request_id="visit-1", x_arm="b")
         drawn_answer, drawn = ask(channel, second)
-    assert "x-request-id" not in told
+    assert told.get("x-request-id", "visit-1") == "visit-1"
     one, other = read_folder(tmp_path)
     assert (one.request_id, one.arm, one.model_version) == ("visit-1", "b", model.model_version)
     assert one.request == pb.RerankRequest.FromString(first)
     assert one.response == pb.RerankResponse.FromString(answered)
     assert one.SerializeToString().endswith(answered)
     assert (other.request_id, other.arm) == (drawn["x-request-id"], "")
-    assert len(other.request_id) == 32
+    assert len(other.request_id) == 16
     assert other.response == pb.RerankResponse.FromString(drawn_answer)
     assert 0 <= other.time_us - one.time_us < 60_000_000
 
@@ -158,11 +159,11 @@ def test_a_full_disk_costs_records_and_nothing_else(
         filled.unlink()
         while server.exposures()["written"] + server.exposures()["lost"] < 400:
             pass
-        ask(channel, requests(1)[0], x_request_id="the last one")
+        ask(channel, requests(1)[0], x_request_id="the-last-one")
     counts = server.exposures()
     records = read_folder(small_disk)
     assert counts["written"] == len(records) and counts["written"] + counts["lost"] == 401
-    assert records[-1].request_id == "the last one"
+    assert records[-1].request_id == "the-last-one"
 
 
 def test_the_client_names_its_calls(front: Front, model: StandIn, tmp_path: Path) -> None:
@@ -245,4 +246,4 @@ def test_names_that_are_no_text_are_drawn_anew(model: StandIn, tmp_path: Path) -
         while not statistics_of(channel).exposures_written:
             pass
     (record,) = read_folder(tmp_path)
-    assert len(record.request_id) == 32
+    assert len(record.request_id) == 16

@@ -46,7 +46,7 @@ class ByteBudget {
     if (size < 0) ++given_back_;
   }
 
-  std::int64_t held() const { return let_in_ + early_; }
+  std::int64_t held() const { return all(); }
   std::int64_t limit() const { return limit_; }
 
   // Changes whenever some became free.

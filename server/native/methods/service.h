@@ -15,8 +15,8 @@ struct Service {
 
   Engine& engine;
   exposures::ExposureLog* const exposures;  // where answered calls are written down; null: nowhere
-  std::atomic<bool> serving{false};   // what grpc.health.v1 says
-  std::atomic<bool> draining{false};  // the engine takes no more
+  std::atomic<bool> serving{false};         // what grpc.health.v1 says
+  std::atomic<bool> draining{false};        // the engine takes no more
   std::atomic<std::int64_t> open_calls{0};
 };
 

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "../front.h"
-#include "exposures/exposure_log.h"
 #include "../log/log_line.h"
+#include "exposures/exposure_log.h"
 
 namespace gerank::server {
 
