@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kThreads = 256;
 constexpr int kMostSequences = 8;  // more would leave no shared memory for keys, and help little
-constexpr int kMostRows = 16;  // two flags and a few repeated groups make fewer classes
+constexpr int kMostRows = 16;      // two flags and a few repeated groups make fewer classes
 constexpr int kFewRows = 4;
 
 int divide_up(int64_t a, int64_t b) { return static_cast<int>((a + b - 1) / b); }

@@ -67,7 +67,7 @@ __device__ __forceinline__ void multiply(const scalar_t* x, int ldx, int rows, i
 // For up to 8 rows, which are aligned to 16 bytes: with as few loads of w as there can be.
 template <typename scalar_t, typename Store>
 __device__ __forceinline__ void multiply_rows(const scalar_t* x, int ldx, int rows, int depth,
-                                               const scalar_t* w, int columns, Store store) {
+                                              const scalar_t* w, int columns, Store store) {
   if (rows == 1) return multiply<1, true>(x, ldx, rows, depth, w, columns, store);
   if (rows <= 4) return multiply<4, true>(x, ldx, rows, depth, w, columns, store);
   multiply<8, true>(x, ldx, rows, depth, w, columns, store);

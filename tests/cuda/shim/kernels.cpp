@@ -247,7 +247,7 @@ extern "C" void shim_plan(const int64_t* sizes, const int64_t* device, int64_t* 
   using namespace gerank::cuda;
   const DecoderPlan made = plan_decoder(decoder_sizes(sizes), limits_of(device), sizeof(float));
   const int64_t numbers[] = {
-      made.capacity, made.sequences,           made.blocks,
+      made.capacity, made.sequences,       made.blocks,
       made.threads,  made.slates_per_item, made.max_rows,
       made.resident, made.shared_keys,     static_cast<int64_t>(made.shared_bytes)};
   for (const int64_t number : numbers) *plan++ = number;
