@@ -6,7 +6,6 @@ import json
 import numbers
 import operator
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from gerank.address import Address, parse_address
 from gerank.bearer_token import BearerToken
@@ -24,6 +21,8 @@ from gerank.data.request import Request, RequestError
 from gerank.data.request_json import read_request
 from gerank.data.slate import slate_document
 from gerank.proto import rerank_pb2 as pb
+from gerank.server_error import ServerError as ServerError
+from gerank.server_error import blamed_request, server_error
 from gerank.unknown_features import UnknownFeatures, checked
 from gerank.wire.query import query_from_request
 from gerank.wire.slate import slate_from_message
@@ -31,34 +30,7 @@ from gerank.wire.slate import slate_from_message
 _FIRST_BACKOFF_MS, _LONGEST_BACKOFF_MS = 100, 500
 _LONGEST_TIMEOUT_S = 1e8  # three years; beyond, a deadline is none
 _FRAME_BYTES = 6  # at most, of the tag and the length before each query of a call
-_QUERY_FIELD = re.compile(r"queries\[(?P<index>\d+)\]\.(?P<field>.*)", re.DOTALL)
 _SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
-
-
-class ServerError(RuntimeError):
-    """The server refused a call, or could not be asked.
-
-    Attributes:
-        code: The gRPC status.
-        fields: The fields that the server found malformed, as paths.
-        rules: What the server says of each: the field, what it should be, and what it is.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        code: grpc.StatusCode,
-        fields: tuple[str, ...] = (),
-        rules: tuple[str, ...] = (),
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.fields = fields
-        self.rules = rules
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles: the one message that `BaseException` keeps would not make it again."""
-        return type(self), (*self.args, self.code, self.fields, self.rules), self.__dict__
 
 
 class RerankClient:
@@ -154,7 +126,7 @@ class RerankClient:
             try:
                 answers += self._call(some, metadata)
             except ServerError as error:
-                if blamed := _blamed_request(error, len(answers)):
+                if blamed := blamed_request(error, len(answers)):
                     raise blamed from error
                 raise
         return answers
@@ -265,7 +237,7 @@ class RerankClient:
         try:
             yield
         except grpc.RpcError as error:
-            raise _server_error(self._address, error) from error
+            raise server_error(self._address, error) from error
 
 
 def _new_channel(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
@@ -297,31 +269,3 @@ def _count(name: str, value: int, highest: int) -> int:
     if not 1 <= number <= highest:
         raise ValueError(f"{name}: must be an integer in [1, {highest}], got {value!r}")
     return number
-
-
-def _server_error(address: str, error: Any) -> ServerError:
-    code, details = error.code(), error.details()
-    violations: list[Any] = []
-    status = rpc_status.from_call(error)
-    for packed in status.details if status else ():
-        bad_request = error_details_pb2.BadRequest()
-        if packed.Unpack(bad_request):
-            violations += bad_request.field_violations
-    return ServerError(
-        f"server {address}: {code.name}: {details}",
-        code,
-        tuple(violation.field for violation in violations),
-        tuple(violation.description for violation in violations),
-    )
-
-
-def _blamed_request(error: ServerError, before: int) -> RequestError | None:
-    """The error of one request, which is the `before`th or a later one; None for any other."""
-    if error.code is not grpc.StatusCode.INVALID_ARGUMENT or len(error.fields) != 1:
-        return None
-    blamed = _QUERY_FIELD.fullmatch(error.fields[0])
-    if blamed is None:
-        return None
-    index, field = before + int(blamed["index"]), blamed["field"]
-    rule, _, value = error.rules[0].removeprefix(f"{error.fields[0]}: ").partition(", got ")
-    return RequestError.shown(f"requests[{index}].{field}", value, rule)
