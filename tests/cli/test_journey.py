@@ -99,6 +99,7 @@ def test_evaluate_as_json_holds_the_printed_figures(journey: Journey) -> None:
         "Slates by their judges",
         "Slates and what the log has shown",
         "Utilities per page",
+        "Clicks in the first 3, from logged clicks",
     ]
     assert titles[-1].startswith("Order of logged clicks")
     for table in document["tables"]:
