@@ -31,7 +31,7 @@ def command(checkout: Path, model: Path, front: str) -> list[str]:
         program = checkout / "gerank" / "lib" / "gerank-server"
         return [*environment, str(program), "--model", str(model), "--address", "127.0.0.1:0"]
     serve = ["serve", "--model", str(model), "--port", "0", "--front", front]
-    return [*environment, sys.executable, "-m", "gerank", *serve]
+    return [*environment, sys.executable, "-P", "-m", "gerank", *serve]  # not of this folder
 
 
 def compare(old: Path, folder: Path, seconds: float, rounds: int) -> list[Row]:
