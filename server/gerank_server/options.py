@@ -9,6 +9,8 @@ from gerank.engine_options import EngineOptions
 from gerank.option_table import Option, default, option_table
 from gerank.unknown_features import checked
 
+_PATHS = ("tls_certificate", "tls_key", "tls_client_ca", "token_file", "exposures")
+
 
 class AddressError(OSError):
     """The server cannot listen where it was told to."""
@@ -108,6 +110,8 @@ class ServerOptions(EngineOptions):
             if option.words and value not in option.words:
                 words = f"{', '.join(option.words[:-1])} or {option.words[-1]}"
                 raise OptionError(f"{name}: must be {words}, got {value!r}")
+        for name in _PATHS:
+            _read_path(self, name)
         for name in ("reflection", "plaintext"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")
@@ -138,6 +142,16 @@ class ServerOptions(EngineOptions):
                 raise OptionError(f"{missing}: must be given with {fellow}, got none")
         if self.plaintext and given:
             raise OptionError("plaintext: must not be given with tls_certificate, got both")
+
+
+def _read_path(options: ServerOptions, name: str) -> None:
+    """A path as a command line or `server.toml` gives it, a text, becomes one."""
+    value = getattr(options, name)
+    if value is None or isinstance(value, Path):
+        return
+    if not isinstance(value, str) or not value:
+        raise OptionError(f"{name}: must be a path, got {value!r}")
+    object.__setattr__(options, name, Path(value))
 
 
 def _check_number(option: Option, value: object) -> None:

@@ -12,6 +12,7 @@ from gerank.data.request_check import parse_request
 from gerank.option_table import option_table
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.query import query_from_request
+from gerank_server import OptionError, ServerOptions
 from tests.cli.command import run
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
@@ -87,3 +88,22 @@ def test_the_table_tells_what_each_option_is_for() -> None:
     for option in option_table().values():
         assert option.description
         assert (option.low is None) is (isinstance(option.default, bool | str))
+
+
+@pytest.mark.parametrize("front", ["native", "grpcio"])
+def test_a_file_that_an_option_names_is_read_by_either_front(
+    front: str, config: Path, tmp_path: Path
+) -> None:
+    config.write_text(config.read_text() + f'token_file = "{tmp_path}/none.txt"\n')
+    for words in (["--config", config], ["--model", "x", "--token-file", tmp_path / "none.txt"]):
+        refused = run("serve", "--front", front, "--port", 0, *words)
+        assert refused.code == 1
+        assert "token_file" in refused.err and "none.txt" in refused.err
+        assert "Traceback" not in refused.err
+
+
+@pytest.mark.parametrize("name", ["tls_certificate", "token_file", "exposures"])
+@pytest.mark.parametrize("value", ["", 5])
+def test_what_is_no_path_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(OptionError, match=rf"^{name}: must be a path, got {value!r}$"):
+        ServerOptions(**{name: value})  # type: ignore[arg-type]
