@@ -47,9 +47,9 @@ class RerankClient:
             1 to 2147483647. Keep it below the server's `max_message_bytes`.
         credentials: For TLS, as `grpc.ssl_channel_credentials()` makes them; None = no TLS.
         metadata: Sent with every call: names in lower case and their values.
-        token: Of a server with a `token_file`; sent with every call as `authorization: Bearer`. A
-            path means a file whose first line that is neither empty nor a # comment is the token;
-            it is read for each call, so that it may be replaced.
+        token: A server with a `token_file` wants it; it is sent with every call as
+            `authorization: Bearer`. A path means a file whose first line that is neither empty nor
+            a # comment is the token; it is read for each call, so that it may be replaced.
         unknown_features: What becomes of features of a document that the server's artifact does not
             know: `refuse`, or `ignore` where the server does so too.
 

@@ -158,7 +158,7 @@ def unseen_above(share: float, network: str) -> RunWarning | None:
     """Pages follow others in a feed, and the evaluator sees each of them alone.
 
     Args:
-        share: Of the training pages that something stands above.
+        share: The share of training pages that something stands above.
         network: Names the evaluator's network of one's own; empty = it has none, and sees it.
     """
     if not network or share <= 0:

@@ -24,7 +24,7 @@ Content = TypeVar("Content")
 
 
 class Credentials:
-    """By what a server and its callers show each other who they are. Thread-safe.
+    """What a server and its callers show each other to tell who they are. It is thread-safe.
 
     The files are looked at with every call and every new connection: one that has changed is read
     again. What cannot be used is logged, once for each change, and what was read before stays.
@@ -49,7 +49,7 @@ class Credentials:
             self._tokens = _Followed("tokens", (path,), lambda: _read_tokens(path))
 
     def tls(self) -> grpc.ServerCredentials | None:
-        """For a server's port, which then follows the files by itself; None = no TLS."""
+        """What a server's port needs; it then follows the files by itself. None = no TLS."""
         if self._tls is None:
             return None
         followed = self._tls
@@ -70,7 +70,7 @@ class Credentials:
         return credentials
 
     def tokens(self) -> tuple[bytes, ...] | None:
-        """Those that let a call in; None = it needs none."""
+        """The tokens that let a call in; None = a call needs none."""
         return None if self._tokens is None else self._tokens.read()
 
     def reload(self) -> None:

@@ -22,7 +22,7 @@ class Exposures:
     """The exposure log of a server, or none. Thread-safe.
 
     Args:
-        options: Those of the server.
+        options: What the server was started with.
 
     Raises:
         OptionError: The folder cannot be written.
@@ -47,7 +47,8 @@ class Exposures:
             call: It has ended with OK.
             request: The message as it came.
             response: The message as it goes.
-            context: Of the call. Its answer tells the request id where the server draws it.
+            context: What grpc tells of the call. The answer tells the request id where the server
+                draws it.
         """
         if self._log is None:
             return

@@ -39,7 +39,7 @@ class ServerOptions(EngineOptions):
         buffer_bytes: Limits the messages and answers that the native front holds at once.
         connection_buffer_bytes: Limits those of one connection; in the native front too.
         keepalive_s: After so many seconds of silence a caller is asked whether it is there.
-        keepalive_timeout_s: In so many seconds it must answer.
+        keepalive_timeout_s: The caller must answer in so many seconds.
         max_connection_age_s: After so many seconds a connection takes no new calls, and its caller
             opens another; 0: never.
         reflection: Whether grpc.reflection is served.

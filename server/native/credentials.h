@@ -1,4 +1,4 @@
-// By what the server and its callers show each other who they are: TLS files and tokens.
+// The server and its callers show each other who they are by these: TLS files and tokens.
 #pragma once
 
 #include <gerank/status.h>
@@ -31,7 +31,7 @@ class Credentials {
   // Reads all files again, and tells as follow_changes() does.
   void reload();
 
-  // For new connections; null: no TLS.
+  // New connections use this; null: they use no TLS.
   TlsContext tls() const;
 
   // Why a call is not let in, as a sentence for its caller; empty where it is. `authorization` is

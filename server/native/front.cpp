@@ -32,13 +32,7 @@ constexpr milliseconds kFollowing{1000};
 // The part of the bytes that are held at once which large messages leave to small ones.
 constexpr std::int64_t kReservePart = 16;
 
-Status check_at_least(const char* option, std::int64_t value, std::int64_t least) {
-  if (value >= least) return {};
-  return Status::invalid(option, std::to_string(value),
-                         "must be at least " + std::to_string(least));
-}
-
-// That the options of TLS belong together.
+// Whether the options of TLS belong together. The table of options has checked each by itself.
 Status check_tls(const FrontOptions& options) {
   const bool has_certificate = !options.tls_certificate.empty(), has_key = !options.tls_key.empty();
   if (has_certificate != has_key) {
@@ -53,26 +47,6 @@ Status check_tls(const FrontOptions& options) {
     return Status::invalid("plaintext", "both", "must not be given with tls_certificate");
   }
   return {};
-}
-
-Status check(const FrontOptions& options) {
-  if (options.threads < 1 || options.threads > 256) {
-    return Status::invalid("threads", std::to_string(options.threads),
-                           "must be an integer in [1, 256]");
-  }
-  if (Status status = check_tls(options); !status) return status;
-  for (const auto& [name, value] : {
-           std::pair{"max_message_bytes", std::int64_t(options.max_message_bytes)},
-           std::pair{"max_calls_per_connection", std::int64_t(options.max_calls_per_connection)},
-           std::pair{"max_header_bytes", std::int64_t(options.max_header_bytes)},
-           std::pair{"buffer_bytes", options.buffer_bytes},
-           std::pair{"connection_buffer_bytes", options.connection_buffer_bytes},
-           std::pair{"keepalive_s", std::int64_t(options.keepalive.count())},
-           std::pair{"keepalive_timeout_s", std::int64_t(options.keepalive_timeout.count())},
-       }) {
-    if (Status status = check_at_least(name, value, 1); !status) return status;
-  }
-  return check_at_least("max_connection_age_s", options.max_connection_age.count(), 0);
 }
 
 Limits limits_of(const FrontOptions& options) {
@@ -149,7 +123,7 @@ struct Front::State {
 
 Status Front::start(const FrontOptions& options, Engine& engine,
                     std::unique_ptr<Front>* front) try {
-  if (Status status = check(options); !status) return status;
+  if (Status status = check_tls(options); !status) return status;
   auto state = std::make_unique<State>(options, engine);
   if (Status status = state->credentials.load(); !status) return status;
   if (Status status = state->listener.locate(); !status) return status;

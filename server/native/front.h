@@ -53,7 +53,7 @@ struct FrontOptions {
   // the front speaks TLS and nothing else.
   std::string tls_certificate, tls_key;
 
-  // With these certificates of authorities, in PEM, a client must show one that they signed.
+  // These are certificates of authorities, in PEM: a client must show one that they signed.
   std::string tls_client_ca;
 
   // Tokens, one per line, of which every call but those of grpc.health.v1 must bring one:
@@ -78,7 +78,7 @@ struct FrontOptions {
 // Thread-safe but for the destructor.
 class Front {
  public:
-  // kInvalidArgument for an option out of its range, and for files of TLS and tokens that cannot be
+  // kInvalidArgument for options of TLS that do not belong together, and for files that cannot be
   // used; kUnavailable if the address lies nowhere. The engine must outlive the front.
   static Status start(const FrontOptions& options, Engine& engine, std::unique_ptr<Front>* front);
 

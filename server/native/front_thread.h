@@ -63,7 +63,7 @@ class FrontThread {
   // Lets in those who wait for room, if any do.
   void let_in();
 
-  // For any thread to read.
+  // Any thread may read these.
   const ThreadCounts& counts() const { return counts_; }
   const MethodTable& methods() const { return methods_; }
 

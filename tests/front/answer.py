@@ -17,9 +17,9 @@ class Answer:
     """The frames of one stream, taken apart.
 
     Attributes:
-        headers: Of the first HEADERS frame; empty until it came.
-        trailers: Of the second; for an answer of one HEADERS frame that ends the stream, the same
-            as `headers`.
+        headers: What the first HEADERS frame holds; empty until it came.
+        trailers: What the second holds; for an answer of one HEADERS frame that ends the stream,
+            the same as `headers`.
         data: The payloads of all DATA frames.
         frames: What came in which order: HEADERS, DATA.
         largest_data: Bytes of the largest DATA frame.

@@ -37,7 +37,7 @@ class RawConnection:
     """A connection to a server of this machine.
 
     Attributes:
-        answers: By stream.
+        answers: The answer of each stream.
         settings: What the server announced.
         settings_acks: How many of our SETTINGS it acknowledged.
         pongs: The payloads of its answers to our PINGs.

@@ -24,7 +24,7 @@ class ServerProcess:
     """A running server.
 
     Attributes:
-        port: Of the loopback interface.
+        port: Where it listens, on the loopback interface.
         address: `host:port`.
     """
 

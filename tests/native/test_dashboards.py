@@ -40,14 +40,14 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
 
 
 def _names(page: Page) -> set[str]:
-    """Of all samples, and so without the families of histograms."""
+    """The names of all samples, and so without the families of histograms."""
     return {name for name, _ in page.samples} | {
         f"{family}_bucket" for family, kind in page.types.items() if kind == "histogram"
     }
 
 
 def _expressions(part: Any) -> Iterator[str]:
-    """Those of a dashboard, wherever they are, and its queries for values of labels."""
+    """The expressions of a dashboard, wherever they are, and its queries for values of labels."""
     if isinstance(part, dict):
         for name, value in part.items():
             if name in ("expr", "query") and isinstance(value, str):

@@ -1,4 +1,4 @@
-// From queries to a batch, outside of the engine's own batching.
+// Makes a batch of queries, outside of the engine's own batching.
 #include <gerank/contract.h>
 
 #include <string>

@@ -135,11 +135,11 @@ struct EngineStats {
   // Features of accepted queries that their artifact does not know, by UnknownFeatures::kIgnore.
   std::uint64_t ignored_features = 0;
 
-  // Of forward passes: the candidates in them, and the rows that they had, padding and what stands
-  // above a page included.
+  // These count the candidates in forward passes, and the rows that the passes had, padding and
+  // what stands above a page included.
   std::uint64_t batch_candidates = 0, batch_rows = 0;
 
-  // Of slates: slots at which a rule was relaxed, and rules that they do not satisfy.
+  // These count slots at which a rule was relaxed, and rules that finished slates do not satisfy.
   std::uint64_t relaxed_slots = 0, unmet_rules = 0;
 
   Histogram batch_queries;  // queries per forward pass

@@ -19,7 +19,7 @@ def columns_of_blocks(
     Args:
         blocks: FeatureBlock messages that an artifact with these features has answered; others
             in them are passed over.
-        features: Those of one side of a schema.
+        features: What one side of a schema has.
         rows: R: 1 for the user, M for candidates.
 
     Returns:

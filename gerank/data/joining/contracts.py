@@ -26,7 +26,7 @@ class ContractFolders:
     """The contracts that lie beside the records.
 
     Args:
-        folders: Of exposure logs.
+        folders: The folders of exposure logs.
     """
 
     def __init__(self, folders: list[Path]) -> None:

@@ -30,8 +30,8 @@ class FeedbackCounts:
 
     Attributes:
         rows: How many there were.
-        strange: Those of pages that are not among the exposures.
-        doubled: Those that tell again of a slot; the larger value counts.
+        strange: How many belong to pages that are not among the exposures.
+        doubled: How many tell again of a slot; the larger value counts.
         kinds: The feedback beyond clicks.
     """
 

@@ -30,10 +30,10 @@ class Joined:
     """What was joined, and what was not.
 
     Attributes:
-        pages: In the log.
+        pages: How many pages the log holds.
         drawn: Pages whose slate was drawn: they alone have propensities.
-        slots: Of all pages.
-        clicks: Of all slots.
+        slots: How many slots these pages have.
+        clicks: How many clicks these slots got.
         under_others: Pages that stood below other slots, which the log does not tell.
         records: What the files of records held beside these pages.
         feedback: What became of the rows of feedback.

@@ -69,7 +69,7 @@ class ServedPage:
         The most probable slate would have been shown again: nothing is known of others.
 
         Args:
-            contract: Of the artifact that answered, for its presets.
+            contract: The artifact that answered has it; its presets are in it.
         """
         if self.query.mode != pb.MODE_UNSPECIFIED:
             return bool(self.query.mode == pb.MODE_SAMPLE)

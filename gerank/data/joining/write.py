@@ -48,8 +48,8 @@ class LogWriter:
 
     Args:
         connection: Has the matched feedback.
-        schema: Of the log, with its kinds of feedback.
-        contracts: Of the artifacts that answered.
+        schema: The log's, with its kinds of feedback.
+        contracts: The artifacts that answered have them.
         person: The user feature that tells whose a page is; empty = the request is the person.
     """
 

@@ -24,7 +24,7 @@ class MessageReader {
   // message has no room, its bytes are kept apart.
   Event read(std::string_view* data);
 
-  // Of the announced message: its compressed-flag, and its size as it travels.
+  // The announced message has this compressed-flag, and this size as it travels.
   std::uint8_t flag() const { return std::uint8_t(prefix_[0]); }
   std::size_t size() const { return size_; }
 

@@ -22,7 +22,7 @@ enum class HeldFor {
   kEarly,         // what came of a large message that was not let in
 };
 
-// Of all connections. Thread-safe.
+// The budget of all connections. It is thread-safe.
 class ByteBudget {
  public:
   // `reserve` of the limit is kept for small messages.
@@ -67,7 +67,7 @@ class ByteBudget {
 
 class Holding;
 
-// Of one connection, and with it of all. Used by the connection's thread.
+// The budget of one connection, which draws on that of all. The connection's thread uses it.
 class ConnectionBudget {
  public:
   ConnectionBudget(ByteBudget& all, std::int64_t limit) : all_(all), own_(limit, 0) {}

@@ -17,13 +17,13 @@ namespace {
 
 using std::chrono::seconds;
 
-// Of all streams together. Their own windows bound what is held; this one need not stop them.
+// All streams share this window. Their own windows bound what is held; this one need not stop them.
 constexpr std::int32_t kConnectionWindow = 16 << 20;
 
 // Resets per second that a client may go on with. A burst of them comes when many deadlines pass.
 [[maybe_unused]] constexpr std::uint64_t kResetsPerSecond = 1000;
 
-// Of one header block, which is bounded by the sizes of its headers besides.
+// One header block may have so many; the sizes of its headers bound it besides.
 [[maybe_unused]] constexpr std::size_t kMostContinuations = 1024;
 
 constexpr std::size_t kMostUnsentFrames = 1000;  // of a client that does not read

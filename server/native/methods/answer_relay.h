@@ -1,4 +1,4 @@
-// From the engine's workers back to the thread of a loop.
+// Hands answers from the engine's workers back to the thread of a loop.
 //
 // A worker that wrote to the network itself would keep the next batch waiting.
 #pragma once

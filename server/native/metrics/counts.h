@@ -24,7 +24,7 @@ inline constexpr std::size_t kStatusCodes = 17;  // of google.rpc.Code
 // Calls that have ended, by their status.
 using EndedCalls = std::array<Count, kStatusCodes>;
 
-// Of one front thread.
+// What one front thread counts.
 struct ThreadCounts {
   Count connections;         // that are open
   Count connections_opened;  // ever

@@ -11,7 +11,8 @@
 namespace gerank::server {
 
 struct FrontNumbers {
-  // By the path of a method, those that have ended, by status; "" is no method that is served.
+  // Counts the calls that have ended, by the path of their method and by their status; "" stands
+  // for all methods that are not served.
   std::map<std::string, std::array<std::uint64_t, kStatusCodes>> calls;
   std::uint64_t not_grpc = 0;  // requests that got a status of HTTP
   std::uint64_t connections = 0, connections_opened = 0;

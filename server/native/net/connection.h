@@ -60,13 +60,13 @@ class Connection {
   // Tells the log, at debug, why the connection ends before its peer meant it to.
   void tell_of_end(std::string_view reason) const;
 
-  // For the set: sends what there is, as far as the socket takes it.
+  // The set calls this: it sends what there is, as far as the socket takes it.
   void flush();
 
-  // For the set, about every second.
+  // The set calls this about every second.
   void tick(std::chrono::steady_clock::time_point now);
 
-  // For the set: whether it can be freed.
+  // Tells the set whether the connection can be freed.
   bool has_ended() const { return lost_; }
 
  private:

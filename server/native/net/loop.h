@@ -54,7 +54,8 @@ class Timer {
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;
 
-  // In `delay_ms`, and then every `repeat_ms` unless that is 0. What was set before is void.
+  // Lets the task run in `delay_ms`, and then every `repeat_ms` unless that is 0. What was set
+  // before is void.
   void start(std::uint64_t delay_ms, std::uint64_t repeat_ms = 0);
   void stop();
   bool is_set() const;

@@ -20,7 +20,7 @@ struct FileStamp {
   bool operator==(const FileStamp&) const = default;
 };
 
-// Of what `path` leads to now, symbolic links followed.
+// The stamp of the file that `path` leads to now, symbolic links followed.
 FileStamp stamp_of(const std::string& path);
 
 // Reads a whole file of at most 1 MiB.

@@ -9,7 +9,7 @@
 namespace gerank::server {
 namespace {
 
-// As short as it can be read again.
+// The number's shortest text that is read as the same number.
 std::string text_of(double number) {
   std::array<char, 32> digits;
   const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), number);

@@ -15,7 +15,7 @@
 namespace gerank::cpu {
 namespace {
 
-// For blocks of at most `block` requests, each of them a sequence.
+// It serves blocks of at most `block` requests, each of them a sequence.
 template <typename S>
 class SlotScorer {
  public:

@@ -14,8 +14,8 @@
 namespace gerank::cpu {
 namespace {
 
-// For blocks of at most `block` requests, each of them a sequence. Called from cold code, and yet
-// compiled for speed.
+// It serves blocks of at most `block` requests, each of them a sequence. It is called from cold
+// code, and yet compiled for speed.
 template <typename S>
 class WideScorer {
  public:
