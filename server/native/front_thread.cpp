@@ -119,6 +119,12 @@ void FrontThread::let_in() {
   if (waits_) loop_.post([this] { line_.let_in(); });
 }
 
+void FrontThread::hold_answers() {
+  loop_.post([this] {
+    connections_.for_each([](Connection& connection) { session_of(connection).hold_answers(); });
+  });
+}
+
 void FrontThread::leave() {
   loop_.post([this] {
     leaving_ = true;

@@ -67,7 +67,9 @@ class FrontThread {
   const ThreadCounts& counts() const { return counts_; }
   const MethodTable& methods() const { return methods_; }
 
-  // See Session::leave and leave_now: of all connections, also of those that come later.
+  // See Session::hold_answers, leave and leave_now: of all connections, also of those that come
+  // later.
+  void hold_answers();
   void leave();
   void leave_now();
 

@@ -107,6 +107,7 @@ void Session::receive(std::string_view bytes) {
 }
 
 void Session::send(std::string* out, std::size_t at_most) {
+  if (holds_answers_) return;
   while (out->size() < at_most) {
     const std::uint8_t* frames = nullptr;
     const ssize_t size = nghttp2_session_mem_send(handle_, &frames);
@@ -183,7 +184,8 @@ void Session::end_stuck_messages(TimePoint now) {
 }
 
 void Session::leave() {
-  if (leaving_) return;
+  holds_answers_ = false;
+  if (leaving_) return connection_.wake();
   leaving_ = true;
   leaving_since_ = std::chrono::steady_clock::now();
   nghttp2_submit_shutdown_notice(handle_);
@@ -220,6 +222,7 @@ void Session::leave_now() {
 }
 
 void Session::end(std::uint32_t error) {
+  holds_answers_ = false;
   connection_.tell_of_end(nghttp2_http2_strerror(error));
   failed_ = true;
   nghttp2_session_terminate_session(handle_, error);

@@ -34,6 +34,10 @@ class Session final : public Protocol {
 
   // ---- the end of a connection in good order
 
+  // Keeps all answers back until leave(): a caller that waits for one begins no call just when the
+  // word comes that we leave. Clients without retries give up a call that they begin then.
+  void hold_answers() { holds_answers_ = true; }
+
   // Tells the caller to send no new calls here. Those that are under way are taken until it has
   // heard, or until leave_now().
   void leave();
@@ -94,6 +98,7 @@ class Session final : public Protocol {
   TimePoint pinged_{}, leaving_since_{}, last_sent_;
   bool announced_ = false, heard_settings_ = false;
   bool leaving_ = false, left_ = false;
+  bool holds_answers_ = false;
   int leaving_pings_heard_ = 0;  // of those behind the word that we leave
   bool failed_ = false;          // what still comes is not read
   bool broken_ = false;          // nothing can be sent
