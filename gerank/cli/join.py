@@ -103,8 +103,8 @@ def _print_summary(done: Joined, out_dir: Path) -> None:
         say(f"{rows.doubled} rows of feedback tell of a slot again: the largest value counts")
     for reason, count in done.left_out.items():
         say(f"left out: {count} times {reason} ({out_dir / FILE_NAME})")
-    if done.under_others:
-        say(f"{done.under_others} pages stood below others, which the log does not tell")
+    if done.below_others:
+        say(f"{done.below_others} pages stood below others: the log tells what stood above them")
     if done.drawn < done.pages:
         say(f"{done.pages - done.drawn} pages were not drawn: their propensities are unknown")
     if rows.kinds:

@@ -43,10 +43,11 @@ def record(
     time: int = 1_000_000,
     version: str = "v-1",
     slates: Iterable[list[int]] = (),
+    contract: RequestContract = PRESET,
     **fields: Any,
 ) -> exposure_pb2.Exposure:
     """A call; each page shows candidates 2, 0, 1 unless slates say otherwise."""
-    queries = [query_from_request(read_request(page, PRESET)) for page in documents]
+    queries = [query_from_request(read_request(page, contract)) for page in documents]
     chosen = list(slates) or [[2, 0, 1]] * len(queries)
     answers = [
         pb.Slate(

@@ -313,14 +313,6 @@ def test_a_slate_with_a_hole_is_refused(served: Path, tmp_path: Path) -> None:
     assert told.endswith("page 'r3': has an empty slot above a filled one")
 
 
-def test_pages_below_others_are_counted(tmp_path: Path) -> None:
-    below = record("r1", document("p1"))
-    below.request.queries[0].above.count = 2
-    folder = write_folder(tmp_path / "s", [below, record("r2", document("p2"))])
-    done, _ = joined(folder, write_feedback(tmp_path / "f.csv", *ROWS))
-    assert done.under_others == 1
-
-
 def test_a_user_feature_may_be_the_person(served: Path, tmp_path: Path) -> None:
     feedback = write_feedback(tmp_path / "f.csv", *ROWS)
     told = refusal(served, feedback, JoinError, person="name")

@@ -34,7 +34,7 @@ class Joined:
         drawn: Pages whose slate was drawn: they alone have propensities.
         slots: How many slots these pages have.
         clicks: How many clicks these slots got.
-        under_others: Pages that stood below other slots, which the log does not tell.
+        below_others: Pages that stood below other slots, which the log then tells of all pages.
         records: What the files of records held beside these pages.
         feedback: What became of the rows of feedback.
         left_out: What was wrong -> how many pages or rows were left out.
@@ -44,7 +44,7 @@ class Joined:
     drawn: int
     slots: int
     clicks: float
-    under_others: int
+    below_others: int
     records: RecordCounts
     feedback: FeedbackCounts
     left_out: dict[str, int]
@@ -100,7 +100,6 @@ class _Join:
         self._files, self._selection = files, selection
         self._title = ", ".join(map(str, folders))
         self._contracts = ContractFolders(folders)
-        self._under_others = 0
 
     def run(
         self,
@@ -120,7 +119,11 @@ class _Join:
         self._check_pages(connection, bad, records.newest)
         rows = match_feedback(connection, feedback, kinds, bad)
         writer = LogWriter(
-            connection, replace(schema, feedback=rows.kinds), self._contracts, person
+            connection,
+            replace(schema, feedback=rows.kinds),
+            self._contracts,
+            person,
+            tells_above=records.below_others > 0,
         )
         kept = self._kept(connection, bad)
         first = next(kept, None)
@@ -136,7 +139,7 @@ class _Join:
             writer.drawn,
             writer.slots,
             writer.clicks,
-            self._under_others,
+            writer.below_others,
             records,
             rows,
             bad.reasons(),
@@ -172,7 +175,6 @@ class _Join:
             page_id, is_bad = ids.fetchone() or ("", True)
             if is_bad:
                 continue
-            self._under_others += page.query.above.count > 0
             yield number, page_id, page
 
 

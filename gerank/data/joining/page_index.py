@@ -36,11 +36,13 @@ class RecordCounts:
         left_out: Why pages are not joined -> how many.
         torn: Files that end within a record.
         newest: The model version that answered last.
+        below_others: Pages to join whose requests told what stood above them.
     """
 
     left_out: Counter[str] = field(default_factory=Counter)
     torn: int = 0
     newest: str = ""
+    below_others: int = 0
 
 
 def selected_pages(
@@ -80,6 +82,7 @@ def index_pages(
         record = page.record
         if record.time_us >= newest:
             newest, counts.newest = record.time_us, record.model_version
+        counts.below_others += page.is_below_others
         pages.append((number, record.request_id, page.name, record.model_version, page.complaint()))
         slots += [(number, slot, name) for slot, name in enumerate(page.shown_names)]
         if len(pages) == _AT_ONCE:

@@ -54,6 +54,11 @@ class ServedPage:
         """[N] the names of the candidates from the top down."""
         return list(self.slate.candidate_ids)
 
+    @property
+    def is_below_others(self) -> bool:
+        """Whether the request told what stood above the page in a feed."""
+        return bool(self.query.above.count > 0)
+
     def complaint(self) -> str:
         """Why no log can hold this page; empty where one can."""
         slots = list(self.slate.slots)

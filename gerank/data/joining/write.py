@@ -19,6 +19,7 @@ from gerank.data.importing.sql import quoted
 from gerank.data.joining.contracts import ContractFolders
 from gerank.data.joining.feedback_rows import CLICK, MATCHED
 from gerank.data.joining.served_page import ServedPage
+from gerank.data.joining.slots_above import columns_above
 from gerank.data.log_columns import (
     ABOVE_PREFIX,
     CANDIDATE_ID,
@@ -51,6 +52,7 @@ class LogWriter:
         schema: The log's, with its kinds of feedback.
         contracts: The artifacts that answered have them.
         person: The user feature that tells whose a page is; empty = the request is the person.
+        tells_above: Whether the log says what stood above its pages: of all of them, or of none.
     """
 
     def __init__(
@@ -59,14 +61,19 @@ class LogWriter:
         schema: FeatureSchema,
         contracts: ContractFolders,
         person: str,
+        *,
+        tells_above: bool,
     ) -> None:
         self._connection, self._schema, self._contracts = connection, schema, contracts
         self._person = next((feature for feature in schema.user if feature.name == person), None)
         self._kinds = {CLICK: FeedbackKind.FLAG} | {k.name: k.kind for k in schema.feedback}
-        # What stood above is told and counted, not joined: a log has all of it or none.
-        columns = column_types(schema).items()
-        self._types = {name: kind for name, kind in columns if not name.startswith(ABOVE_PREFIX)}
-        self.pages = self.drawn = self.slots = 0
+        self._tells_above = tells_above
+        self._types = {
+            name: kind
+            for name, kind in column_types(schema).items()
+            if tells_above or not name.startswith(ABOVE_PREFIX)
+        }
+        self.pages = self.drawn = self.below_others = self.slots = 0
         self.clicks = 0.0
 
     def write(self, path: Path, pages: Iterator[NumberedPage]) -> None:
@@ -120,7 +127,11 @@ class LogWriter:
             propensity = page.log_propensity(contract)
             columns[LOG_PROPENSITY].append(propensity)
             columns[PLACEMENT_PROPENSITY].append(np.full_like(propensity, np.nan))
+            if self._tells_above:
+                for name, values in columns_above(page.query, contract.schema).items():
+                    columns[name].append(values)
             self.drawn += page.was_drawn(contract)
+            self.below_others += page.is_below_others
         self._add_feedback(columns, pages)
         self.pages += len(pages)
         return columns
