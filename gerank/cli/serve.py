@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import signal
 import time
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -20,9 +22,11 @@ from gerank_server.server_toml import read_server_toml
 
 if TYPE_CHECKING:
     from gerank_server import Front, RerankServer
+    from gerank_server.otel import OtelTraces
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _PORT = f"; default {DEFAULT_PORT}"
+_OTEL_SHARE = 0.01
 _SAID_OTHERWISE = {"model", "address", "threads"}
 
 
@@ -73,6 +77,16 @@ def serve(
             "That read and write calls; 1 in C++, 16 in Python if unset.",
         ),
     ] = None,
+    otel_endpoint: Annotated[
+        str | None,
+        typer.Option(help="Sends spans of calls there, OTLP over HTTP; the front in Python alone."),
+    ] = None,
+    otel_share: Annotated[
+        float | None,
+        number_option(
+            0.0, 1.0, "Share of the traces that begin here", ending=f"; default {_OTEL_SHARE}"
+        ),
+    ] = None,
     **flags: Any,
 ) -> None:
     """Serve gerank.v1.RerankService with health and reflection.
@@ -99,7 +113,10 @@ def serve(
     # Threads inherit this: the signals wait until the main thread asks for them.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
-        with start(Path(path), address.target, options, _chosen(front)) as server:
+        with (
+            _traces(otel_endpoint, otel_share) as traces,
+            start(Path(path), address.target, options, _chosen(front), traces) as server,
+        ):
             say(f"serving {server.version()} on {address.with_port(server.port)}")
             while signal.sigwait(_SIGNALS) is signal.SIGHUP:
                 server.reload_credentials()
@@ -108,6 +125,7 @@ def serve(
             server.leave()
             time.sleep(options.pre_stop_delay_s)
         _tell_exposures(server)
+        _tell_traces(traces)
     except BaseException:  # whoever called this goes on, and so must its signals
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         raise
@@ -147,6 +165,31 @@ def _chosen(choice: FrontChoice) -> Front:
             highlight=False,
         )
     return front
+
+
+def _traces(endpoint: str | None, share: float | None) -> AbstractContextManager[OtelTraces | None]:
+    """What makes the spans of calls, if that is asked for."""
+    from gerank_server import OptionError
+
+    if endpoint is None:
+        if share is not None:
+            raise OptionError(f"otel_share: is of no use without otel_endpoint, got {share}")
+        return nullcontext()
+    if urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc:
+        raise OptionError(f"otel_endpoint: must be a URL of http or https, got {endpoint!r}")
+    try:
+        from gerank_server.otel import OtelTraces
+    except ModuleNotFoundError as error:
+        needed = "pip install 'gerank[otel]'"
+        raise OptionError(f"otel_endpoint: {error.name} is not installed: {needed}") from None
+    return OtelTraces.over_http(endpoint, _OTEL_SHARE if share is None else share)
+
+
+def _tell_traces(traces: OtelTraces | None) -> None:
+    """How many spans a stopped server has sent, and how many it lost."""
+    if traces is not None:
+        counts = traces.statistics()
+        say(f"traces: {counts['exported']} spans exported, {counts['lost']} lost")
 
 
 def _tell_exposures(server: RerankServer) -> None:

@@ -76,7 +76,7 @@ def with_status(handler: Handler) -> Handler:
 
 def status_of(error: Exception) -> Any:
     """The google.rpc.Status of a failure; one that the table does not know is logged."""
-    code = _code(error)
+    code = code_of(error)
     if code is not grpc.StatusCode.INTERNAL:
         return _status(code, str(error), _details(code, error))
     request_id = uuid.uuid4().hex[:16]
@@ -84,7 +84,8 @@ def status_of(error: Exception) -> Any:
     return _status(grpc.StatusCode.INTERNAL, f"internal error, logged as request {request_id}", [])
 
 
-def _code(error: Exception) -> grpc.StatusCode:
+def code_of(error: Exception) -> grpc.StatusCode:
+    """The code that the table has for a failure."""
     if isinstance(error, StatusError):
         return grpc.StatusCode[error.code]
     for kind, code in CODES:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Sequence
 from typing import Any
 
 import grpc
 
 from gerank._engine import Call, ExposureLog, Ranker, StatusError
+from gerank_server.call_metadata import ARM, REQUEST_ID, first_text
 from gerank_server.options import OptionError, ServerOptions
-
-REQUEST_ID = "x-request-id"
-"""Metadata of a call that names it, and of its answer where the server named it."""
-ARM = "x-arm"
-"""Metadata of a call: the arm of an experiment."""
 
 
 class Exposures:
@@ -53,7 +48,7 @@ class Exposures:
         if self._log is None:
             return
         metadata = context.invocation_metadata()
-        request_id = _text(metadata, REQUEST_ID)
+        request_id = first_text(metadata, REQUEST_ID)
         if not request_id:
             request_id = uuid.uuid4().hex[:16]  # as long as the native front's
             context.set_trailing_metadata(((REQUEST_ID, request_id),))
@@ -61,7 +56,7 @@ class Exposures:
             request_id=request_id,
             model=call.model,
             model_version=call.model_version,
-            arm=_text(metadata, ARM),
+            arm=first_text(metadata, ARM),
             request=request,
             response=response,
         )
@@ -88,9 +83,3 @@ def _start(folder: bytes, options: ServerOptions) -> ExposureLog:
         )
     except StatusError as error:
         raise OptionError(str(error)) from error
-
-
-def _text(metadata: Sequence[tuple[str, str | bytes]], name: str) -> str:
-    """The first value under a name; empty where there is none."""
-    value = next((value for key, value in metadata if key == name), "")
-    return value if isinstance(value, str) else ""

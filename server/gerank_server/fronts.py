@@ -10,6 +10,7 @@ from typing import Any, Protocol, Self
 from gerank.address import parse_address
 from gerank_server.native import NativeServer, is_built
 from gerank_server.options import OptionError, ServerOptions
+from gerank_server.traces import Traces
 
 
 class Front(enum.Enum):
@@ -80,7 +81,11 @@ def listen(
 
 
 def _start(
-    address: str, options: ServerOptions | None, front: Front | None, model: Path | None
+    address: str,
+    options: ServerOptions | None,
+    front: Front | None,
+    model: Path | None,
+    traces: Traces | None = None,
 ) -> RerankServer:
     front = front or best_front()
     address = parse_address(address).target
@@ -88,10 +93,12 @@ def _start(
         if not is_built():
             missing = "a library was missing when it was built"
             raise OptionError(f"front: 'native' is not in this installation: {missing}")
+        if traces is not None:
+            raise OptionError("traces: only the front 'grpcio' makes spans, this one is 'native'")
         return NativeServer(address, options, model)
     from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second
 
-    return GrpcioServer(address, options, model)
+    return GrpcioServer(address, options, model, traces)
 
 
 def serve(
@@ -99,14 +106,16 @@ def serve(
     address: str = "127.0.0.1:50051",
     options: ServerOptions | None = None,
     front: Front | None = None,
+    traces: Traces | None = None,
 ) -> RerankServer:
     """Serves an artifact until the returned server is stopped.
 
     Listens when the artifact is loaded: until then connections are refused, so that callers of
-    several servers go to another.
+    several servers go to another. `traces` makes the spans of calls, such as
+    `gerank_server.otel.OtelTraces`; whoever made it closes it after the server.
 
     Raises:
         MalformedAddressError, AddressError, OptionError: As for `listen`.
         ModelRefusedError: The artifact did not pass its checks.
     """
-    return _start(address, options, front, path)
+    return _start(address, options, front, path, traces)

@@ -30,6 +30,7 @@ from gerank_server.own_process import OwnProcess
 from gerank_server.reach import is_loopback
 from gerank_server.servicer import SERVICE, RerankServicer
 from gerank_server.streams import StreamLimit
+from gerank_server.traces import NoTraces, Traces
 from gerank_server.unix_socket import is_taken
 
 _DEFAULT_THREADS = 16
@@ -60,7 +61,11 @@ class GrpcioServer:
     """
 
     def __init__(
-        self, address: str, options: ServerOptions | None = None, model: Path | None = None
+        self,
+        address: str,
+        options: ServerOptions | None = None,
+        model: Path | None = None,
+        traces: Traces | None = None,
     ) -> None:
         """Starts to listen.
 
@@ -69,6 +74,7 @@ class GrpcioServer:
             options: None = the defaults.
             model: An artifact that is loaded before, so that no caller comes to a server without a
                 model; None = callers get UNAVAILABLE until one is loaded.
+            traces: What makes the spans of calls; whoever made it closes it. None = nobody does.
 
         Raises:
             ModelRefusedError: The artifact did not pass its checks.
@@ -84,7 +90,9 @@ class GrpcioServer:
         self._engine = _start_engine(options)
         waiting = (options.threads or _DEFAULT_THREADS) + options.max_queue
         self._exposures = Exposures(options)
-        self._servicer = RerankServicer(self._engine, waiting, _RETRY_AFTER_S, self._exposures)
+        self._servicer = RerankServicer(
+            self._engine, waiting, _RETRY_AFTER_S, self._exposures, traces or NoTraces()
+        )
         streams = StreamLimit(_MOST_STREAMS, _RETRY_AFTER_S)
         self._health = health.HealthServicer(("", SERVICE, health.SERVICE), streams)
         names = (SERVICE, health.SERVICE, reflection.SERVICE)

@@ -16,6 +16,7 @@ from gerank.data.request import RequestError
 from gerank.proto import rerank_pb2 as pb
 from gerank_server.errors import BusyError, NotFoundError, NotServingError, with_status
 from gerank_server.exposures import Exposures
+from gerank_server.traces import Traces
 
 SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
@@ -28,13 +29,19 @@ class RerankServicer:
         most_open: Rerank calls that may be open at once; one more is refused unread.
         retry_after_s: When its caller should come again.
         exposures: Where answered calls are written down.
+        traces: What makes their spans.
     """
 
     def __init__(
-        self, engine: Engine, most_open: int, retry_after_s: float, exposures: Exposures
+        self,
+        engine: Engine,
+        most_open: int,
+        retry_after_s: float,
+        exposures: Exposures,
+        traces: Traces,
     ) -> None:
         self._engine = engine
-        self._exposures = exposures
+        self._exposures, self._traces = exposures, traces
         self._most_open = most_open
         self._retry_after_s = retry_after_s
         self._draining = False
@@ -68,7 +75,7 @@ class RerankServicer:
         )
 
     def _rerank(self, payload: bytes, context: grpc.ServicerContext) -> bytes:
-        with self._counted() as open_calls:
+        with self._traces.call_span(context) as span, self._counted() as open_calls:
             if open_calls > self._most_open:
                 raise BusyError(self._retry_after_s)
             call = self._engine.serve(payload, context.time_remaining())
@@ -82,6 +89,7 @@ class RerankServicer:
             if not context.add_callback(drop):
                 drop()
             answer = call.wait()
+            span.answered(call.model, call.model_version, answer)
             self._exposures.record(call, payload, answer, context)
             return answer
 
