@@ -7,13 +7,14 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from gerank.cli.serve import FrontChoice, _chosen
+from gerank.cli.serve import FrontChoice, _chosen, _traces
 from gerank_server import Front, OptionError, listen
 from gerank_server.native import is_built
 from tests.cli.command import done, gerank, run, start
@@ -121,6 +122,14 @@ def test_where_the_native_front_is_missing_that_is_said(
     assert "no native front" in capsys.readouterr().err
     with pytest.raises(OptionError, match="'native' is not in this installation"):
         listen("127.0.0.1:0", front=_chosen(FrontChoice.NATIVE))
+
+
+def test_what_traces_need_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("gerank_server.otel", "gerank_server.span_queue"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(OptionError, match=r"^otel_endpoint: opentelemetry.* is not installed: pip"):
+        _traces("http://127.0.0.1:4318", None)
 
 
 def test_a_port_in_use_is_named(journey: Journey, front: str) -> None:
