@@ -94,7 +94,8 @@ def _start(
             missing = "a library was missing when it was built"
             raise OptionError(f"front: 'native' is not in this installation: {missing}")
         if traces is not None:
-            raise OptionError("traces: only the front 'grpcio' makes spans, this one is 'native'")
+            rule = "only the front 'grpcio' makes spans, this one is 'native'"
+            raise OptionError(f"traces (--otel-endpoint): {rule}")
         return NativeServer(address, options, model)
     from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second
 

@@ -230,11 +230,11 @@ def test_gerank_serve_sends_spans_to_a_collector_and_tells_how_many(model: Stand
 def test_the_native_front_refuses_traces_by_name(model: StandIn) -> None:
     with (
         OtelTraces(InMemorySpanExporter(), 1.0) as traces,
-        pytest.raises(OptionError, match=r"^traces: only the front 'grpcio' makes spans"),
+        pytest.raises(OptionError, match=r"^traces \(--otel-endpoint\): only the front 'grpcio'"),
     ):
         serve(model.path, "127.0.0.1:0", None, Front.NATIVE, traces)
     said = run("serve", "--model", model.path, "--front", "native", "--otel-endpoint", "http://c:1")
-    assert said.code == 1 and "traces: only the front 'grpcio'" in said.err
+    assert said.code == 1 and "traces (--otel-endpoint): only the front 'grpcio'" in said.err
 
 
 @pytest.mark.parametrize(
