@@ -26,8 +26,8 @@ from gerank_server.native import library_path
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
 from tests.exposures.reading import read_folder
-from tests.server.certificates import Authority
 from tests.server.stand_in import StandIn
+from tests.server.tls.certificates import Authority
 
 PROGRAM = library_path().parent / "gerank-server"
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="the native front is not built")
