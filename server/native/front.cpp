@@ -29,9 +29,6 @@ constexpr milliseconds kQuiet{100};
 // How often files are looked at.
 constexpr milliseconds kFollowing{1000};
 
-// Answers are held back so long before callers hear that we leave; see Session::hold_answers.
-constexpr milliseconds kHeldAnswers{10};
-
 // The part of the bytes that are held at once which large messages leave to small ones.
 constexpr std::int64_t kReservePart = 16;
 
@@ -203,10 +200,6 @@ void Front::stop(std::chrono::microseconds grace) {
     const auto end = begin + std::max<std::chrono::microseconds>(grace, kQuiet);
     set_serving(false);
     state.close_listener();
-    if (grace.count() > 0) {
-      for (const auto& thread : state.threads) thread->hold_answers();
-      std::this_thread::sleep_for(kHeldAnswers);
-    }
     for (const auto& thread : state.threads) thread->leave();
     state.await(std::min(end, begin + kLongestLeave), [&] { return state.has_left(); });
     for (const auto& thread : state.threads) thread->leave_now();

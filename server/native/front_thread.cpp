@@ -52,8 +52,8 @@ FrontThread::FrontThread(const Shared& shared)
       }),
       watch_(shared.service),
       deadlines_(loop_),
-      host_{shared.limits, methods_, shared.credentials,        shared.budget, deadlines_,
-            line_,         pool_,    shared.service.open_calls, counts_},
+      host_{loop_,      shared.limits, methods_, shared.credentials,        shared.budget,
+            deadlines_, line_,         pool_,    shared.service.open_calls, counts_},
       connections_(
           loop_, [this](Connection& connection) { return speak(connection); },
           [this](int descriptor) { return carry(descriptor); }, shared.closed),
@@ -117,12 +117,6 @@ void FrontThread::refresh_health() {
 
 void FrontThread::let_in() {
   if (waits_) loop_.post([this] { line_.let_in(); });
-}
-
-void FrontThread::hold_answers() {
-  loop_.post([this] {
-    connections_.for_each([](Connection& connection) { session_of(connection).hold_answers(); });
-  });
 }
 
 void FrontThread::leave() {

@@ -67,9 +67,7 @@ class FrontThread {
   const ThreadCounts& counts() const { return counts_; }
   const MethodTable& methods() const { return methods_; }
 
-  // See Session::hold_answers, leave and leave_now: of all connections, also of those that come
-  // later.
-  void hold_answers();
+  // See Session::leave and leave_now: of all connections, also of those that come later.
   void leave();
   void leave_now();
 

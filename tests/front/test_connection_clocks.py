@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 
+import grpc
 import pytest
 
-from tests.front.call_bytes import call_headers, page
+from tests.front.call_bytes import RERANK, call_headers, page
 from tests.front.frames import Kind, frame, framed
 from tests.front.raw_connection import RawConnection
 from tests.front.server_process import ServerProcess
@@ -15,6 +19,9 @@ from tests.server.stand_in import StandIn
 
 SERVER_OPTIONS = ("--keepalive-s", 1, "--keepalive-timeout-s", 1)
 HIGHEST_STREAM = (1 << 31) - 1
+HELD_S = 0.01  # of answers, before the word that a connection ends
+STEADY_S = float(os.environ.get("GERANK_FRONT_AGEING_S", "8"))
+STEADY_CALLERS = 4
 
 
 @pytest.fixture
@@ -84,3 +91,42 @@ def test_an_old_connection_ends_in_good_order(ageing: ServerProcess) -> None:
         assert old.answer_so_far(stream).status == 0
     with RawConnection(ageing.port) as new:
         assert new.call(page()).status == 0
+
+
+def test_a_caller_waits_for_an_answer_when_it_hears_that_its_connection_ends(
+    ageing: ServerProcess,
+) -> None:
+    """6.8: new streams that a client begins after GOAWAY are lost. Answers are held back for a
+    moment before it, so that a caller in a loop has a call open when it comes, and begins none
+    just then."""
+    for _ in range(3):
+        with RawConnection(ageing.port) as old:
+            while old.goaway is None:
+                began = time.monotonic()
+                assert old.call(page()).status == 0
+            assert time.monotonic() - began > HELD_S / 2
+
+
+@pytest.mark.timeout(60 + STEADY_S)
+def test_no_call_is_lost_when_connections_end_by_age(ageing: ServerProcess) -> None:
+    """The same for clients of grpcio without retries, each on a connection of its own that ends
+    about every second (for GERANK_FRONT_AGEING_S seconds, 8 by default)."""
+    outcomes: Counter[str] = Counter()
+    end = time.monotonic() + STEADY_S
+
+    def call_steadily() -> None:
+        with ageing.own_channel(grpc__enable_retries=0) as channel:
+            rerank = channel.unary_unary(RERANK)
+            while time.monotonic() < end:
+                try:
+                    rerank(page(), timeout=10)
+                    outcomes["answered"] += 1
+                except grpc.RpcError as error:
+                    outcomes[f"{error.code().name}: {error.details()}"] += 1
+
+    callers = [threading.Thread(target=call_steadily) for _ in range(STEADY_CALLERS)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert set(outcomes) == {"answered"}, outcomes

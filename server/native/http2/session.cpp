@@ -29,6 +29,10 @@ constexpr std::int32_t kConnectionWindow = 16 << 20;
 constexpr std::size_t kMostUnsentFrames = 1000;  // of a client that does not read
 constexpr seconds kHandshake{20};                // until a client must have said its first word
 
+// Answers are held back so long before the word that we leave, and at most so long behind it; see
+// Session::leave.
+constexpr std::chrono::milliseconds kHeldBefore{10}, kHeldBehind{20};
+
 // The PINGs behind the word that we leave, one after the other. The answer to the first says that
 // the word was read; but a client may write it before calls that it had begun until then. They have
 // come when it has answered the second.
@@ -107,7 +111,6 @@ void Session::receive(std::string_view bytes) {
 }
 
 void Session::send(std::string* out, std::size_t at_most) {
-  if (holds_answers_) return;
   while (out->size() < at_most) {
     const std::uint8_t* frames = nullptr;
     const ssize_t size = nghttp2_session_mem_send(handle_, &frames);
@@ -184,12 +187,27 @@ void Session::end_stuck_messages(TimePoint now) {
 }
 
 void Session::leave() {
-  holds_answers_ = false;
-  if (leaving_) return connection_.wake();
-  leaving_ = true;
+  if (leaving_) return;
+  leaving_ = holds_answers_ = true;
   leaving_since_ = std::chrono::steady_clock::now();
+  holding_ = std::make_unique<Timer>(host_.loop, [this] { tell_that_we_leave(); });
+  holding_->start(std::uint64_t(kHeldBefore.count()));
+}
+
+void Session::tell_that_we_leave() {
+  if (left_ || failed_) return;
   nghttp2_submit_shutdown_notice(handle_);
   connection_.wake();
+  holding_ = std::make_unique<Timer>(host_.loop, [this] { release_answers(); });
+  holding_->start(std::uint64_t(kHeldBehind.count()));
+}
+
+void Session::release_answers() {
+  holds_answers_ = false;
+  for (const std::int32_t id : std::exchange(held_, {})) {
+    auto* const stream = static_cast<Stream*>(nghttp2_session_get_stream_user_data(handle_, id));
+    if (stream != nullptr) answer(*stream);
+  }
 }
 
 // nghttp2 sends what pings before what it was given earlier, so none is submitted with the word.
@@ -219,10 +237,10 @@ void Session::leave_now() {
                         nghttp2_session_get_last_proc_stream_id(handle_), NGHTTP2_NO_ERROR, nullptr,
                         0);
   connection_.wake();
+  release_answers();
 }
 
 void Session::end(std::uint32_t error) {
-  holds_answers_ = false;
   connection_.tell_of_end(nghttp2_http2_strerror(error));
   failed_ = true;
   nghttp2_session_terminate_session(handle_, error);
@@ -232,6 +250,7 @@ void Session::end(std::uint32_t error) {
 gerank::TimePoint Session::now() { return connection_.now(); }
 
 void Session::answer(Stream& stream) {
+  if (holds_answers_) return held_.push_back(stream.id());
   if (stream.answering_) {
     nghttp2_session_resume_data(handle_, stream.id());
   } else if (stream.answers_.empty()) {

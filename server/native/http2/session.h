@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "../net/connection.h"
+#include "../net/loop.h"
 #include "byte_budget.h"
 #include "frame_allowance.h"
 #include "stream.h"
@@ -34,12 +35,12 @@ class Session final : public Protocol {
 
   // ---- the end of a connection in good order
 
-  // Keeps all answers back until leave(): a caller that waits for one begins no call just when the
-  // word comes that we leave. Clients without retries give up a call that they begin then.
-  void hold_answers() { holds_answers_ = true; }
-
   // Tells the caller to send no new calls here. Those that are under way are taken until it has
   // heard, or until leave_now().
+  //
+  // From a moment before the word until it was heard, answers are held back: a caller that waits
+  // for one begins no call just when the word comes. Clients without retries give up a call that
+  // they begin then.
   void leave();
 
   // Takes no more calls from now on. When those that were taken have ended, so does the connection.
@@ -82,6 +83,8 @@ class Session final : public Protocol {
   void charge(const nghttp2_frame_hd& frame);
   void end(std::uint32_t error);
   void watch_deadlines();
+  void tell_that_we_leave();
+  void release_answers();
   void sent_goaway();
   void ask_whether_heard();
   bool is_stalled(TimePoint now) const;
@@ -99,9 +102,11 @@ class Session final : public Protocol {
   bool announced_ = false, heard_settings_ = false;
   bool leaving_ = false, left_ = false;
   bool holds_answers_ = false;
-  int leaving_pings_heard_ = 0;  // of those behind the word that we leave
-  bool failed_ = false;          // what still comes is not read
-  bool broken_ = false;          // nothing can be sent
+  std::unique_ptr<Timer> holding_;  // until the word that we leave, then until it was heard
+  std::vector<std::int32_t> held_;  // ids of streams whose answers are held back
+  int leaving_pings_heard_ = 0;     // of those behind the word that we leave
+  bool failed_ = false;             // what still comes is not read
+  bool broken_ = false;             // nothing can be sent
 };
 
 }  // namespace gerank::server

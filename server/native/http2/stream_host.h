@@ -7,6 +7,7 @@
 #include "../credentials.h"
 #include "../methods/method_table.h"
 #include "../metrics/counts.h"
+#include "../net/loop.h"
 #include "byte_budget.h"
 #include "deadlines.h"
 #include "limits.h"
@@ -18,6 +19,7 @@ class StreamPool;
 
 // All of it outlives the connections.
 struct StreamHost {
+  Loop& loop;
   const Limits& limits;
   const MethodTable& methods;
   const Credentials& credentials;
