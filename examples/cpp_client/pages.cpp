@@ -8,6 +8,7 @@
 
 namespace {
 
+using gerank::v1::DedupKeys;
 using gerank::v1::FeatureBlock;
 using gerank::v1::Query;
 
@@ -53,12 +54,25 @@ void read_side(std::istream& in, const Side& side, std::size_t rows,
   }
 }
 
-void read_dedup_keys(std::istream& in, int count, Query* query) {
-  auto* keys = query->mutable_dedup_keys();
+void read_dedup_keys(std::istream& in, int count, DedupKeys* keys) {
   for (int m = 0; m < count; ++m) {
     keys->add_ints(next<int64_t>(in));
     keys->add_present(keys->ints(m) >= 0);
   }
+}
+
+void read_above(std::istream& in, Query* query) {
+  const int count = next<int>(in);
+  std::vector<std::string> names(next<std::size_t>(in));
+  for (std::string& name : names) name = next_name(in);
+  if (count == 0) return;
+  auto* above = query->mutable_above();
+  above->set_count(count);
+  if (!names.empty()) {
+    add_block(above->mutable_features(), names)
+        ->set_int64_le(next_column<int64_t>(in, std::size_t(count) * names.size()));
+  }
+  read_dedup_keys(in, count, above->mutable_dedup_keys());
 }
 
 void read_rules(std::istream& in, Query* query) {
@@ -100,7 +114,8 @@ void read_page(std::istream& in, const Wanted& wanted, Query* query) {
   if (temperature > 0) query->set_temperature(temperature);
   read_side(in, wanted.user, 1, query->mutable_user_features());
   read_side(in, wanted.candidate, std::size_t(count), query->mutable_candidate_features());
-  read_dedup_keys(in, count, query);
+  read_dedup_keys(in, count, query->mutable_dedup_keys());
+  read_above(in, query);
   read_rules(in, query);
 }
 

@@ -33,6 +33,8 @@ Page::Page(std::istream& in, const gerank::Contract& contract) {
   read_side(in, contract.candidate, count, &candidates_);
   query_.user_features = user_.blocks;
   query_.candidate_features = candidates_.blocks;
+  query_.dedup_keys = read_keys(in, count, &keys_);
+  read_above(in);
   read_rules(in);
 }
 
@@ -59,12 +61,27 @@ std::string_view Page::next_name(std::istream& in) {
   return name;
 }
 
+gerank::DedupKeys Page::read_keys(std::istream& in, std::size_t count, Keys* keys) {
+  keys->values = next<std::int64_t>(in, count);  // -1: none
+  keys->are_there = std::make_unique<bool[]>(count);
+  for (std::size_t i = 0; i < count; ++i) keys->are_there[i] = keys->values[i] >= 0;
+  return {keys->values.data(), count * sizeof(std::int64_t), {keys->are_there.get(), count}};
+}
+
+void Page::read_above(std::istream& in) {
+  const auto count = next<std::size_t>(in), features = next<std::size_t>(in);
+  for (std::size_t i = 0; i < features; ++i) names_above_.push_back(next_name(in));
+  ids_above_ = next<std::int64_t>(in, count * features);
+  const gerank::DedupKeys keys = read_keys(in, count, &keys_above_);
+  if (count == 0) return;
+  if (features > 0) {
+    blocks_above_.push_back({names_above_, gerank::ColumnType::kInt64, ids_above_.data(),
+                             ids_above_.size() * sizeof(std::int64_t)});
+  }
+  query_.above = {std::int64_t(count), blocks_above_, keys};
+}
+
 void Page::read_rules(std::istream& in) {
-  const auto count = static_cast<std::size_t>(query_.candidate_count);
-  keys_ = next<std::int64_t>(in, count);  // -1: none
-  has_key_ = std::make_unique<bool[]>(count);
-  for (std::size_t m = 0; m < count; ++m) has_key_[m] = keys_[m] >= 0;
-  query_.dedup_keys = {keys_.data(), count * sizeof(std::int64_t), {has_key_.get(), count}};
   for (auto pins = next<int>(in); pins > 0; --pins) {
     const auto slot = next<std::int64_t>(in);
     pins_.push_back({slot, next<std::int64_t>(in)});

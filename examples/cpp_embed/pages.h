@@ -31,15 +31,24 @@ class Page {
     std::vector<gerank::FeatureBlock> blocks;
   };
 
+  struct Keys {
+    std::vector<std::int64_t> values;
+    std::unique_ptr<bool[]> are_there;
+  };
+
   void read_side(std::istream& in, const std::vector<gerank::Feature>& features, std::size_t rows,
                  Side* side);
   std::string_view next_name(std::istream& in);
+  static gerank::DedupKeys read_keys(std::istream& in, std::size_t count, Keys* keys);
+  void read_above(std::istream& in);
   void read_rules(std::istream& in);
 
   std::deque<std::string> names_;  // never moved
   Side user_, candidates_;
-  std::vector<std::int64_t> keys_;
-  std::unique_ptr<bool[]> has_key_;
+  Keys keys_, keys_above_;
+  std::vector<std::string_view> names_above_;
+  std::vector<std::int64_t> ids_above_;  // [A, F]
+  std::vector<gerank::FeatureBlock> blocks_above_;
   std::vector<gerank::Pin> pins_;
   std::vector<gerank::Spacing> spacing_;
   std::vector<gerank::Quota> quotas_;

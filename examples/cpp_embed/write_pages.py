@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 import gerank
 from gerank.data.contract import RequestContract
-from gerank.data.request import Request
+from gerank.data.request import Above, Request
 from gerank.data.request_check import parse_request
 from gerank.data.schema import Feature, FeatureKind
 
@@ -40,9 +40,24 @@ def _page(request: Request, contract: RequestContract) -> Iterator[str]:
     for columns, features in ((user, schema.user), (request.candidates, schema.candidate)):
         yield from _numbers(columns, features, FeatureKind.DENSE)
         yield from _numbers(columns, features, FeatureKind.ID)
-    keys = [-1] * count if request.dedup_keys is None else request.dedup_keys.tolist()
-    yield from map(str, keys)
+    yield from _keys(request.dedup_keys, count)
+    yield from _above(request)
     yield from _rules(request)
+
+
+def _keys(keys: Any, count: int) -> Iterator[str]:
+    """Keys as a column of numbers or None; -1 where a row has none."""
+    yield from map(str, [-1] * count if keys is None else keys.tolist())
+
+
+def _above(request: Request) -> Iterator[str]:
+    """What stands above the page: how many slots, the names told of them, numbers, keys."""
+    above = request.above or Above(0)
+    yield f"{above.count} {len(above.features)}"
+    yield from map(_quoted, above.features)
+    for row in zip(*above.features.values(), strict=True):
+        yield from (str(int(value)) for value in row)
+    yield from _keys(above.dedup_keys, above.count)
 
 
 def _rules(request: Request) -> Iterator[str]:

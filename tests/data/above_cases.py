@@ -102,7 +102,8 @@ def _spacing(rule: Document, slots: list[Document | None], above: int) -> list[D
     worst, places = 0, set()
     for start in range(max(1, len(slots) - window + 1)):
         run = range(start, min(start + window, len(slots)))
-        for value in {slots[n][group] for n in run if slots[n] is not None}:  # type: ignore[index]
+        groups = {slots[n][group] for n in run if slots[n] is not None}  # type: ignore[index]
+        for value in (value for value in groups if value >= 0):  # a negative one is no group
             same = [n for n in run if slots[n] is not None and slots[n][group] == value]  # type: ignore[index]
             if len(same) > cap and same[-1] >= above:
                 worst = max(worst, len(same))
