@@ -1,5 +1,7 @@
 #include "front.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -28,6 +30,9 @@ constexpr milliseconds kQuiet{100};
 
 // How often files are looked at.
 constexpr milliseconds kFollowing{1000};
+
+// So many bytes of large messages and answers leave enough in malloc's hands to ask for it back.
+constexpr std::int64_t kWorthTrimming = 16 << 20;
 
 // The part of the bytes that are held at once which large messages leave to small ones.
 constexpr std::int64_t kReservePart = 16;
@@ -89,6 +94,17 @@ struct Front::State {
     for (const auto& thread : threads) thread->let_in();
   }
 
+  // Gives the machine back what a burst of large answers has left in malloc's hands: glibc maps
+  // large blocks, but once one was freed it takes the next from its heaps, and keeps them.
+  void give_memory_back() {
+    const std::int64_t passed = budget.large_passed();
+    if (passed - passed_before < kWorthTrimming || budget.held() >= kWorthTrimming) return;
+    passed_before = passed;
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+  }
+
   // Takes no connections from now on; returns when that is so.
   void close_listener() {
     std::promise<void> closed;
@@ -117,7 +133,8 @@ struct Front::State {
   Listener listener;
   std::vector<std::unique_ptr<FrontThread>> threads;
   std::size_t next = 0;
-  std::mutex mutex;  // of set_serving
+  std::int64_t passed_before = 0;  // of large bytes, when memory was given back
+  std::mutex mutex;                // of set_serving
   std::once_flag stopped;
 };
 
@@ -136,7 +153,10 @@ Status Front::start(const FrontOptions& options, Engine& engine,
     const bool follows = thread == state->threads.front();
     thread->start([follows, at = state.get()] {
       if (!follows) return;
-      at->threads.front()->repeat(kFollowing, [at] { at->credentials.follow_changes(); });
+      at->threads.front()->repeat(kFollowing, [at] {
+        at->credentials.follow_changes();
+        at->give_memory_back();
+      });
     });
   }
   front->reset(new Front(std::move(state)));

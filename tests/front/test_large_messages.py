@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -19,6 +22,7 @@ from tests.server.stand_in import StandIn
 MIB = 1 << 20
 LARGE = 15 * MIB
 CALLS, CONNECTIONS = 24, 6
+BURST = int(os.environ.get("GERANK_FRONT_LARGE_CALLS", "40"))
 BUDGET, BUDGET_OF_ONE = 96 * MIB, 32 * MIB
 SERVER_OPTIONS = ("--buffer-bytes", BUDGET, "--connection-buffer-bytes", BUDGET_OF_ONE)
 RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED = 8, 4
@@ -74,6 +78,42 @@ def test_waiting_messages_stay_within_the_budget_of_bytes(
     grown = server.peak_mib - before
     most = BUDGET / MIB * 1.2 + 4 * LARGE / MIB  # and what the model works on
     assert grown < most, f"{grown:.0f} MiB more, {most:.0f} allowed"
+
+
+@pytest.mark.timeout(60 + BURST // 4)
+def test_a_burst_of_large_calls_stays_within_the_budget_and_leaves_nothing(model: StandIn) -> None:
+    """5.2: while the model is busy, ordinary clients without a deadline bring large calls
+    (GERANK_FRONT_LARGE_CALLS of 15 MiB each, 40 by default), far more than fits. Resident memory
+    grows by no more than --buffer-bytes and a fifth, every call is answered, and when all is quiet
+    again the memory has gone back to the machine."""
+    message = large_page(LARGE)
+    with ServerProcess(model.path, SERVER_OPTIONS) as server, ExitStack() as stack:
+        channels = [
+            stack.enter_context(server.own_channel(grpc__max_receive_message_length=-1))
+            for _ in range(CONNECTIONS)
+        ]
+        for channel in channels:
+            channel.unary_unary(RERANK)(page(), timeout=20)
+        before = server.resident_mib
+        server.forget_peak()
+        model.reset()
+        model.hold()
+        calls = [
+            channels[n % CONNECTIONS].unary_unary(RERANK).future(message) for n in range(BURST)
+        ]
+        model.await_forwards(1)
+        time.sleep(1)  # until no more come
+        model.release()
+        while calls:  # answers are not kept
+            assert calls.pop(0).result(timeout=30 + BURST)
+        grown = server.peak_mib - before
+        time.sleep(2.5)  # it is looked after every second
+        left = server.resident_mib - before
+    sys.stdout.write(
+        f"\n{BURST} large calls: +{grown:.0f} MiB at the peak, +{left:.0f} behind it\n"
+    )
+    assert grown < BUDGET / MIB * 1.2, f"{grown:.0f} MiB more at the peak"
+    assert left < LARGE / MIB, f"{left:.0f} MiB more when all is quiet"
 
 
 def test_unfinished_large_messages_harm_nobody(server: ServerProcess, bystander: Bystander) -> None:

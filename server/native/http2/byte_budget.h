@@ -44,6 +44,7 @@ class ByteBudget {
   void add(std::int64_t size, HeldFor what) {
     (what == HeldFor::kSmallMessage ? small_ : what == HeldFor::kLarge ? large_ : early_) += size;
     if (size < 0) ++given_back_;
+    if (size >= kLargeBlock) large_passed_ += size;
   }
 
   std::int64_t held() const { return all(); }
@@ -52,7 +53,12 @@ class ByteBudget {
   // Changes whenever some became free.
   std::uint64_t given_back() const { return given_back_; }
 
+  // How many bytes there have been in blocks so large that malloc keeps some of them.
+  std::int64_t large_passed() const { return large_passed_; }
+
  private:
+  static constexpr std::int64_t kLargeBlock = 128 << 10;  // from which on glibc maps a block
+
   std::int64_t all() const { return small_ + large_ + early_; }
 
   // What is not free for large messages.
@@ -63,6 +69,7 @@ class ByteBudget {
   const std::int64_t limit_, reserve_;
   std::atomic<std::int64_t> small_{0}, large_{0}, early_{0};
   std::atomic<std::uint64_t> given_back_{0};
+  std::atomic<std::int64_t> large_passed_{0};
 };
 
 class Holding;
