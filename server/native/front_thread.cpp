@@ -10,6 +10,7 @@
 
 #include "http2/session.h"
 #include "methods/describe.h"
+#include "methods/rerank_request.h"
 #include "methods/service_names.h"
 #include "methods/statistics.h"
 
@@ -39,7 +40,7 @@ Session& session_of(Connection& connection) { return static_cast<Session&>(conne
 
 FrontThread::FrontThread(const Shared& shared)
     : shared_(shared),
-      rerank_(shared.service, loop_),
+      rerank_(shared.service, loop_, rerank_requests()),
       describe_([&service = shared.service](auto message, auto request_id, auto* answer) {
         return describe(service, message, request_id, answer);
       }),

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "../grpc/status_table.h"
+#include "find_model.h"
 #include "wire/protobuf_reader.h"
 #include "wire/protobuf_writer.h"
 
@@ -34,18 +35,6 @@ bool read(std::string_view message, DescribeRequest* request) {
   return in.ok();
 }
 
-Status find(const Service& service, const DescribeRequest& request,
-            std::shared_ptr<const Ranker>* ranker) {
-  if (service.draining) return {Code::kUnavailable, "the server is draining"};
-  *ranker = service.engine.find(request.model, request.version);
-  if (*ranker) return {};
-  if (service.engine.models().empty()) {
-    return {Code::kUnavailable, "the model is still being loaded"};
-  }
-  return {Code::kNotFound, "no model '" + std::string(request.model) + "' of version '" +
-                               std::string(request.version) + "' is served here"};
-}
-
 }  // namespace
 
 CallStatus describe(const Service& service, std::string_view message, std::string_view request_id,
@@ -58,7 +47,7 @@ CallStatus describe(const Service& service, std::string_view message, std::strin
         request_id);
   }
   std::shared_ptr<const Ranker> ranker;
-  const Status status = find(service, request, &ranker);
+  const Status status = find_model(service, request.model, request.version, &ranker);
   if (!status) return to_call_status(status, request_id);
   wire::FieldWriter out;
   out.text(1, ranker->model_version());

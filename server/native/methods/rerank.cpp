@@ -20,9 +20,9 @@ void RerankCall::begin(Stream& stream, MessageBytes message) {
   stream.state = this;
   message_ = std::move(message);
   Engine& engine = method_.service_.engine;
-  outcome_ = request_.read(engine, message_.view(), stream.deadline(), method_.memo_);
+  outcome_ = request_->read(engine, message_.view(), stream.deadline());
   if (!outcome_) return answer();
-  engine.submit(&request_.call(), [this](Call*, const Status& outcome) {
+  engine.submit(&request_->call(), [this](Call*, const Status& outcome) {
     outcome_ = outcome;
     method_.relay_.hand_over(*this);
   });
@@ -38,11 +38,12 @@ void RerankCall::answer() {
 }
 
 void RerankCall::send_answer() {
-  std::string answer = request_.response();
+  std::string answer = request_->response();
   if (exposures::ExposureLog* const log = method_.service_.exposures; log != nullptr) {
-    const Call& call = request_.call();
+    const Call& call = request_->call();
+    const ExposedMessages messages = request_->exposed(message_.view(), answer);
     log->record({stream_->request_id(), call.model, call.model_version, stream_->head().arm(),
-                 message_.view(), answer});
+                 messages.request, messages.response});
   }
   stream_->send(std::move(answer));
 }
@@ -51,13 +52,13 @@ void RerankCall::leave() {
   stream_ = nullptr;
   message_.leave_connection();
   // A deadline is the engine's business: it counts what expired apart from what was cancelled.
-  Call& call = request_.call();
+  Call& call = request_->call();
   if (std::chrono::steady_clock::now() < call.deadline) method_.service_.engine.cancel(&call);
 }
 
 void RerankCall::rest() {
   stream_ = nullptr;
-  request_.clear();
+  request_->clear();
   message_.clear();
   method_.give_back(*this);
 }
@@ -65,7 +66,7 @@ void RerankCall::rest() {
 void RerankMethod::take(Stream& stream, MessageBytes message) {
   std::unique_ptr<RerankCall> call;
   if (at_rest_.empty()) {
-    call = std::make_unique<RerankCall>(*this);
+    call = std::make_unique<RerankCall>(*this, make_request_());
   } else {
     call = std::move(at_rest_.back());
     at_rest_.pop_back();

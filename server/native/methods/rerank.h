@@ -1,17 +1,17 @@
-// gerank.v1.RerankService.Rerank.
+// The methods that rank pages: they share the life of a call, and differ in their messages.
 #pragma once
 
 #include <gerank/engine.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "../grpc/message_bytes.h"
 #include "answer_relay.h"
 #include "method.h"
+#include "rank_request.h"
 #include "service.h"
-#include "wire/name_memo.h"
-#include "wire/received_request.h"
 
 namespace gerank::server {
 
@@ -21,7 +21,8 @@ class RerankMethod;
 // the caller leaves first, since a worker may still read it.
 class RerankCall final : public CallState {
  public:
-  explicit RerankCall(RerankMethod& method) : method_(method) {}
+  RerankCall(RerankMethod& method, std::unique_ptr<RankRequest> request)
+      : method_(method), request_(std::move(request)) {}
 
   // Reads the message and submits it; the stream gets the outcome.
   void begin(Stream& stream, MessageBytes message);
@@ -38,7 +39,7 @@ class RerankCall final : public CallState {
 
   RerankMethod& method_;
   Stream* stream_ = nullptr;  // null: the caller has left
-  wire::ReceivedRequest request_;
+  const std::unique_ptr<RankRequest> request_;
   MessageBytes message_;  // of which the request holds views
   Status outcome_;
 };
@@ -46,8 +47,12 @@ class RerankCall final : public CallState {
 // Used by the thread of its loop. Lives until the engine has ended all calls.
 class RerankMethod final : public Method {
  public:
-  RerankMethod(Service& service, Loop& loop)
-      : Method(Kind::kUnary), service_(service), relay_(loop) {}
+  // `make_request` makes what reads and writes the messages of this method.
+  RerankMethod(Service& service, Loop& loop, RankRequest::Maker make_request)
+      : Method(Kind::kUnary),
+        service_(service),
+        relay_(loop),
+        make_request_(std::move(make_request)) {}
 
   void take(Stream& stream, MessageBytes message) override;
   void closed(Stream& stream) override;
@@ -60,7 +65,7 @@ class RerankMethod final : public Method {
 
   Service& service_;
   AnswerRelay relay_;
-  wire::NameMemo memo_;
+  const RankRequest::Maker make_request_;
   std::vector<std::unique_ptr<RerankCall>> at_rest_;  // last in, first out: it is in the caches
 };
 
