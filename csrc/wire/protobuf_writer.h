@@ -15,7 +15,11 @@ class FieldWriter {
   void varint(std::uint64_t value) { append_varint(bytes_, value); }
 
   void number(std::uint32_t field, std::uint64_t value) {
-    if (value == 0) return;
+    if (value != 0) optional_number(field, value);
+  }
+
+  // A field that is there also where it is 0.
+  void optional_number(std::uint32_t field, std::uint64_t value) {
     varint(field << 3);
     varint(value);
   }
@@ -34,6 +38,12 @@ class FieldWriter {
   void floats(std::uint32_t field, std::span<const float> values) {
     static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "numbers are sent as they lie here");
     text(field, {reinterpret_cast<const char*>(values.data()), values.size_bytes()});
+  }
+
+  // As optional_number.
+  void optional_real(std::uint32_t field, double value) {
+    varint(field << 3 | 1);
+    bytes_.append(reinterpret_cast<const char*>(&value), sizeof value);
   }
 
   void numbers(std::uint32_t field, std::span<const std::int32_t> values) {

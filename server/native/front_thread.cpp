@@ -41,6 +41,7 @@ Session& session_of(Connection& connection) { return static_cast<Session&>(conne
 FrontThread::FrontThread(const Shared& shared)
     : shared_(shared),
       rerank_(shared.service, loop_, rerank_requests()),
+      inference_(shared.service, loop_),
       describe_([&service = shared.service](auto message, auto request_id, auto* answer) {
         return describe(service, message, request_id, answer);
       }),
@@ -76,6 +77,7 @@ void FrontThread::add_methods() {
   methods_.add(path(kHealthService, "Watch"), watch_);
   methods_.add(path(kRerankService, "Describe"), describe_);
   methods_.add(path(kRerankService, "Statistics"), statistics_);
+  inference_.add_to(methods_);
   if (!shared_.reflection) return;
   methods_.add(path(kReflectionV1, "ServerReflectionInfo"), reflection_);
   methods_.add(path(kReflectionV1Alpha, "ServerReflectionInfo"), reflection_alpha_);

@@ -15,6 +15,7 @@
 #include "http2/stream.h"
 #include "http2/stream_host.h"
 #include "http2/waiting_line.h"
+#include "inference/inference_methods.h"
 #include "methods/health.h"
 #include "methods/instant.h"
 #include "methods/method_table.h"
@@ -88,6 +89,7 @@ class FrontThread {
   ThreadCounts counts_;
   Loop loop_;
   RerankMethod rerank_;
+  inference::InferenceMethods inference_;
   InstantMethod describe_, statistics_, check_;
   HealthWatch watch_;
   ReflectionMethod reflection_, reflection_alpha_;

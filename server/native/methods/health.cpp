@@ -16,7 +16,8 @@
 namespace gerank::server {
 namespace {
 
-constexpr std::array<std::string_view, 3> kNamesWithHealth{"", kRerankService, kHealthService};
+constexpr std::array<std::string_view, 4> kNamesWithHealth{"", kRerankService, kInferenceService,
+                                                           kHealthService};
 
 // Reads a HealthCheckRequest.
 std::optional<std::string_view> read_name(std::string_view message) {

@@ -72,7 +72,8 @@ void write_extensions(wire::FieldWriter& out, std::string_view type) {
 
 void write_services(wire::FieldWriter& out) {
   out.message(6, [&] {
-    for (const auto name : {kRerankService, kHealthService, kReflectionV1, kReflectionV1Alpha}) {
+    for (const auto name :
+         {kRerankService, kInferenceService, kHealthService, kReflectionV1, kReflectionV1Alpha}) {
       out.message(1, [&] { out.text(1, name); });
     }
   });

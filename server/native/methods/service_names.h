@@ -6,6 +6,7 @@
 namespace gerank::server {
 
 inline constexpr std::string_view kRerankService = "gerank.v1.RerankService";
+inline constexpr std::string_view kInferenceService = "inference.GRPCInferenceService";
 inline constexpr std::string_view kHealthService = "grpc.health.v1.Health";
 inline constexpr std::string_view kReflectionV1 = "grpc.reflection.v1.ServerReflection";
 inline constexpr std::string_view kReflectionV1Alpha = "grpc.reflection.v1alpha.ServerReflection";

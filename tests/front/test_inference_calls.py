@@ -1,0 +1,486 @@
+"""What inference.GRPCInferenceService tells, refuses, and does with calls that end early."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.rpc import error_details_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+
+from gerank.data.request_check import parse_request
+from gerank.version import __version__
+from tests.data.bad_requests import valid_document
+from tests.data.request_cases import CONTRACT, MAX_CANDIDATES
+from tests.front.inference_messages import SERVICE, ask, call, message
+from tests.front.inference_tensors import Tensors, output, request_of, slates_of, tensors_of
+from tests.front.server_process import ServerProcess
+from tests.server.counters import await_ended, statistics_of
+from tests.server.mutations import mutated
+from tests.server.stand_in import StandIn
+
+REQUESTS = int(os.environ.get("GERANK_FUZZ_REQUESTS", "1500"))
+CLEAN = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
+INFER = f"/{SERVICE}/ModelInfer"
+
+Spoil = Callable[[Any], None]
+
+
+@pytest.fixture
+def channel(server: ServerProcess) -> Iterator[grpc.Channel]:
+    with server.own_channel() as opened:
+        yield opened
+
+
+def _tensors() -> Tensors:
+    """Two pages of eight candidates."""
+    page = parse_request(valid_document(), CONTRACT)
+    return tensors_of([page, page])
+
+
+def _input(request: Any, name: str) -> Any:
+    return next(told for told in request.inputs if told.name == name)
+
+
+# ---- what it tells
+
+
+def test_the_server_and_its_model_are_ready(channel: grpc.Channel, model: StandIn) -> None:
+    assert call(channel, "ServerLive").live
+    assert call(channel, "ServerReady").ready
+    assert call(channel, "ModelReady", name="default").ready
+    assert call(channel, "ModelReady", name="default", version=model.model_version).ready
+    assert not call(channel, "ModelReady", name="other").ready
+    assert not call(channel, "ModelReady", name="default", version="other").ready
+    metadata = call(channel, "ServerMetadata")
+    assert (metadata.name, metadata.version) == ("gerank-server", __version__)
+    [told] = call(channel, "RepositoryIndex").models
+    assert (told.name, told.version, told.state) == ("default", model.model_version, "READY")
+
+
+def test_health_knows_the_service(channel: grpc.Channel) -> None:
+    stub = health_pb2_grpc.HealthStub(channel)
+    answer = stub.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=10)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_metadata_tells_the_tensors_of_the_contract(channel: grpc.Channel, model: StandIn) -> None:
+    metadata = call(channel, "ModelMetadata")
+    assert (metadata.name, list(metadata.versions)) == ("default", [model.model_version])
+    inputs = {told.name: (told.datatype, list(told.shape)) for told in metadata.inputs}
+    assert len(inputs) == len(metadata.inputs)
+    assert inputs["user.age"] == ("FP32", [-1, 1])
+    assert inputs["candidates.score"] == ("FP32", [-1, -1])
+    assert inputs["candidates.seller"] == ("INT64", [-1, -1])
+    assert inputs["spacing.seller"] == ("INT32", [-1, 2])
+    assert inputs["quotas.fresh"] == ("INT32", [-1, 2])
+    assert inputs["weights.diversity"] == ("FP64", [-1, 1])
+    assert inputs["above.category"] == ("INT64", [-1, -1])
+    assert set(_tensors()) <= set(inputs)
+    outputs = {told.name: (told.datatype, list(told.shape)) for told in metadata.outputs}
+    assert outputs["order"] == ("INT32", [-1, -1])
+    assert outputs["log_prob"] == ("FP32", [-1, -1])
+
+
+def test_the_configuration_tells_which_tensors_may_be_left_out(channel: grpc.Channel) -> None:
+    config = call(channel, "ModelConfig", name="default").config
+    metadata = call(channel, "ModelMetadata", name="default")
+    assert config.max_batch_size == 256
+    types = message("ModelInput").DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number
+    names = {"TYPE_STRING": "BYTES"}
+    for told, tensor in [
+        *zip(config.input, metadata.inputs, strict=True),
+        *zip(config.output, metadata.outputs, strict=True),
+    ]:
+        typed = types[told.data_type].name
+        assert names.get(typed, typed.removeprefix("TYPE_")) == tensor.datatype
+        assert (told.name, list(told.dims)) == (tensor.name, list(tensor.shape)[1:])
+    needed = {told.name for told in config.input if not told.optional}
+    sides = {"user": CONTRACT.schema.user, "candidates": CONTRACT.schema.candidate}
+    assert needed == {f"{side}.{f.name}" for side, features in sides.items() for f in features}
+    tensors = {name: tensor for name, tensor in _tensors().items() if name in needed}
+    assert ask(channel, "ModelInfer")(request_of(tensors), timeout=10).outputs
+
+
+@pytest.mark.parametrize("method", ["ModelMetadata", "ModelConfig"])
+def test_a_model_that_is_not_served_is_not_found(channel: grpc.Channel, method: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(channel, method, name="other")
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    assert "other" in caught.value.details()
+
+
+@pytest.mark.parametrize("method", ["RepositoryModelLoad", "RepositoryModelUnload"])
+def test_models_are_not_controlled_here(channel: grpc.Channel, method: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(f"/{SERVICE}/{method}")(b"", timeout=10)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert "loaded and unloaded by whoever runs the server" in caught.value.details()
+
+
+# ---- answers
+
+
+def test_the_answer_repeats_the_request_and_holds_what_is_asked(
+    channel: grpc.Channel, model: StandIn
+) -> None:
+    outputs = [{"name": "log_prob"}, {"name": "order"}]
+    request = request_of(_tensors(), id="visit-17", outputs=outputs)
+    answer = ask(channel, "ModelInfer")(request, timeout=10)
+    assert (answer.id, answer.model_name) == ("visit-17", "default")
+    assert answer.model_version == model.model_version
+    assert [told.name for told in answer.outputs] == ["log_prob", "order"]
+    assert len(answer.raw_output_contents) == 2
+    assert output(answer, "order").shape == output(answer, "log_prob").shape == (2, 5)
+    assert set(answer.parameters) == {"queue_us", "batch_us", "model_us"}
+    assert answer.parameters["model_us"].int64_param > 0
+
+
+def test_slots_that_no_candidate_fills_hold_minus_one(channel: grpc.Channel) -> None:
+    tensors = _tensors() | {"candidate_count": np.array([8, 3], np.int32)}
+    tensors["pins"] = np.full((2, 5), -1, np.int32)
+    del tensors["dedup_keys"], tensors["dedup_present"]
+    answer = ask(channel, "ModelInfer")(request_of(tensors), timeout=10)
+    order = output(answer, "order")
+    assert order.shape == (2, 5) and (order[0] >= 0).all()
+    assert sorted(order[1, :3]) == [0, 1, 2] and (order[1, 3:] == -1).all()
+    assert (output(answer, "log_prob")[1, 3:] == 0).all()
+    assert (output(answer, "candidate_ids")[1, 3:] == "").all()
+
+
+# ---- refusals
+
+
+def _set(name: str, **fields: object) -> Spoil:
+    def spoil(request: Any) -> None:
+        told = _input(request, name)
+        for field, value in fields.items():
+            if field == "shape":
+                told.shape[:] = value
+            else:
+                setattr(told, field, value)
+
+    return spoil
+
+
+def _shared_memory(request: Any) -> None:
+    _input(request, "user.age").parameters["shared_memory_region"].string_param = "region"
+
+
+def _twice(request: Any) -> None:
+    request.inputs.add().CopyFrom(_input(request, "user.age"))
+    request.raw_input_contents.append(b"\0" * 8)
+
+
+def _with_contents(request: Any) -> None:
+    _input(request, "user.age").contents.fp32_contents.extend([1, 2])
+
+
+def _raw(name: str, content: bytes) -> Spoil:
+    def spoil(request: Any) -> None:
+        place = [told.name for told in request.inputs].index(name)
+        request.raw_input_contents[place] = content
+
+    return spoil
+
+
+def _without(name: str) -> Spoil:
+    def spoil(request: Any) -> None:
+        place = [told.name for told in request.inputs].index(name)
+        del request.inputs[place], request.raw_input_contents[place]
+
+    return spoil
+
+
+def _add(name: str, array: Any) -> Spoil:
+    def spoil(request: Any) -> None:
+        more = request_of({name: array})
+        request.inputs.extend(more.inputs)
+        request.raw_input_contents.extend(more.raw_input_contents)
+
+    return spoil
+
+
+def _replace(name: str, array: Any) -> Spoil:
+    def spoil(request: Any) -> None:
+        _without(name)(request)
+        _add(name, array)(request)
+
+    return spoil
+
+
+def _parameter(request: Any) -> None:
+    request.parameters["sequence_id"].int64_param = 7
+
+
+def _no_inputs(request: Any) -> None:
+    del request.inputs[:], request.raw_input_contents[:]
+
+
+F4, I4, I8 = np.float32, np.int32, np.int64
+NAN = np.array([[0, np.nan, *[0] * 6], [0] * 8], F4)
+MALFORMED: dict[str, tuple[Spoil, str, str]] = {
+    # what -> how, the field, and the value that the message shows
+    "a parameter": (_parameter, "parameters", "'sequence_id'"),
+    "no input": (_no_inputs, "inputs", "0"),
+    "shared memory": (_shared_memory, "inputs.user.age.parameters", "'shared_memory_region'"),
+    "a datatype": (_set("user.age", datatype="FP16"), "inputs.user.age.datatype", "'FP16'"),
+    "no such tensor": (_add("candidate", np.ones(2, F4)), "inputs", "'candidate'"),
+    "no such feature": (
+        _add("candidates.scoer", np.ones((2, 8), F4)),
+        "queries[0].candidates.scoer",
+        "[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]",
+    ),
+    "a missing feature": (_without("user.age"), "queries[0].user.age", "['country']"),
+    "a tensor twice": (_twice, "inputs", "'user.age'"),
+    "a further raw element": (
+        lambda request: request.raw_input_contents.append(b""),
+        "raw_input_contents",
+        "elements'",
+    ),
+    "both contents": (_with_contents, "inputs.user.age.contents", "'elements'"),
+    "too few bytes": (_raw("user.age", b"\0" * 7), "inputs.user.age", "'7 bytes'"),
+    "an element too many": (_raw("user.age", b"\0" * 12), "inputs.user.age", "'12 bytes'"),
+    "no bytes": (_raw("candidates.price", b""), "inputs.candidates.price", "'0 bytes'"),
+    "a torn text": (
+        _raw("preset", b"\x05\0\0\0ab"),
+        "inputs.preset.raw_input_contents",
+        "'0 whole elements'",
+    ),
+    "a text too few": (_raw("preset", b"\0\0\0\0"), "inputs.preset", "'1 elements'"),
+    "no UTF-8": (_raw("preset", b"\0\0\0\0\1\0\0\0\xff"), "inputs.preset[1]", "bytes'"),
+    "another batch": (
+        _set("user.age", shape=[1, 2]),
+        "inputs.user.age.shape",
+        "[1, 2]",
+    ),
+    "no axis": (_set("user.age", shape=[]), "inputs.user.age.shape", "[]"),
+    "four axes": (_set("user.age", shape=[2, 1, 1, 1]), "inputs.user.age.shape", "[2, 1, 1, ...]"),
+    "an empty axis": (_set("user.age", shape=[2, 0]), "inputs.user.age.shape", "[2, 0]"),
+    "a negative axis": (_set("user.age", shape=[-2, -1]), "inputs.user.age.shape", "[-2, -1]"),
+    "an axis beyond all": (
+        _set("user.age", shape=[2, 2**62, 8]),
+        "inputs.user.age.shape",
+        f"[2, {2**62}, 8]",
+    ),
+    "other candidates": (
+        _replace("candidates.price", np.ones((2, 7), F4)),
+        "inputs.candidates.price.shape",
+        "[2, 7]",
+    ),
+    "a vector that is none": (
+        _replace("candidates.price", np.ones((2, 8, 2), F4)),
+        "inputs.candidates.price.shape",
+        "[2, 8, 2]",
+    ),
+    "three of two": (
+        _replace("spacing.seller", np.ones((2, 3), I4)),
+        "inputs.spacing.seller.shape",
+        "[2, 3]",
+    ),
+    "a width where there is none": (
+        _replace("slots", np.ones((2, 2), I4)),
+        "inputs.slots.shape",
+        "[2, 2]",
+    ),
+    "numbers for an id": (
+        _replace("candidates.seller", np.ones((2, 8), F4)),
+        "queries[0].candidates.seller",
+        "[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]",
+    ),
+    "texts for a number": (
+        _replace("candidates.price", np.full((2, 8), "1", object)),
+        "inputs.candidates.price.datatype",
+        "'BYTES'",
+    ),
+    "texts for a fixed id": (
+        _replace("candidates.category", np.full((2, 8), "shoes", object)),
+        "inputs.candidates.category.datatype",
+        "'BYTES'",
+    ),
+    "unsigned features": (
+        _replace("candidates.seller", np.ones((2, 8), np.uint64)),
+        "inputs.candidates.seller.datatype",
+        "'UINT64'",
+    ),
+    "real slots": (_replace("slots", np.ones(2, F4)), "inputs.slots.datatype", "'FP32'"),
+    "a number that is none": (
+        _replace("candidates.score", NAN),
+        "queries[0].candidates[1].score",
+        "nan",
+    ),
+    "no candidates": (
+        _replace("candidate_count", np.array([8, 0], I4)),
+        "inputs.candidate_count[1]",
+        "0",
+    ),
+    "more candidates than there are": (
+        _replace("candidate_count", np.array([9, 8], I8)),
+        "inputs.candidate_count[0]",
+        "9",
+    ),
+    "present without keys": (_without("dedup_keys"), "inputs", "'dedup_present'"),
+    "a pin of nobody": (
+        _replace("pins", np.array([[-1, -1], [-1, 8]], I4)),
+        "queries[1].pins.1",
+        "8",
+    ),
+    "a window of nothing": (
+        _replace("spacing.seller", np.array([[0, 1], [0, 0]], I4)),
+        "queries[0].spacing[0].window",
+        "0",
+    ),
+    "a weight beyond": (
+        _replace("weights.clicks", np.array([1.0, 3.0])),
+        "queries[1].weights.clicks",
+        "3.0",
+    ),
+    "a flag that is none": (
+        _add("quotas.frseh", np.ones((2, 2), I4)),
+        "quotas[1].flag",
+        "'frseh'",
+    ),
+    "above without its features": (
+        _add("above_count", np.ones(2, I4)),
+        "inputs.above_count[0]",
+        "1",
+    ),
+    "an output": (lambda request: request.outputs.add(name="ranks"), "outputs", "'ranks'"),
+    "an output twice": (
+        lambda request: [request.outputs.add(name="order") for _ in range(2)],
+        "outputs",
+        "'order'",
+    ),
+    "an output's parameter": (
+        lambda request: (
+            request.outputs.add(name="order")
+            .parameters["classification"]
+            .CopyFrom(message("InferParameter")(int64_param=3))
+        ),
+        "outputs.order.parameters",
+        "'classification'",
+    ),
+    "no such preset": (
+        _replace("preset", np.array(["", "calm"], object)),
+        "queries[1].preset",
+        "'calm'",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MALFORMED)
+def test_malformed_requests_are_refused_by_tensor_and_value(
+    channel: grpc.Channel, what: str
+) -> None:
+    spoil, field, value = MALFORMED[what]
+    request = request_of(_tensors() | {"preset": np.array(["", ""], object)})
+    infer = ask(channel, "ModelInfer")
+    assert infer(request, timeout=10).outputs  # it is sound before
+    spoil(request)
+    before = statistics_of(channel)
+    with pytest.raises(grpc.RpcError) as caught:
+        infer(request, timeout=10)
+    details = caught.value.details()
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert details.partition(":")[0].endswith(field), details
+    assert details.endswith(value), details
+    status = rpc_status.from_call(caught.value)
+    bad = error_details_pb2.BadRequest()
+    assert status is not None and status.details[0].Unpack(bad)
+    assert bad.field_violations[0].field.endswith(field)
+    after = statistics_of(channel)
+    assert after.malformed > before.malformed and after.accepted == before.accepted
+
+
+def test_typed_contents_of_another_type_are_refused(channel: grpc.Channel) -> None:
+    request = request_of(_tensors(), raw=False)
+    contents = _input(request, "user.age").contents
+    contents.ClearField("fp32_contents")
+    contents.fp64_contents.extend([1, 2])
+    with pytest.raises(grpc.RpcError) as caught:
+        ask(channel, "ModelInfer")(request, timeout=10)
+    assert caught.value.details() == (
+        "inputs.user.age: must have 2 elements in fp32_contents, as its shape [2] says, "
+        "got '0 elements'"
+    )
+
+
+def test_a_batch_beyond_the_limit_is_refused(channel: grpc.Channel) -> None:
+    """Of 2^40 pages none is made, and 257 are one too many."""
+    for pages in (257, 2**40):
+        request = message("ModelInferRequest")()
+        request.inputs.add(name="user.age", datatype="FP32", shape=[pages])
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(channel, "ModelInfer")(request, timeout=10)
+        assert caught.value.details() == f"inputs[0].shape[0]: must be 1 to 256, got {pages}"
+
+
+def test_a_page_beyond_the_artifact_is_refused(channel: grpc.Channel) -> None:
+    most = MAX_CANDIDATES + 1
+    tensors = {name: tensor for name, tensor in _tensors().items() if name.startswith("user.")}
+    for feature in CONTRACT.schema.candidate:
+        tensors[f"candidates.{feature.name}"] = np.zeros((2, most), I8)
+    with pytest.raises(grpc.RpcError) as caught:
+        ask(channel, "ModelInfer")(request_of(tensors), timeout=10)
+    assert caught.value.details().startswith("queries[0].candidates: their number must be")
+
+
+def test_a_model_that_nobody_serves_is_not_found(channel: grpc.Channel) -> None:
+    for fields in ({"model_name": "feed"}, {"model_version": "v7"}):
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(channel, "ModelInfer")(request_of(_tensors(), **fields), timeout=10)
+        assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+        assert next(iter(fields.values())) in caught.value.details()
+
+
+# ---- calls that end early
+
+
+def test_deadlines_and_cancellations_reach_the_queue(channel: grpc.Channel, model: StandIn) -> None:
+    infer, request = ask(channel, "ModelInfer"), request_of(_tensors())
+    model.reset()
+    model.hold()
+    busy = infer.future(request, timeout=20)
+    model.await_forwards(1)
+    before = statistics_of(channel)
+    with pytest.raises(grpc.RpcError) as caught:
+        infer(request, timeout=0.5)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await_ended(channel, before.expired + before.cancelled + 2)
+    calls = [infer.future(request, timeout=20) for _ in range(5)]
+    end = time.monotonic() + 10
+    while statistics_of(channel).queued < 10:
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    for waiting in calls:
+        waiting.cancel()
+    await_ended(channel, before.expired + before.cancelled + 12)
+    model.release()
+    assert busy.result().outputs
+
+
+def test_mutated_requests_get_an_answer_or_a_clean_refusal(
+    channel: grpc.Channel, seed: int
+) -> None:
+    rng = random.Random(seed)
+    wholes = [request_of(_tensors(), raw=raw).SerializeToString() for raw in (True, False)]
+    infer = channel.unary_unary(INFER)
+    codes: Counter[str] = Counter()
+    for first in range(0, REQUESTS, 50):
+        batch = [mutated(rng, rng.choice(wholes)) for _ in range(first, min(first + 50, REQUESTS))]
+        for sent in [infer.future(payload, timeout=60) for payload in batch]:
+            error = sent.exception(timeout=60)
+            codes[error.code().name if error else "OK"] += 1
+            assert error is None or (error.code() in CLEAN and error.details()), error
+    assert sum(codes.values()) == REQUESTS
+    assert min(codes["OK"], codes["INVALID_ARGUMENT"]) > REQUESTS // 50, codes
+    answer = message("ModelInferResponse").FromString(infer(wholes[0], timeout=20))
+    assert len(slates_of(lambda name: output(answer, name))) == 2
