@@ -74,8 +74,9 @@ test: build ## All tests, JOBS files side by side; RankLens ones where GERANK_RA
 test-seeds: build ## The tests with random inputs, under SEEDS fresh seeds.
 	@for run in $$(seq $(SEEDS)); do $(PY) -m pytest -q -m random || exit 1; done
 
-fuzz: build ## 100,000 mutated requests against each front and protobuf's own reading; 10,000 valid ones by every way.
-	GERANK_FUZZ_REQUESTS=100000 $(PY) -m pytest tests/server/test_mutations.py tests/wire/test_reading.py
+fuzz: build ## 100,000 mutated requests against each front and protocol, and protobuf's own reading; 10,000 valid ones by every way.
+	GERANK_FUZZ_REQUESTS=100000 $(PY) -m pytest tests/server/test_mutations.py tests/wire/test_reading.py \
+	  tests/front/test_inference_calls.py::test_mutated_requests_are_answered_or_refused_cleanly
 	GERANK_SLATE_REQUESTS=10000 $(PY) -m pytest tests/server/test_same_slate.py
 
 # A build with the CUDA kernels; nothing is configured where it could not work.

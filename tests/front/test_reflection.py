@@ -37,7 +37,7 @@ def test_services_are_listed(server: ServerProcess, version: str) -> None:
     """list_services: the names of all services, among them those of health and of reflection."""
     [answer] = _ask(server, version, _request(host="somewhere", list_services="*"))
     names = {service.name for service in answer.list_services_response.service}
-    assert {SERVICE, "grpc.health.v1.Health"} <= names
+    assert {SERVICE, "inference.GRPCInferenceService", "grpc.health.v1.Health"} <= names
     assert f"grpc.reflection.{version}.ServerReflection" in names
     assert answer.valid_host == "somewhere"
     assert answer.original_request.list_services == "*"
@@ -46,7 +46,14 @@ def test_services_are_listed(server: ServerProcess, version: str) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     "symbol",
-    [SERVICE, f"{SERVICE}.Rerank", "gerank.v1.Query", "gerank.v1.Mode", "grpc.health.v1.Health"],
+    [
+        SERVICE,
+        f"{SERVICE}.Rerank",
+        "gerank.v1.Query",
+        "gerank.v1.Mode",
+        "grpc.health.v1.Health",
+        "inference.GRPCInferenceService.ModelInfer",
+    ],
 )
 def test_the_file_of_a_symbol_is_told(server: ServerProcess, version: str, symbol: str) -> None:
     """file_containing_symbol: the file that declares it (a service, method, message or enum), with
