@@ -70,7 +70,8 @@ struct FrontOptions {
   exposures::ExposureLog* exposures = nullptr;
 };
 
-// gerank.v1.RerankService, grpc.health.v1 and server reflection over one engine.
+// gerank.v1.RerankService, inference.GRPCInferenceService, grpc.health.v1 and server reflection over
+// one engine.
 //
 // Answers UNAVAILABLE, and reports NOT_SERVING, until the engine has an artifact and
 // set_serving(true) was called.
@@ -93,7 +94,7 @@ class Front {
   // in a folder.
   int port() const;
 
-  // What grpc.health.v1 reports, of the server and of gerank.v1.RerankService.
+  // What grpc.health.v1 reports, of the server and of its services that rank.
   void set_serving(bool serving);
   bool is_serving() const;
 
