@@ -130,6 +130,26 @@ def test_a_damaged_gzip_message_is_refused(connection: RawConnection, damage: st
     assert told or answer.reset == ErrorCode.INTERNAL_ERROR, answer
 
 
+def test_damaged_gzip_messages_leave_nothing_behind(
+    server: ServerProcess, connection: RawConnection
+) -> None:
+    """Each inflater holds some 7 KiB, so 4,000 that were forgotten would be 28 MiB."""
+    packed = gzip.compress(page())
+    damaged = framed(packed[:-8] + bytes(4) + packed[-4:], compressed=1)  # another checksum
+    headers = _encoded("gzip")
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            stream = connection.open_stream(headers)
+            connection.send_data(stream, damaged, end_stream=True)
+            assert connection.answer(stream).status == INTERNAL
+
+    send(500)
+    before = server.resident_mib
+    send(4000)
+    assert server.resident_mib < before + 8
+
+
 def test_a_message_at_the_limit_is_taken(connection: RawConnection) -> None:
     """Message-Length up to --max-message-bytes, which counts without the prefix."""
     request = large_page(LIMIT - 2000)

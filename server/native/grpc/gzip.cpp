@@ -34,31 +34,32 @@ std::size_t told_size(std::string_view packed) {
 
 class Inflater {
  public:
-  explicit Inflater(std::string_view packed) : works_(inflateInit2(&stream_, kGzipWindow) == Z_OK) {
+  explicit Inflater(std::string_view packed) : made_(inflateInit2(&stream_, kGzipWindow) == Z_OK) {
     stream_.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
     stream_.avail_in = uInt(packed.size());
   }
   ~Inflater() {
-    if (works_) inflateEnd(&stream_);
+    if (made_) inflateEnd(&stream_);
   }
 
   // Inflates up to `size` bytes more, and tells how many.
   std::size_t fill(char* to, std::size_t size) {
-    if (!works_ || ended_) return 0;
+    if (!made_ || damaged_ || ended_) return 0;
     stream_.next_out = reinterpret_cast<Bytef*>(to);
     stream_.avail_out = uInt(size);
     const int result = ::inflate(&stream_, Z_NO_FLUSH);
     if (result == Z_STREAM_END) ended_ = true;
-    if (result != Z_OK && result != Z_STREAM_END) works_ = false;
+    if (result != Z_OK && result != Z_STREAM_END) damaged_ = true;
     return size - stream_.avail_out;
   }
 
   // Whether it was one whole stream with nothing behind it.
-  bool is_whole() const { return works_ && ended_ && stream_.avail_in == 0; }
+  bool is_whole() const { return ended_ && stream_.avail_in == 0; }
 
  private:
   z_stream stream_{};
-  bool works_, ended_ = false;
+  const bool made_;
+  bool damaged_ = false, ended_ = false;
 };
 
 // Whether what tells a size above `most` is to be believed: it inflates to `most` bytes, or to so
