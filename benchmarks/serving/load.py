@@ -48,6 +48,8 @@ class Load:
             "connections": self.connections,
         }
         words = [f"--target={server.address}", f"--payloads={self.payloads}"]
+        if server.authority:
+            words.append(f"--authority={server.authority}")
         words += [f"--{name}={value}" for name, value in numbers.items()]
         command = [
             str(BUILD / "load_generator"),

@@ -3,7 +3,9 @@
 //   load_generator --target HOST:PORT --payloads FILE --seconds S
 //                  (--in-flight N | --rate R)
 //                  [--warmup S] [--connections C] [--deadline-ms D] [--seed K] [--method PATH]
+//                  [--authority FILE]
 //
+// --authority: the certificate, in PEM, that signed the server's: the calls go over TLS.
 // Closed loop (--in-flight): N calls are open all the time; latency is from the start of a call.
 // Open loop (--rate): calls start by a Poisson process of R per second, whether or not earlier ones
 // were answered, and latency is from the moment a call was meant to start: a server that stalls, or
@@ -43,9 +45,22 @@ Instant after(Instant start, double seconds) {
          std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
-std::vector<grpc::ByteBuffer> read_payloads(const std::string& path) {
+std::string read_text(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(file), {}};
+  if (!file) throw std::runtime_error("cannot read " + path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::shared_ptr<grpc::ChannelCredentials> credentials(const serving::Options& options) {
+  const std::string authority = options.text("authority", "");
+  if (authority.empty()) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = read_text(authority);
+  return grpc::SslCredentials(tls);
+}
+
+std::vector<grpc::ByteBuffer> read_payloads(const std::string& path) {
+  const std::string content = read_text(path);
   std::vector<grpc::ByteBuffer> payloads;
   for (size_t at = 0; at + 4 <= content.size();) {
     uint32_t length = 0;
@@ -108,8 +123,8 @@ class LoadGenerator {
       grpc::ChannelArguments arguments;
       arguments.SetInt("connection", i);  // else channels of equal arguments share a connection
       arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-      auto channel = grpc::CreateCustomChannel(options.text("target", ""),
-                                               grpc::InsecureChannelCredentials(), arguments);
+      auto channel =
+          grpc::CreateCustomChannel(options.text("target", ""), credentials(options), arguments);
       if (!channel->WaitForConnected(std::chrono::system_clock::now() + std::chrono::seconds(10))) {
         throw std::runtime_error("cannot connect to " + options.text("target", ""));
       }

@@ -28,11 +28,13 @@ class Server:
         name: For tables.
         process: The process itself.
         address: `host:port`.
+        authority: The certificate that its own is signed by, in PEM; empty = no TLS.
     """
 
     name: str
     process: subprocess.Popen[str]
     address: str
+    authority: str = ""
 
     def cpu_us(self) -> float:
         """CPU of all of its threads so far, in microseconds."""
@@ -90,8 +92,15 @@ def echo_command(answer: Path) -> list[str]:
 
 
 @contextmanager
-def running(commands: Mapping[str, list[str]]) -> Iterator[dict[str, Server]]:
-    """Starts every server; ends them at the end of the block."""
+def running(
+    commands: Mapping[str, list[str]], authorities: Mapping[str, Path] | None = None
+) -> Iterator[dict[str, Server]]:
+    """Starts every server; ends them at the end of the block.
+
+    Args:
+        commands: One per server, by name.
+        authorities: What signed the certificates of those that speak TLS.
+    """
     servers: dict[str, Server] = {}
     try:
         for name, command in commands.items():
@@ -100,7 +109,8 @@ def running(commands: Mapping[str, list[str]]) -> Iterator[dict[str, Server]]:
             )
             servers[name] = Server(name, process, "")
             port = servers[name].line().split()[-1].split(":")[-1]
-            servers[name] = Server(name, process, f"127.0.0.1:{port}")
+            authority = str((authorities or {}).get(name, ""))
+            servers[name] = Server(name, process, f"127.0.0.1:{port}", authority)
         yield servers
     finally:
         for server in servers.values():
