@@ -25,7 +25,14 @@ from gerank.nn.generator import Generator, GeneratorShape
 ROOT = Path(__file__).parents[1]
 CALLS = {20: 20, 100: 4}  # candidates -> calls of each way in a round
 FLOATS, SLOTS = 64, 10
-WAYS = ("bare scripted generator", "Ranker::rank", "Engine::rank", "Engine::submit and wait")
+WAYS = (
+    "bare scripted generator",
+    "Ranker::rank",
+    "Engine::rank",
+    "Engine::submit and wait",
+    "Engine::submit and wait, spin 100 us",
+    "Engine::submit and poll, spin 100 us",
+)
 
 
 def program() -> Path:

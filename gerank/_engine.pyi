@@ -78,6 +78,7 @@ class Engine:
         max_batch: int = ...,
         max_batch_candidates: int = ...,
         max_delay_us: int = ...,
+        spin_us: int = ...,
         max_queue: int = ...,
         max_queries: int = ...,
         ignore_unknown_features: bool = ...,

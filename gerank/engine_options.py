@@ -19,6 +19,8 @@ class EngineOptions:
         max_batch: Most queries in one forward pass.
         max_batch_candidates: Most candidates in one forward pass, padding included.
         max_delay_us: How long a query may wait for others when a worker is free.
+        spin_us: How long a worker without work looks for some before it sleeps, as long as no
+            other thread wants its core.
         max_queue: Most queries waiting; beyond, calls are refused.
         max_queries: Most queries in one call.
         unknown_features: What becomes of features that the artifact of a call does not know:
@@ -33,6 +35,7 @@ class EngineOptions:
     max_batch: int = default("max_batch")
     max_batch_candidates: int = default("max_batch_candidates")
     max_delay_us: int = default("max_delay_us")
+    spin_us: int = default("spin_us")
     max_queue: int = default("max_queue")
     max_queries: int = default("max_queries")
     unknown_features: str = default("unknown_features")

@@ -103,8 +103,9 @@ void read_option(const char* field, const OptionRange& range, std::int64_t given
 
 std::shared_ptr<Engine> start(std::int64_t workers, std::int64_t intra_op_threads,
                               std::int64_t max_batch, std::int64_t max_batch_candidates,
-                              std::int64_t max_delay_us, std::int64_t max_queue,
-                              std::int64_t max_queries, bool ignore_unknown_features) {
+                              std::int64_t max_delay_us, std::int64_t spin_us,
+                              std::int64_t max_queue, std::int64_t max_queries,
+                              bool ignore_unknown_features) {
   namespace ranges = option_ranges;
   EngineOptions options;
   read_option("workers", ranges::kWorkers, workers, &options.workers);
@@ -114,6 +115,7 @@ std::shared_ptr<Engine> start(std::int64_t workers, std::int64_t intra_op_thread
   read_option("max_batch_candidates", ranges::kMaxBatchCandidates, max_batch_candidates,
               &options.max_batch_candidates);
   read_option("max_delay_us", ranges::kMaxDelayUs, max_delay_us, &options.max_delay);
+  read_option("spin_us", ranges::kSpinUs, spin_us, &options.spin);
   read_option("max_queue", ranges::kMaxQueue, max_queue, &options.max_queue);
   read_option("max_queries", ranges::kMaxQueries, max_queries, &options.max_queries);
   if (ignore_unknown_features) options.unknown_features = UnknownFeatures::kIgnore;
@@ -266,7 +268,8 @@ void bind_engine(py::module_& module) {
            py::arg("max_batch") = standard.max_batch,
            py::arg("max_batch_candidates") = standard.max_batch_candidates,
            py::arg("max_delay_us") = standard.max_delay.count(),
-           py::arg("max_queue") = standard.max_queue, py::arg("max_queries") = standard.max_queries,
+           py::arg("spin_us") = standard.spin.count(), py::arg("max_queue") = standard.max_queue,
+           py::arg("max_queries") = standard.max_queries,
            py::arg("ignore_unknown_features") = false)
       .def("call", &new_call, py::arg("queries"), py::kw_only(), py::arg("model") = "",
            py::arg("version") = "", py::arg("timeout_s") = py::none())

@@ -18,7 +18,7 @@ TimePoint Engine::State::after(Microseconds span) const {
 void Engine::State::drain(TimePoint until) {
   std::unique_lock lock(mutex);
   draining = true;
-  work_came.notify_all();
+  wake_all_workers();
   while (calls > 0 && clock.now() < until) clock.wait_until(progress, lock, until);
 }
 
@@ -36,7 +36,7 @@ void Engine::State::stop(Microseconds grace) {
   {
     const std::lock_guard lock(mutex);
     stopping = true;
-    work_came.notify_all();
+    wake_all_workers();
     cleaner_work.notify_all();
   }
   for (std::thread& thread : threads) thread.join();

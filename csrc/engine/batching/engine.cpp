@@ -23,6 +23,7 @@ Status check(const EngineOptions& options) {
                                                number(options.max_batch_candidates));
   }
   if (status) status = ranges::kMaxDelayUs.check("max_delay_us", options.max_delay.count());
+  if (status) status = ranges::kSpinUs.check("spin_us", options.spin.count());
   if (status) status = ranges::kMaxQueries.check("max_queries", number(options.max_queries));
   if (status) status = ranges::kMaxQueue.check("max_queue", number(options.max_queue));
   if (!status || options.max_queue >= options.max_queries) return status;

@@ -3,7 +3,9 @@
 
 #include <gerank/engine.h>
 
+#include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -84,9 +86,13 @@ struct Engine::State {
                    PassCounts* counts) noexcept;
   void settle(const Part& part, const Status& status, const Timing& timing,
               std::vector<Ended>& ended);
-  void run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker, PaddedBuffers& buffers);
+  void run_warm_up_pass(std::unique_lock<std::mutex>& lock, std::size_t worker,
+                        PaddedBuffers& buffers);
+  void await_work(std::unique_lock<std::mutex>& lock, bool* has_spun);
+  void spin(std::unique_lock<std::mutex>& lock);
   bool may_run() const { return stats.running < static_cast<std::size_t>(options.workers); }
   void wake_worker(TimePoint due_before);
+  void wake_all_workers();
   void expire_and_free();
 
   // ---- artifacts (publication.cpp)
@@ -107,6 +113,8 @@ struct Engine::State {
   std::mutex ending;       // one stop at a time; taken before `mutex`
   std::mutex mutex;
   std::condition_variable work_came;     // for workers
+  std::atomic<std::uint64_t> wakes{0};   // how often workers were woken; those that spin look here
+  std::size_t spinning = 0;              // workers
   std::condition_variable cleaner_work;  // for the cleaner
   std::condition_variable progress;      // for whoever waits for an end: of calls, of a warm-up
 

@@ -44,7 +44,7 @@ Status Engine::State::warm_up(std::shared_ptr<const Ranker> ranker, Microseconds
       ++warm_up->open;
     }
   }
-  work_came.notify_all();
+  wake_all_workers();
   progress.wait(lock, [&] { return warm_up->open == 0; });
   *full_pass = warm_up->full_pass;
   return std::move(warm_up->failure);

@@ -32,6 +32,15 @@ void learn(const EngineOptions& options, const Batch& batch, Microseconds time) 
   }
 }
 
+// Lets the other thread of a core go on, where it has two.
+void pause_briefly() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
 }  // namespace
 
 void Engine::State::start_threads() {
@@ -42,18 +51,19 @@ void Engine::State::start_threads() {
   threads.emplace_back([this] { expire_and_free(); });
 }
 
-// A batch and an warm_up_pass in turns, so that neither starves the other.
+// A batch and a warm-up pass in turns, so that neither starves the other.
 void Engine::State::work(std::size_t worker) {
   const Inside working(this);  // see Note [Waiting for oneself]
   set_intra_op_threads_here(options.intra_op_threads);
   PaddedBuffers buffers;
   Batch batch;
   std::vector<Ended> ended;
+  bool has_spun = false;
   std::unique_lock lock(mutex);
   for (;;) {
     bool busy = false;
     if (!warm_up_passes[worker].empty()) {
-      run_errand(lock, worker, buffers);
+      run_warm_up_pass(lock, worker, buffers);
       busy = true;
     }
     if (may_run()) {
@@ -68,9 +78,10 @@ void Engine::State::work(std::size_t worker) {
       lock.lock();
       busy = true;
     }
+    has_spun = has_spun && !busy;
     if (busy) continue;
     if (stopping) return;
-    clock.wait_until(work_came, lock, may_run() ? queue.due_at() : kNever);
+    await_work(lock, &has_spun);
   }
 }
 
@@ -147,8 +158,8 @@ void Engine::State::settle(const Part& part, const Status& status, const Timing&
   leave(call, ended.back().status.code());
 }
 
-void Engine::State::run_errand(std::unique_lock<std::mutex>& lock, std::size_t worker,
-                               PaddedBuffers& buffers) {
+void Engine::State::run_warm_up_pass(std::unique_lock<std::mutex>& lock, std::size_t worker,
+                                     PaddedBuffers& buffers) {
   WarmUpPass warm_up_pass = std::move(warm_up_passes[worker].front());
   warm_up_passes[worker].pop_front();
   lock.unlock();
@@ -171,9 +182,47 @@ void Engine::State::run_errand(std::unique_lock<std::mutex>& lock, std::size_t w
   if (--warm_up.open == 0) progress.notify_all();
 }
 
-// Wakes a worker if there is something due earlier than what idle workers wait for.
+// Returns when there may be work, with the lock held. A worker spins once after each of its
+// batches.
+void Engine::State::await_work(std::unique_lock<std::mutex>& lock, bool* has_spun) {
+  if (options.spin.count() > 0 && queue.size() == 0 && !std::exchange(*has_spun, true)) {
+    spin(lock);
+  } else {
+    clock.wait_until(work_came, lock, may_run() ? queue.due_at() : kNever);
+  }
+}
+
+// Looks for a wake-up without sleeping, and without the lock. Where sched_yield() is long in coming
+// back, another thread had use for the core: then this one does not keep it from it.
+void Engine::State::spin(std::unique_lock<std::mutex>& lock) {
+  using Time = std::chrono::steady_clock;
+  constexpr Microseconds kOthersRan{10};
+  constexpr int kLooks = 32;  // between two yields
+  const std::uint64_t before = wakes;
+  ++spinning;
+  lock.unlock();
+  const Time::time_point end = Time::now() + options.spin;
+  for (Time::time_point now{}, last = Time::now(); wakes == before; last = now) {
+    for (int look = 0; look < kLooks && wakes == before; ++look) pause_briefly();
+    std::this_thread::yield();
+    now = Time::now();
+    if (now >= end || now - last > kOthersRan) break;
+  }
+  lock.lock();
+  --spinning;
+}
+
+// Wakes a worker if there is something due earlier than what idle workers wait for. One that spins
+// sees it by itself.
 void Engine::State::wake_worker(TimePoint due_before) {
-  if (may_run() && queue.due_at() < due_before) work_came.notify_one();
+  if (!may_run() || queue.due_at() >= due_before) return;
+  ++wakes;
+  if (spinning == 0) work_came.notify_one();
+}
+
+void Engine::State::wake_all_workers() {
+  ++wakes;
+  work_came.notify_all();
 }
 
 // Ends calls whose deadline passes while they wait, and frees artifacts.

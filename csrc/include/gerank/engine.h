@@ -50,6 +50,11 @@ struct EngineOptions {
   // whose deadline is near does not wait.
   Microseconds max_delay{0};
 
+  // How long a worker without work looks for some before it sleeps, as long as no other thread
+  // wants its core: waking a thread that sleeps can take longer than a page. With 0 it sleeps at
+  // once, which costs the least processor time.
+  Microseconds spin{0};
+
   // Most queries waiting. One more call is refused with kResourceExhausted, as is one that would
   // expect its answer after its deadline: behind what is running, the full batches that wait, and
   // its own. How many those are is counted by candidates. At least max_queries.

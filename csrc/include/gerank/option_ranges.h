@@ -30,6 +30,7 @@ inline constexpr OptionRange kIntraOpThreads{1, 1024};
 inline constexpr OptionRange kMaxBatch{1, 1'000'000};
 inline constexpr OptionRange kMaxBatchCandidates{1, 100'000'000};
 inline constexpr OptionRange kMaxDelayUs{0, 60'000'000};
+inline constexpr OptionRange kSpinUs{0, 1'000'000};
 inline constexpr OptionRange kMaxQueue{1, 1'000'000};
 inline constexpr OptionRange kMaxQueries{1, 100'000};
 
