@@ -32,6 +32,7 @@ class CMakeBuild(build_ext):
             "-DGERANK_PYTHON=ON",
             f"-DGERANK_MODULE_DIR={package / 'gerank'}",
             f"-DPython_EXECUTABLE={sys.executable}",
+            "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON",  # for clang-tidy
             f"-Dpybind11_DIR={pybind11_folder()}",
             # A wheel finds torch beside itself, a source tree where it was at build time.
             f"-DCMAKE_BUILD_WITH_INSTALL_RPATH={'OFF' if in_tree else 'ON'}",

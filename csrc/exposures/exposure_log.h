@@ -26,7 +26,7 @@ namespace gerank::exposures {
 
 // These are the ranges of ExposureLogOptions that are whole numbers.
 inline constexpr OptionRange kFileBytes{1 << 10, std::int64_t(1) << 36};
-inline constexpr OptionRange kFileSeconds{1, 7 * 86'400};
+inline constexpr OptionRange kFileSeconds{1, std::int64_t(7) * 86'400};
 inline constexpr OptionRange kQueueBytes{1 << 10, std::int64_t(1) << 36};
 inline constexpr OptionRange kMaxBytes{0, std::int64_t(1) << 50};
 

@@ -140,7 +140,7 @@ Status use_certificate(const std::string& path, SSL_CTX* context) {
   }
   tell_if_expired(path, chain.front().get());
   for (std::size_t i = 1; i < chain.size(); ++i) {
-    if (SSL_CTX_add0_chain_cert(context, chain[i].get()) == 1) chain[i].release();
+    if (SSL_CTX_add0_chain_cert(context, chain[i].get()) == 1) (void)chain[i].release();
   }
   return {};
 }

@@ -1,6 +1,7 @@
 // Prints the table of options as JSON: the build's own program, whose output Python reads.
 
 #include <cstdio>
+#include <exception>
 #include <sstream>
 #include <string>
 
@@ -43,16 +44,19 @@ void print(const Option& option, bool is_last) {
     for (const std::string& word : option.words) {
       line += (&word == option.words.data() ? "" : ", ") + quoted(word);
     }
-    line += "]";
+    line += ']';
   }
   std::printf("%s}%s\n", line.c_str(), is_last ? "" : ",");
 }
 
 }  // namespace
 
-int main() {
+int main() try {
   std::printf("[\n");
   const auto& table = gerank::server::option_table();
   for (const Option& option : table) print(option, &option == &table.back());
   std::printf("]\n");
+} catch (const std::exception& error) {
+  std::fprintf(stderr, "error: %s\n", error.what());
+  return 1;
 }
