@@ -36,7 +36,8 @@ def tensors_of(requests: Sequence[Request]) -> Tensors:
         "candidate_count": np.array(sizes, np.int32),
         "candidate_ids": _padded([list(map(str, r.candidate_ids)) for r in requests], most, ""),
         "page_ids": np.array([str(request.id) for request in requests], object),
-        "slots": np.array([request.slots for request in requests], np.int32),
+        "preset": np.array([request.preset or "" for request in requests], object),
+        "slots": np.array([request.slots or 0 for request in requests], np.int32),
         "seed": np.array([request.seed for request in requests], np.uint64),
         "greedy": np.array([request.greedy for request in requests], np.bool_),
         "temperature": np.array([request.temperature for request in requests], np.float64),
@@ -62,7 +63,7 @@ def _rules(requests: Sequence[Request]) -> Tensors:
             tensors[name][page] = space.window, space.cap
         for quota in request.quotas:
             name = f"quotas.{quota.flag}"
-            tensors.setdefault(name, np.array([[0, -1]] * len(requests), np.int32))
+            tensors.setdefault(name, np.full((len(requests), 2), -1, np.int32))
             tensors[name][page] = quota.minimum, -1 if quota.maximum is None else quota.maximum
         for utility in request.weights:
             values = [other.weights[utility] for other in requests]

@@ -38,8 +38,12 @@ SCHEMA = replace(
     ),
     candidate=(*CONTRACT.schema.candidate, *(Feature(name, FeatureKind.DENSE) for name in VECTOR)),
 )
-LIMITS = replace(CONTRACT, schema=SCHEMA, max_candidates=40, max_slots=12)
-PAGES = 9
+PRESETS = {
+    "new arrivals": {"quotas": [{"flag": "fresh", "min": 3}], "slots": 9},
+    "calm": {"spacing": [{"group": "seller", "window": 4, "cap": 1}]},
+}
+LIMITS = replace(CONTRACT, schema=SCHEMA, max_candidates=40, max_slots=12, presets=PRESETS)
+PAGES = 16
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +62,7 @@ def generator_server(
         for parameter in untrained.parameters():
             parameter *= 3
     path = tmp_path_factory.mktemp("model") / "model.gerank"
-    write_artifact(untrained, LIMITS, path, name="test", training={})
+    write_artifact(untrained, LIMITS, path, name="test", training={}, presets=PRESETS)
     with ServerProcess(path, ["--exposures", exposures]) as running:
         yield running
 
@@ -81,6 +85,11 @@ def _page(rng: np.random.Generator) -> Request:
     document["user"] |= {"likes_0": float(rng.normal()), "likes_1": float(rng.normal())}
     for candidate in document["candidates"]:
         candidate |= {name: float(rng.normal()) for name in VECTOR}
+    if rng.random() < 0.5:
+        left_out = [key for key in ("slots", "spacing", "quotas") if rng.random() < 0.5]
+        document = {key: value for key, value in document.items() if key not in left_out}
+        document |= {"preset": str(rng.choice(list(PRESETS)))}
+        document["pins"] = {}  # they may lie beyond the preset's slots
     page = parse_request(document, LIMITS)
     if rng.random() < 0.5:
         return page

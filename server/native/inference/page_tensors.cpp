@@ -237,7 +237,9 @@ Status PageTensors::read_keys(Part keys_part, Part present_part, std::size_t fir
 
 void PageTensors::read_settings(std::size_t page, Query* query) const {
   if (const Tensor* const preset = part(Part::kPreset)) query->preset = preset->texts[page];
-  if (const Tensor* const slots = part(Part::kSlots)) query->slots = slots->whole_at(page);
+  if (const Tensor* const slots = part(Part::kSlots); slots && slots->whole_at(page) != 0) {
+    query->slots = slots->whole_at(page);
+  }
   if (const Tensor* const seed = part(Part::kSeed)) {
     query->seed = std::uint64_t(seed->whole_at(page));
   }
@@ -267,8 +269,9 @@ void PageTensors::read_rules(std::size_t page, Query* query) const {
   }
   List<Quota> quotas;
   for (const auto& [flag, tensor] : quotas_.view()) {
-    const std::int64_t most = tensor.whole_at(2 * page + 1);
-    Quota quota{flag, tensor.whole_at(2 * page)};
+    const std::int64_t least = tensor.whole_at(2 * page), most = tensor.whole_at(2 * page + 1);
+    if (least == -1 && most == -1) continue;
+    Quota quota{flag, least};
     if (most != -1) quota.max = most;
     quotas.push(arena_, quota);
   }

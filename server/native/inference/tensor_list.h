@@ -42,7 +42,7 @@ enum class Part : std::uint8_t {
   kCandidateIds,       // as Query.candidate_ids
   kPageIds,            // names the page in the exposure log, as Query.id
   kPreset,             // as Query.preset; an empty text is none
-  kSlots,              // as Query.slots
+  kSlots,              // as Query.slots; 0 leaves it to the preset
   kPins,               // per slot its candidate, or -1
   kDedupKeys,          // as Query.dedup_keys
   kDedupPresent,       // false: this candidate has no key
