@@ -52,9 +52,16 @@ Status no_tensor(std::string_view name) {
                          "must be named as one of " + known);
 }
 
-// A size of an axis as messages name it: a number, or its letter.
-std::string size_text(std::size_t size, const char* letter) {
-  return size > 0 ? std::to_string(size) : letter;
+// A shape of `axes` axes, of B pages and a second size that is 0 where no tensor has told it yet;
+// `is_wide`: a further axis may have any size.
+Status wrong_shape(const Tensor& tensor, std::size_t axes, std::size_t pages, std::size_t second,
+                   bool is_wide) {
+  std::string sizes = "[" + std::to_string(pages);
+  if (axes == 2) sizes += ", " + (second > 0 ? std::to_string(second) : "N");
+  return Status::invalid(field_of(tensor.name, "shape"), text_of(tensor.shape),
+                         "must be " + sizes + "] or " + sizes +
+                             (is_wide ? ", W] with W features" : ", 1]") +
+                             ", as the tensors before this one say");
 }
 
 constexpr std::size_t at(Part part) { return static_cast<std::size_t>(part); }
@@ -127,18 +134,7 @@ Status PageTensors::check_shape(const Tensor& tensor, Extent extent, std::size_t
   const bool has_axes = shape.axes == axes || shape.axes == axes + 1;
   const bool has_second = axes == 1 || *second == 0 || (has_axes && size(1) == *second);
   if (!has_axes || size(0) != pages_ || !has_second || (width == nullptr && further != 1)) {
-    const char* const letter = extent == Extent::kCandidates ? "M"
-                               : extent == Extent::kAbove    ? "A"
-                                                             : "N";
-    std::string sizes = "[" + std::to_string(pages_);
-    if (axes == 2) sizes += ", " + size_text(*second, letter);
-    return Status::invalid(field_of(tensor.name, "shape"), text_of(shape),
-                           "must be " + sizes + "] or " + sizes +
-                               (width == nullptr ? ", 1]" : ", W] with W features") +
-                               ", as the batch of the first input" +
-                               (axes == 2 && *second > 0 && extent != Extent::kPair
-                                    ? " and the tensors before this one say"
-                                    : " says"));
+    return wrong_shape(tensor, axes, pages_, *second, width != nullptr);
   }
   if (axes == 2) *second = size(1);
   if (width != nullptr) *width = further;
