@@ -70,8 +70,8 @@ struct FrontOptions {
   exposures::ExposureLog* exposures = nullptr;
 };
 
-// gerank.v1.RerankService, inference.GRPCInferenceService, grpc.health.v1 and server reflection over
-// one engine.
+// gerank.v1.RerankService, inference.GRPCInferenceService, grpc.health.v1 and server reflection
+// over one engine.
 //
 // Answers UNAVAILABLE, and reports NOT_SERVING, until the engine has an artifact and
 // set_serving(true) was called.
