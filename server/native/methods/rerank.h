@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../grpc/message_bytes.h"
+#include "../routes/route_table.h"
 #include "answer_relay.h"
 #include "method.h"
 #include "service.h"
@@ -33,6 +34,7 @@ class RerankCall final : public CallState {
   void leave();
 
  private:
+  void choose_version();
   void send_answer();
   void rest();
 
@@ -41,13 +43,15 @@ class RerankCall final : public CallState {
   wire::ReceivedRequest request_;
   MessageBytes message_;  // of which the request holds views
   Status outcome_;
+  std::shared_ptr<const ModelRoute> route_;  // of which the call holds views; null: it goes by none
+  const Arm* arm_ = nullptr;
 };
 
 // Used by the thread of its loop. Lives until the engine has ended all calls.
 class RerankMethod final : public Method {
  public:
   RerankMethod(Service& service, Loop& loop)
-      : Method(Kind::kUnary), service_(service), relay_(loop) {}
+      : Method(Kind::kUnary), service_(service), routes_(service.routes, loop), relay_(loop) {}
 
   void take(Stream& stream, MessageBytes message) override;
   void closed(Stream& stream) override;
@@ -59,6 +63,7 @@ class RerankMethod final : public Method {
   void give_back(RerankCall& call);
 
   Service& service_;
+  RouteReader routes_;
   AnswerRelay relay_;
   wire::NameMemo memo_;
   std::vector<std::unique_ptr<RerankCall>> at_rest_;  // last in, first out: it is in the caches
