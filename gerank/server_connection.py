@@ -71,7 +71,7 @@ class ServerConnection:
             The function, which raises ServerError where the server cannot be reached or refuses the
             call, or in a process that a fork made.
         """
-        call = self._channel.unary_unary(
+        call: Callable[..., _Answer] = self._channel.unary_unary(
             path,
             request_serializer=lambda message: message.SerializeToString(),
             response_deserializer=answer_type.FromString,  # type: ignore[attr-defined]
@@ -80,8 +80,7 @@ class ServerConnection:
         def invoke(message: Any, metadata: Metadata = ()) -> _Answer:
             with self._server_errors():
                 everything = (*self._call_metadata(), *metadata)
-                answer: _Answer = call(message, timeout=self._timeout_s, metadata=everything)
-                return answer
+                return call(message, timeout=self._timeout_s, metadata=everything)
 
         return invoke
 

@@ -204,7 +204,7 @@ def _show(listing: Listing) -> None:
     show(
         Table(
             "Models",
-            ("model", "version", "answers", "arms", "answered", "failed", "loaded", "file"),
+            ("model", "version", "answers", "arms", "answered", "failed", "loaded"),
             tuple(
                 (
                     model.name,
@@ -216,12 +216,13 @@ def _show(listing: Listing) -> None:
                     str(model.answered),
                     str(model.failed),
                     _moment(model.loaded_at),
-                    model.path,
                 )
                 for model in listing.models
             ),
         )
     )
+    for model in listing.models:
+        say(f"{model.version} of {model.name}: {model.path}")
     for each in listing.refused:
         say(f"refused {_moment(each.time)}: {each.name}: {each.error}")
 
