@@ -1,7 +1,10 @@
 #include "admin_messages.h"
 
+#include <algorithm>
+
 #include "wire/protobuf_reader.h"
 #include "wire/protobuf_writer.h"
+#include "wire/utf8.h"
 
 // The numbers of fields are those of protos/gerank/v1/admin.proto.
 
@@ -29,6 +32,13 @@ Status read_version_request(std::string_view message, std::string_view type,
     }
   }
   return in.ok() ? Status() : no_message(message, type);
+}
+
+// A path is bytes, a text of protobuf's UTF-8.
+std::string shown(std::string text) {
+  if (wire::is_utf8(text)) return text;
+  std::replace_if(text.begin(), text.end(), [](char each) { return (each & 0x80) != 0; }, '?');
+  return text;
 }
 
 ArmOrder read_arm(wire::FieldReader& in) {
@@ -64,7 +74,7 @@ void write_differences(wire::FieldWriter& out, std::uint32_t field,
 void write_model(wire::FieldWriter& out, const ListedModel& model) {
   out.text(1, model.published.name);
   out.text(2, model.published.version);
-  out.text(3, model.path);
+  out.text(3, shown(model.path));
   out.number(4, model.published.current);
   out.number(5, model.published.is_default);
   for (const ArmOrder& arm : model.arms) {
@@ -164,8 +174,8 @@ std::string write_list_response(const std::vector<ListedModel>& models,
   for (const RefusedLoad& each : refused) {
     out.message(2, [&] {
       out.text(1, each.name);
-      out.text(2, each.path);
-      out.text(3, each.error);
+      out.text(2, shown(each.path));
+      out.text(3, shown(each.error));
       out.number(4, std::uint64_t(each.time_us));
     });
   }

@@ -22,28 +22,15 @@ void RerankCall::begin(Stream& stream, MessageBytes message) {
   Engine& engine = method_.service_.engine;
   outcome_ = request_.read(engine, message_.view(), stream.deadline(), method_.memo_);
   if (!outcome_) return answer();
-  choose_version();
+  version_.choose(method_.routes_, request_.call(), stream.head());
   engine.submit(&request_.call(), [this](Call*, const Status& outcome) {
     outcome_ = outcome;
     method_.relay_.hand_over(*this);
   });
 }
 
-// By the route of the model, where it has one and the caller names no version.
-void RerankCall::choose_version() {
-  Call& call = request_.call();
-  if (!call.version.empty()) return;
-  route_ = method_.routes_.find(call.model);
-  if (!route_) return;
-  arm_ = &route_->choose(stream_->head().split_key());
-  call.version = arm_->version;
-  if (!arm_->name.empty()) stream_->head().set_arm(arm_->name);
-}
-
 void RerankCall::answer() {
-  if (arm_ != nullptr && arm_->counts) {
-    arm_->counts->add(outcome_.code(), request_.call().queries.size());
-  }
+  version_.count(request_.call(), outcome_);
   if (stream_ != nullptr) {
     stream_->state = nullptr;
     if (outcome_) send_answer();
@@ -72,8 +59,7 @@ void RerankCall::leave() {
 
 void RerankCall::rest() {
   stream_ = nullptr;
-  arm_ = nullptr;
-  route_.reset();
+  version_.clear();
   request_.clear();
   message_.clear();
   method_.give_back(*this);

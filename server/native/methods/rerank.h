@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "../grpc/message_bytes.h"
-#include "../routes/route_table.h"
 #include "answer_relay.h"
+#include "chosen_version.h"
 #include "method.h"
 #include "service.h"
 #include "wire/name_memo.h"
@@ -34,7 +34,6 @@ class RerankCall final : public CallState {
   void leave();
 
  private:
-  void choose_version();
   void send_answer();
   void rest();
 
@@ -43,8 +42,7 @@ class RerankCall final : public CallState {
   wire::ReceivedRequest request_;
   MessageBytes message_;  // of which the request holds views
   Status outcome_;
-  std::shared_ptr<const ModelRoute> route_;  // of which the call holds views; null: it goes by none
-  const Arm* arm_ = nullptr;
+  ChosenVersion version_;
 };
 
 // Used by the thread of its loop. Lives until the engine has ended all calls.
