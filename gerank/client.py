@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import json
-import numbers
 import operator
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
 
-from gerank.address import Address, parse_address
-from gerank.bearer_token import BearerToken
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
 from gerank.data.request_json import read_request
 from gerank.data.slate import slate_document
 from gerank.proto import rerank_pb2 as pb
+from gerank.server_connection import ServerConnection
 from gerank.server_error import ServerError as ServerError
-from gerank.server_error import blamed_request, server_error
+from gerank.server_error import blamed_request
 from gerank.unknown_features import UnknownFeatures, checked
 from gerank.wire.query import query_from_request
 from gerank.wire.slate import slate_from_message
 
-_FIRST_BACKOFF_MS, _LONGEST_BACKOFF_MS = 100, 500
-_LONGEST_TIMEOUT_S = 1e8  # three years; beyond, a deadline is none
 _FRAME_BYTES = 6  # at most, of the tag and the length before each query of a call
 _SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
@@ -72,30 +66,12 @@ class RerankClient:
         unknown_features: str = UnknownFeatures.REFUSE,
     ) -> None:
         self._unknown = checked(unknown_features)
-        self._process = os.getpid()
         self._address = address
-        self._timeout_s = _timeout(timeout_s)
         self._queries_per_call = _count("queries_per_call", queries_per_call, 100_000)
         self._bytes_per_call = _count("bytes_per_call", bytes_per_call, 2**31 - 1)
-        self._metadata = tuple(metadata)
-        place = parse_address(address, lowest_port=1)
-        if token is not None and credentials is None and not place.is_local:
-            raise ValueError(
-                f"token: must travel over TLS to {address}: give credentials, such as "
-                "grpc.ssl_channel_credentials()"
-            )
-        self._token = None if token is None else BearerToken(token)
-        self._channel = _new_channel(place, credentials)
-        self._rerank = self._channel.unary_unary(
-            f"/{_SERVICE}/Rerank",
-            request_serializer=pb.RerankRequest.SerializeToString,
-            response_deserializer=pb.RerankResponse.FromString,
-        )
-        self._describe = self._channel.unary_unary(
-            f"/{_SERVICE}/Describe",
-            request_serializer=pb.DescribeRequest.SerializeToString,
-            response_deserializer=pb.DescribeResponse.FromString,
-        )
+        self._connection = ServerConnection(address, timeout_s, credentials, metadata, token)
+        self._rerank = self._connection.method(f"/{_SERVICE}/Rerank", pb.RerankResponse)
+        self._describe = self._connection.method(f"/{_SERVICE}/Describe", pb.DescribeResponse)
 
     def rerank(
         self,
@@ -137,10 +113,7 @@ class RerankClient:
         Raises:
             ServerError: The server cannot be reached or is not serving.
         """
-        with self._server_errors():
-            description = self._describe(
-                pb.DescribeRequest(), timeout=self._timeout_s, metadata=self._call_metadata()
-            )
+        description = self._describe(pb.DescribeRequest(), ())
         return RequestContract.from_json(json.loads(description.contract_json))
 
     def close(self) -> None:
@@ -148,8 +121,7 @@ class RerankClient:
 
         In a process that a fork made it leaves the connection to the parent.
         """
-        if os.getpid() == self._process:
-            self._channel.close()
+        self._connection.close()
 
     def __enter__(self) -> Self:
         return self
@@ -201,12 +173,7 @@ class RerankClient:
         metadata: Sequence[tuple[str, str | bytes]],
     ) -> list[dict[str, Any]]:
         message = pb.RerankRequest(queries=[query for _, query in some])
-        with self._server_errors():
-            response = self._rerank(
-                message,
-                timeout=self._timeout_s,
-                metadata=(*self._call_metadata(), *metadata),
-            )
+        response = self._rerank(message, metadata)
         if len(response.slates) != len(some):
             counts = f"{len(response.slates)} slates for {len(some)} requests"
             raise ServerError(f"server {self._address}: {counts}", grpc.StatusCode.INTERNAL)
@@ -214,51 +181,6 @@ class RerankClient:
             slate_document(request, slate_from_message(slate))
             for (request, _), slate in zip(some, response.slates, strict=True)
         ]
-
-    def _call_metadata(self) -> tuple[tuple[str, str | bytes], ...]:
-        if self._token is None:
-            return self._metadata
-        try:
-            return (*self._metadata, ("authorization", f"Bearer {self._token.read()}"))
-        except (OSError, ValueError) as error:
-            code = grpc.StatusCode.UNAUTHENTICATED
-            raise ServerError(f"server {self._address}: {error}", code) from error
-
-    @contextmanager
-    def _server_errors(self) -> Iterator[None]:
-        if os.getpid() != self._process:
-            raise ServerError(
-                f"this client of {self._address} was made in process {self._process}, and this is "
-                f"process {os.getpid()}, which a fork made, and gRPC does not survive one: make a "
-                "client of its own here, in a program that calls no server before it forks, or "
-                "start processes with the method 'spawn'",
-                grpc.StatusCode.FAILED_PRECONDITION,
-            )
-        try:
-            yield
-        except grpc.RpcError as error:
-            raise server_error(self._address, error) from error
-
-
-def _new_channel(address: Address, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
-    options: list[tuple[str, int]] = [
-        ("grpc.max_receive_message_length", -1),
-        # grpc's own go up to two minutes: a server that is back would long be taken for absent.
-        ("grpc.initial_reconnect_backoff_ms", _FIRST_BACKOFF_MS),
-        ("grpc.max_reconnect_backoff_ms", _LONGEST_BACKOFF_MS),
-    ]
-    if address.is_local:
-        options.append(("grpc.enable_http_proxy", 0))  # no proxy reaches this machine from outside
-    if credentials is None:
-        return grpc.insecure_channel(address.target, options=options)
-    return grpc.secure_channel(address.target, credentials, options=options)
-
-
-def _timeout(seconds: float) -> float | None:
-    """As grpc takes it; None = for ever."""
-    if not isinstance(seconds, numbers.Real) or not seconds > 0:
-        raise ValueError(f"timeout_s: must be a number of seconds above 0, got {seconds!r}")
-    return float(seconds) if seconds < _LONGEST_TIMEOUT_S else None
 
 
 def _count(name: str, value: int, highest: int) -> int:

@@ -22,7 +22,8 @@ class Option:
 
     Attributes:
         name: As in `server.toml`; `--max-batch` on a command line is `max_batch`.
-        default: A number, a text, or true or false, which tells what it may be.
+        default: A number, a text, true or false, or an empty table of names, which tells what it
+            may be.
         description: What it is for, in a few words.
         low: The lowest number that it may be; None = it is no number.
         high: The highest.

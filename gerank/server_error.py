@@ -19,8 +19,10 @@ class ServerError(RuntimeError):
 
     Attributes:
         code: The gRPC status.
-        fields: The fields that the server found malformed, as paths.
-        rules: What the server says of each: the field, what it should be, and what it is.
+        fields: The fields that the server found malformed, as paths; or those of a contract by
+            which an artifact would refuse today's callers.
+        rules: What the server says of each: the field, what it should be, and what it is; or what
+            has changed.
     """
 
     def __init__(
@@ -43,17 +45,20 @@ class ServerError(RuntimeError):
 def server_error(address: str, error: Any) -> ServerError:
     """What a failed call of grpc's tells."""
     code, details = error.code(), error.details()
-    violations: list[Any] = []
+    violations: list[tuple[str, str]] = []
     status = rpc_status.from_call(error)
     for packed in status.details if status else ():
         bad_request = error_details_pb2.BadRequest()
         if packed.Unpack(bad_request):
-            violations += bad_request.field_violations
+            violations += [(each.field, each.description) for each in bad_request.field_violations]
+        failure = error_details_pb2.PreconditionFailure()
+        if packed.Unpack(failure):
+            violations += [(each.subject, each.description) for each in failure.violations]
     return ServerError(
         f"server {address}: {code.name}: {details}",
         code,
-        tuple(violation.field for violation in violations),
-        tuple(violation.description for violation in violations),
+        tuple(field for field, _ in violations),
+        tuple(rule for _, rule in violations),
     )
 
 

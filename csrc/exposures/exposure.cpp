@@ -1,24 +1,12 @@
 #include "exposure.h"
 
+#include "stable_hash.h"
 #include "wire/protobuf_reader.h"
 #include "wire/protobuf_writer.h"
 
 // The numbers of fields are those of protos/gerank/v1/exposure.proto.
 
 namespace gerank::exposures {
-namespace {
-
-// FNV-1a, as gerank.data.feature hashes ids, and the mixing of MurmurHash3: FNV's own upper bits
-// hardly depend on the last characters.
-std::uint64_t mixed_hash(std::string_view text) {
-  std::uint64_t state = 0xCBF29CE484222325;
-  for (const char byte : text) state = (state ^ std::uint8_t(byte)) * 0x100000001B3;
-  state = (state ^ state >> 33) * 0xFF51AFD7ED558CCD;
-  state = (state ^ state >> 33) * 0xC4CEB9FE1A85EC53;
-  return state ^ state >> 33;
-}
-
-}  // namespace
 
 std::string delimited_record(const Exposure& exposure, std::int64_t time_us) {
   wire::FieldWriter fields;
@@ -54,7 +42,7 @@ std::size_t first_record_size(std::string_view records) {
 }
 
 bool is_sampled(std::string_view request_id, double share) {
-  return double(mixed_hash(request_id) >> 11) * 0x1p-53 < share;
+  return double(mixed(fnv1a(request_id)) >> 11) * 0x1p-53 < share;
 }
 
 }  // namespace gerank::exposures

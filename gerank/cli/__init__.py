@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gerank.cli import (
+    admin,
     calibrate,
     convert,
     demo,
@@ -69,6 +70,7 @@ app.command()(info.info)
 app.command()(verify.verify)
 app.command()(serve.serve)
 app.command()(rerank.rerank)
+app.add_typer(admin.app, name="admin")
 app.command()(studio.studio)
 
 

@@ -18,16 +18,17 @@ from gerank.cli.console import err, say
 from gerank.cli.ranges import number_option
 from gerank.cli.streams import stop_waiting_for_readers
 from gerank.option_table import Option, number_range, option_table
+from gerank_server.model_files import DEFAULT_MODEL, ModelFiles
 from gerank_server.server_toml import read_server_toml
 
 if TYPE_CHECKING:
-    from gerank_server import Front, RerankServer
+    from gerank_server import Front, ModelRefusedError, RerankServer, ServerOptions
     from gerank_server.otel import OtelTraces
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 _PORT = f"; default {DEFAULT_PORT}"
 _OTEL_SHARE = 0.01
-_SAID_OTHERWISE = {"model", "address", "threads"}
+_SAID_OTHERWISE = {"model", "models", "address", "threads"}
 
 
 class FrontChoice(StrEnum):
@@ -58,7 +59,12 @@ def _flag(option: Option) -> inspect.Parameter:
 
 
 def serve(
-    model: Annotated[Path | None, typer.Option(help="An artifact.")] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An artifact, FILE or NAME=FILE; the first answers calls without a name."
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="server.toml: `max_batch = 64`, say; flags win.")
     ] = None,
@@ -91,36 +97,45 @@ def serve(
 ) -> None:
     """Serve gerank.v1.RerankService with health and reflection.
 
-    SIGINT or SIGTERM drains it. SIGHUP loads the file again (and those of TLS and tokens, which are
-    also read again when they change) and swaps it in while the old one
-    answers; a file that does not pass its checks is refused, and the old one serves on.
+    SIGINT or SIGTERM drains it. SIGHUP loads files that have changed again (and those of TLS and
+    tokens, which are also read again when they change) and swaps them in while the old ones
+    answer; a file that does not pass its checks is refused, and the old one serves on.
 
     Example:  gerank serve --model model.gerank --port 50051
     """
-    from gerank_server import OptionError, ServerOptions
-    from gerank_server import serve as start
+    from gerank_server import OptionError, ServerOptions, serve_models
 
     stop_waiting_for_readers()
     told = {} if config is None else read_server_toml(config)
     told |= {
         name: value for name, value in (flags | {"threads": threads}).items() if value is not None
     }
-    path = told.pop("model", None) if model is None else model
+    files = ModelFiles.told(model or (), told.pop("model", None), told.pop("models", {}))
     address = _address(host, port, told.pop("address", None))
     options = ServerOptions(**told)
-    if path is None:
+    if not files.paths:
         raise OptionError("model: which artifact to serve, --model FILE")
     # Threads inherit this: the signals wait until the main thread asks for them.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     try:
+        files.note()
+
+        def refused(name: str, error: ModelRefusedError) -> None:
+            files.retry(name)
+            _tell_refused(name, error)
+
         with (
             _traces(otel_endpoint, otel_share) as traces,
-            start(Path(path), address.target, options, _chosen(front), traces) as server,
+            serve_models(
+                files.paths, refused, address.target, options, _chosen(front), traces
+            ) as server,
         ):
-            say(f"serving {server.version()} on {address.with_port(server.port)}")
+            say(f"serving {server.version(files.first)} on {address.with_port(server.port)}")
+            _tell_admin(server, options)
             while signal.sigwait(_SIGNALS) is signal.SIGHUP:
                 server.reload_credentials()
-                _swap(server, Path(path))
+                if files.reload(server, _tell_refused):
+                    say(f"now serving {server.version(files.first)}")
             say("draining")
             server.leave()
             time.sleep(options.pre_stop_delay_s)
@@ -204,12 +219,11 @@ def _tell_exposures(server: RerankServer) -> None:
         )
 
 
-def _swap(server: RerankServer, model: Path) -> None:
-    from gerank_server import ModelRefusedError
+def _tell_refused(name: str, error: ModelRefusedError) -> None:
+    which = "" if name == DEFAULT_MODEL else f"model {name!r}: "
+    err.print(f"refused: {which}{error}", soft_wrap=True, markup=False, highlight=False)
 
-    try:
-        server.load(model)
-    except ModelRefusedError as error:
-        err.print(f"refused: {error}", soft_wrap=True, markup=False, highlight=False)
-        return
-    say(f"now serving {server.version()}")
+
+def _tell_admin(server: RerankServer, options: ServerOptions) -> None:
+    if options.admin_address is not None:
+        say(f"admin on {parse_address(options.admin_address).with_port(server.admin_port)}")

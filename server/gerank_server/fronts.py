@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from gerank.address import parse_address
 from gerank_server.native import NativeServer, is_built
-from gerank_server.options import OptionError, ServerOptions
+from gerank_server.options import ModelRefusedError, OptionError, ServerOptions
 from gerank_server.traces import Traces
 
 
@@ -24,6 +25,7 @@ class RerankServer(Protocol):
     """A running server, whichever its front; see `NativeServer`."""
 
     port: int
+    admin_port: int
 
     def load(self, path: Path, name: str = "default") -> None:
         """Lets an artifact answer from now on, after its checks."""
@@ -84,7 +86,7 @@ def _start(
     address: str,
     options: ServerOptions | None,
     front: Front | None,
-    model: Path | None,
+    prepare: Callable[[RerankServer], None] | None,
     traces: Traces | None = None,
 ) -> RerankServer:
     front = front or best_front()
@@ -96,10 +98,10 @@ def _start(
         if traces is not None:
             rule = "only the front 'grpcio' makes spans, this one is 'native'"
             raise OptionError(f"traces (--otel-endpoint): {rule}")
-        return NativeServer(address, options, model)
+        return NativeServer(address, options, prepare)
     from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second
 
-    return GrpcioServer(address, options, model, traces)
+    return GrpcioServer(address, options, prepare, traces)
 
 
 def serve(
@@ -119,4 +121,41 @@ def serve(
         MalformedAddressError, AddressError, OptionError: As for `listen`.
         ModelRefusedError: The artifact did not pass its checks.
     """
-    return _start(address, options, front, path, traces)
+    return _start(address, options, front, lambda server: server.load(path), traces)
+
+
+def serve_models(
+    models: Mapping[str, Path],
+    refused: Callable[[str, ModelRefusedError], None],
+    address: str = "127.0.0.1:50051",
+    options: ServerOptions | None = None,
+    front: Front | None = None,
+    traces: Traces | None = None,
+) -> RerankServer:
+    """Serves several artifacts by their names; the first answers calls that name none.
+
+    Args:
+        models: The artifact of each name.
+        refused: Gets the name and the error of each but the first that did not pass its checks; the
+            others are served.
+        address: As `gerank.address` reads it; port 0 takes a free one.
+        options: None = the defaults.
+        front: None = `best_front()`.
+        traces: As for `serve`.
+
+    Raises:
+        MalformedAddressError, AddressError, OptionError: As for `listen`.
+        ModelRefusedError: The first artifact did not pass its checks.
+    """
+    first = next(iter(models))
+
+    def load(server: RerankServer) -> None:
+        for name, path in models.items():
+            try:
+                server.load(path, name)
+            except ModelRefusedError as error:
+                if name == first:
+                    raise
+                refused(name, error)
+
+    return _start(address, options, front, load, traces)

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
@@ -45,6 +45,7 @@ _QUIET_S = 0.1
 _NATIVE_ALONE = (
     *("buffer_bytes", "connection_buffer_bytes"),
     *("metrics_address", "log_level", "log_format"),
+    *("admin_address", "admin_token_file", "admin_plaintext"),
 )
 
 
@@ -58,13 +59,16 @@ class GrpcioServer:
 
     Attributes:
         port: The one it listens on, also where the address asked for port 0.
+        admin_port: 0, since it serves no administrators.
     """
+
+    admin_port = 0
 
     def __init__(
         self,
         address: str,
         options: ServerOptions | None = None,
-        model: Path | None = None,
+        prepare: Callable[[Self], None] | None = None,
         traces: Traces | None = None,
     ) -> None:
         """Starts to listen.
@@ -72,12 +76,12 @@ class GrpcioServer:
         Args:
             address: `host:port`; port 0 takes a free one.
             options: None = the defaults.
-            model: An artifact that is loaded before, so that no caller comes to a server without a
-                model; None = callers get UNAVAILABLE until one is loaded.
+            prepare: Is called before, to load what is to be served, so that no caller comes to a
+                server without a model; None = callers get UNAVAILABLE until one is loaded. What it
+                raises ends the start.
             traces: What makes the spans of calls; whoever made it closes it. None = nobody does.
 
         Raises:
-            ModelRefusedError: The artifact did not pass its checks.
             AddressError: The port is in use, or the address is not one of this machine.
             OptionError: An option is out of its range, or not one of this front, a file of TLS or
                 tokens cannot be used, or other machines could reach the server without TLS.
@@ -102,8 +106,8 @@ class GrpcioServer:
         most = min(waiting + _MOST_STREAMS + _MOST_OTHERS, _MOST_THREADS)
         self._server = _new_server(options, services, CallThreads(most), self._credentials)
         self._stopping = threading.Lock()
-        if model is not None:
-            self.load(model)
+        if prepare is not None:
+            prepare(self)
         self.port = self._listen(address)
         _RUNNING.add(self)
 

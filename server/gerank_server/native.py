@@ -54,21 +54,25 @@ class NativeServer:
 
     Attributes:
         port: The one it listens on, also where the address asked for port 0.
+        admin_port: The one where it serves gerank.v1.AdminService; 0 = it does not.
     """
 
     def __init__(
-        self, address: str, options: ServerOptions | None = None, model: Path | None = None
+        self,
+        address: str,
+        options: ServerOptions | None = None,
+        prepare: Callable[[Self], None] | None = None,
     ) -> None:
         """Starts to listen.
 
         Args:
             address: `host:port`; port 0 takes a free one.
             options: None = the defaults.
-            model: An artifact that is loaded before, so that no caller comes to a server without a
-                model; None = callers get UNAVAILABLE until one is loaded.
+            prepare: Is called before, to load what is to be served, so that no caller comes to a
+                server without a model; None = callers get UNAVAILABLE until one is loaded. What it
+                raises ends the start.
 
         Raises:
-            ModelRefusedError: The artifact did not pass its checks.
             AddressError: The port is in use, or the address is not one of this machine.
             OptionError: An option is out of its range, a file of TLS or tokens cannot be used, or
                 other machines could reach the server without TLS.
@@ -82,10 +86,11 @@ class NativeServer:
             _library().gerank_server_start, document, ctypes.byref(self._server)
         )
         _call(start, _error_of)
-        if model is not None:
-            self.load(model)
+        if prepare is not None:
+            prepare(self)
         _call(functools.partial(_library().gerank_server_listen, self._server), _error_of)
         self.port = int(_library().gerank_server_port(self._server))
+        self.admin_port = int(_library().gerank_server_admin_port(self._server))
 
     def load(self, path: Path, name: str = "default") -> None:
         """Lets an artifact answer under `name` from now on; calls in progress keep the old one.

@@ -9,7 +9,10 @@ from gerank.engine_options import EngineOptions
 from gerank.option_table import Option, default, option_table
 from gerank.unknown_features import checked
 
-_PATHS = ("tls_certificate", "tls_key", "tls_client_ca", "token_file", "exposures")
+_PATHS = (
+    *("tls_certificate", "tls_key", "tls_client_ca", "token_file"),
+    *("admin_token_file", "exposures"),
+)
 
 
 class AddressError(OSError):
@@ -43,6 +46,9 @@ class ServerOptions(EngineOptions):
         max_connection_age_s: After so many seconds a connection takes no new calls, and its caller
             opens another; 0: never.
         reflection: Whether grpc.reflection is served.
+        admin_address: Where the native front serves gerank.v1.AdminService; None = nowhere.
+        admin_token_file: A file of tokens as `token_file`, for that service.
+        admin_plaintext: Lets that service do without TLS where other machines can reach it.
         metrics_address: Where the native front serves /metrics and /healthz; None = nowhere.
         log_level: The least that the native front tells on standard error.
         log_format: How: `text` or `json`.
@@ -81,6 +87,9 @@ class ServerOptions(EngineOptions):
     keepalive_timeout_s: int = default("keepalive_timeout_s")
     max_connection_age_s: int = default("max_connection_age_s")
     reflection: bool = default("reflection")
+    admin_address: str | None = None
+    admin_token_file: Path | None = None
+    admin_plaintext: bool = default("admin_plaintext")
     metrics_address: str | None = None
     log_level: str = default("log_level")
     log_format: str = default("log_format")
@@ -112,7 +121,7 @@ class ServerOptions(EngineOptions):
                 raise OptionError(f"{name}: must be {words}, got {value!r}")
         for name in _PATHS:
             _read_path(self, name)
-        for name in ("reflection", "plaintext"):
+        for name in ("reflection", "plaintext", "admin_plaintext"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")
         self._check_tls()
@@ -140,8 +149,12 @@ class ServerOptions(EngineOptions):
         ):
             if fellow in given and missing not in given:
                 raise OptionError(f"{missing}: must be given with {fellow}, got none")
-        if self.plaintext and given:
-            raise OptionError("plaintext: must not be given with tls_certificate, got both")
+        for name in ("plaintext", "admin_plaintext"):
+            if getattr(self, name) and given:
+                raise OptionError(f"{name}: must not be given with tls_certificate, got both")
+        for name in ("admin_token_file", "admin_plaintext"):
+            if getattr(self, name) and self.admin_address is None:
+                raise OptionError(f"admin_address: must be given with {name}, got none")
 
 
 def _read_path(options: ServerOptions, name: str) -> None:

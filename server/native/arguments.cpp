@@ -6,13 +6,17 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <variant>
+#include <vector>
 
 #include "options/option_table.h"
 #include "options/toml_options.h"
 
 namespace gerank::server {
 namespace {
+
+constexpr std::string_view kModelFlag = "--model";
 
 // --max-batch for max_batch.
 std::string flag_of(const std::string& name) {
@@ -34,6 +38,7 @@ std::string shown(const OptionValue& value) {
 void print(const Option& option) {
   std::string words;
   for (const std::string& word : option.words) words += (words.empty() ? "" : "|") + word;
+  if (option.kind() == Option::Kind::kModels) return;  // a flag of its own: --model NAME=FILE
   std::string flag = flag_of(option.name), about = option.description;
   const OptionValue standard = option.get({});
   switch (option.kind()) {
@@ -51,13 +56,40 @@ void print(const Option& option) {
     case Option::Kind::kText:
       flag += " " + (words.empty() ? "TEXT" : words);
       if (!shown(standard).empty()) about += " [" + shown(standard) + "]";
+      break;
+    case Option::Kind::kModels:
+      break;
   }
   std::printf("  %-36s %s\n", flag.c_str(), about.c_str());
+}
+
+// NAME=FILE, or FILE alone; a file whose path begins like a name is written ./FILE.
+ModelFile to_model(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || text.find('/') < equals) return {kDefaultModel, text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void throw_unless_ok(const Status& status) {
+  if (!status) throw std::invalid_argument(status.message());
+}
+
+void add_model(const std::string& text, ServerOptions* options) {
+  const ModelFile model = to_model(text);
+  const auto same = [&](const ModelFile& other) { return other.name == model.name; };
+  if (std::any_of(options->models.begin(), options->models.end(), same)) {
+    throw std::invalid_argument("model: '" + text + "': another artifact is '" + model.name +
+                                "' too");
+  }
+  throw_unless_ok(model.name == kDefaultModel
+                      ? set_option("model", model.path, options)
+                      : set_option("models", std::vector<ModelFile>{model}, options));
 }
 
 // The option that a flag sets: `toggled` becomes the value of one that takes none.
 const Option* option_of(const std::string& flag, bool* toggled) {
   for (const Option& option : option_table()) {
+    if (option.kind() == Option::Kind::kModels) continue;
     *toggled = flag == flag_of(option.name);
     if (*toggled) return &option;
     const bool is_toggle = option.kind() == Option::Kind::kToggle;
@@ -66,16 +98,16 @@ const Option* option_of(const std::string& flag, bool* toggled) {
   throw std::invalid_argument("unknown option " + flag + "; --help lists them");
 }
 
-void throw_unless_ok(const Status& status) {
-  if (!status) throw std::invalid_argument(status.message());
-}
-
 }  // namespace
 
 void print_help() {
   std::printf(
-      "usage: gerank-server --model FILE [OPTION VALUE]...\n\n"
-      "Serves an artifact over gRPC. SIGTERM drains it, SIGHUP loads the file again.\n\n"
+      "usage: gerank-server --model [NAME=]FILE... [OPTION VALUE]...\n\n"
+      "Serves artifacts over gRPC; the first answers calls that name no model. SIGTERM drains it,\n"
+      "SIGHUP loads files that have changed.\n\n"
+      "  --model NAME=FILE                    an artifact that answers under this name; "
+      "repeatable,\n"
+      "                                       and then in place of the models of --config\n"
       "  --config FILE                        server.toml, whose options have the names below\n"
       "                                       without dashes: max_batch = 64; flags win\n");
   for (const Option& option : option_table()) print(option);
@@ -94,10 +126,17 @@ ServerOptions read_arguments(int argc, char** argv) {
     if (std::string(argv[i]) != "--config") continue;
     throw_unless_ok(read_toml_file(value_of(&i), &options));
   }
+  const bool names_models =
+      std::any_of(argv + 1, argv + argc, [](const char* word) { return word == kModelFlag; });
+  if (names_models) options.models.clear();
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
     if (flag == "--config") {
       ++i;
+      continue;
+    }
+    if (flag == kModelFlag) {
+      add_model(value_of(&i), &options);
       continue;
     }
     bool toggled = false;
@@ -106,7 +145,7 @@ ServerOptions read_arguments(int argc, char** argv) {
                         ? set_option(option->name, toggled, &options)
                         : set_option_text(option->name, value_of(&i), &options));
   }
-  if (options.model.empty())
+  if (options.models.empty())
     throw std::invalid_argument("model: which artifact to serve, --model FILE");
   return options;
 }

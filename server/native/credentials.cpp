@@ -25,8 +25,10 @@ bool is_open_to_all(std::string_view path) {
 
 }  // namespace
 
-Credentials::Credentials(TlsFiles tls, std::string token_file)
-    : files_(std::move(tls)), token_file_(std::move(token_file)) {}
+Credentials::Credentials(TlsFiles tls, std::string token_file, std::string token_option)
+    : files_(std::move(tls)),
+      token_file_(std::move(token_file)),
+      token_option_(std::move(token_option)) {}
 
 Status Credentials::load() {
   const std::lock_guard lock(loading_);
@@ -83,7 +85,8 @@ Status Credentials::load_tokens() {
   token_stamp_ = stamp_of(token_file_);
   if (token_file_.empty()) return {};
   std::shared_ptr<const BearerTokens> loaded;
-  if (Status status = BearerTokens::read(token_file_, &loaded); !status) return status;
+  if (Status status = BearerTokens::read(token_option_.c_str(), token_file_, &loaded); !status)
+    return status;
   const std::lock_guard lock(mutex_);
   tokens_ = std::move(loaded);
   return {};

@@ -17,8 +17,8 @@ namespace gerank::server {
 // Holds what the files said when they were last read well. Thread-safe.
 class Credentials {
  public:
-  // An empty path: no TLS, no tokens.
-  Credentials(TlsFiles tls, std::string token_file);
+  // An empty path: no TLS, no tokens. Messages name the file of tokens by its option.
+  Credentials(TlsFiles tls, std::string token_file, std::string token_option);
 
   // Reads all files. Errors as load_tls_context() and BearerTokens::read() have them; what was read
   // before stays then.
@@ -49,7 +49,7 @@ class Credentials {
   Status load_tokens();
 
   const TlsFiles files_;
-  const std::string token_file_;
+  const std::string token_file_, token_option_;
   mutable std::mutex loading_;  // of the stamps
   TlsStamps tls_stamps_;
   FileStamp token_stamp_;

@@ -15,7 +15,7 @@
 #include "front_thread.h"
 #include "http2/byte_budget.h"
 #include "http2/limits.h"
-#include "methods/service.h"
+#include "methods/served.h"
 #include "metrics/front_numbers.h"
 #include "net/listener.h"
 
@@ -49,7 +49,8 @@ Status check_tls(const FrontOptions& options) {
     return Status::invalid("tls_certificate", "none", "must be given with tls_client_ca");
   }
   if (options.plaintext && has_certificate) {
-    return Status::invalid("plaintext", "both", "must not be given with tls_certificate");
+    return Status::invalid(options.prefix + "plaintext", "both",
+                           "must not be given with tls_certificate");
   }
   return {};
 }
@@ -67,15 +68,17 @@ Limits limits_of(const FrontOptions& options) {
 }  // namespace
 
 struct Front::State {
-  State(const FrontOptions& options, Engine& engine)
-      : service(engine, options.exposures),
+  State(const FrontOptions& options, Served&& all)
+      : served(std::move(all)),
+        service{served.engine, served.routes, served.exposures, served.names},
         limits(limits_of(options)),
         credentials({options.tls_certificate, options.tls_key, options.tls_client_ca},
-                    options.token_file),
+                    options.token_file, options.prefix + "token_file"),
         budget(options.buffer_bytes, options.buffer_bytes / kReservePart),
         listener(options.address, [this](int descriptor) { hand_out(descriptor); }) {
     const FrontThread::Shared shared{
         service,
+        served,
         limits,
         credentials,
         budget,
@@ -126,6 +129,7 @@ struct Front::State {
                        [](const auto& thread) { return thread->has_left(); });
   }
 
+  const Served served;
   Service service;
   const Limits limits;
   Credentials credentials;
@@ -138,16 +142,16 @@ struct Front::State {
   std::once_flag stopped;
 };
 
-Status Front::start(const FrontOptions& options, Engine& engine,
-                    std::unique_ptr<Front>* front) try {
+Status Front::start(const FrontOptions& options, Served served, std::unique_ptr<Front>* front) try {
   if (Status status = check_tls(options); !status) return status;
-  auto state = std::make_unique<State>(options, engine);
+  auto state = std::make_unique<State>(options, std::move(served));
   if (Status status = state->credentials.load(); !status) return status;
   if (Status status = state->listener.locate(); !status) return status;
   if (options.tls_certificate.empty() && !options.plaintext && !state->listener.is_local()) {
-    return Status::invalid("address", options.address,
+    return Status::invalid(options.prefix + "address", options.address,
                            "must be a loopback address or unix:path unless tls_certificate and "
-                           "tls_key are given, or plaintext");
+                           "tls_key are given, or " +
+                               options.prefix + "plaintext");
   }
   for (const auto& thread : state->threads) {
     const bool follows = thread == state->threads.front();
@@ -230,8 +234,7 @@ void Front::stop(std::chrono::microseconds grace) {
       state.service.draining = true;
     }
     const auto left = begin + grace - steady_clock::now();
-    state.service.engine.stop(
-        std::max(std::chrono::duration_cast<Microseconds>(left), Microseconds(0)));
+    state.served.end(std::max(std::chrono::duration_cast<Microseconds>(left), Microseconds(0)));
     state.await(steady_clock::now() + kQuiet, no_call_is_open);
     for (const auto& thread : state.threads) thread->stop(kQuiet);
   });

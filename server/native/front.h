@@ -1,7 +1,6 @@
 // A running server: its address, its threads, its health, and how it ends.
 #pragma once
 
-#include <gerank/engine.h>
 #include <gerank/status.h>
 
 #include <chrono>
@@ -9,13 +8,10 @@
 #include <memory>
 #include <string>
 
-namespace gerank::exposures {
-class ExposureLog;
-}
-
 namespace gerank::server {
 
 struct FrontNumbers;
+struct Served;
 
 struct FrontOptions {
   // `host:port`, `[IPv6]:port` or `unix:path`; port 0 takes a free one.
@@ -66,22 +62,19 @@ struct FrontOptions {
   // Whether grpc.reflection is served.
   bool reflection = true;
 
-  // Where answered calls are written down; must outlive the front. Null: nowhere.
-  exposures::ExposureLog* exposures = nullptr;
+  // Stands before the names of its options `address`, `token_file` and `plaintext` in messages.
+  std::string prefix;
 };
 
-// gerank.v1.RerankService, inference.GRPCInferenceService, grpc.health.v1 and server reflection
-// over one engine.
-//
-// Answers UNAVAILABLE, and reports NOT_SERVING, until the engine has an artifact and
-// set_serving(true) was called.
+// Some services, with grpc.health.v1 and server reflection, at one address. Reports NOT_SERVING
+// until set_serving(true) was called.
 //
 // Thread-safe but for the destructor.
 class Front {
  public:
   // kInvalidArgument for options of TLS that do not belong together, and for files that cannot be
-  // used; kUnavailable if the address lies nowhere. The engine must outlive the front.
-  static Status start(const FrontOptions& options, Engine& engine, std::unique_ptr<Front>* front);
+  // used; kUnavailable if the address lies nowhere.
+  static Status start(const FrontOptions& options, Served served, std::unique_ptr<Front>* front);
 
   // stop() with no grace.
   ~Front();
@@ -94,7 +87,7 @@ class Front {
   // in a folder.
   int port() const;
 
-  // What grpc.health.v1 reports, of the server and of its services that rank.
+  // What grpc.health.v1 reports, of the server and of its services.
   void set_serving(bool serving);
   bool is_serving() const;
 
@@ -108,7 +101,7 @@ class Front {
 
   // Drains: reports NOT_SERVING, listens no more, tells every caller to send new calls elsewhere,
   // serves those that came before it has heard, closes. Returns when that is done; a second call
-  // waits for it too. Calls that are still queued after `grace` get UNAVAILABLE. Stops the engine.
+  // waits for it too. Calls that are still queued after `grace` get UNAVAILABLE.
   void stop(std::chrono::microseconds grace);
 
  private:

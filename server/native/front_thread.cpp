@@ -9,10 +9,7 @@
 #include <utility>
 
 #include "http2/session.h"
-#include "methods/describe.h"
-#include "methods/rerank_request.h"
 #include "methods/service_names.h"
-#include "methods/statistics.h"
 
 namespace gerank::server {
 namespace {
@@ -30,29 +27,19 @@ void go_first() {
   sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
-std::string path(std::string_view service, std::string_view method) {
-  return "/" + std::string(service) + "/" + std::string(method);
-}
-
 Session& session_of(Connection& connection) { return static_cast<Session&>(connection.protocol()); }
 
 }  // namespace
 
 FrontThread::FrontThread(const Shared& shared)
     : shared_(shared),
-      rerank_(shared.service, loop_, rerank_requests()),
-      inference_(shared.service, loop_),
-      describe_([&service = shared.service](auto message, auto request_id, auto* answer) {
-        return describe(service, message, request_id, answer);
-      }),
-      statistics_([&service = shared.service](auto, auto, auto* answer) {
-        *answer = write_statistics(service);
-        return CallStatus{};
-      }),
+      served_(shared.served.methods(shared.service, loop_)),
       check_([&service = shared.service](auto message, auto, auto* answer) {
         return check_health(service, message, answer);
       }),
       watch_(shared.service),
+      reflection_(shared.service),
+      reflection_alpha_(shared.service),
       deadlines_(loop_),
       host_{loop_,      shared.limits, methods_, shared.credentials,        shared.budget,
             deadlines_, line_,         pool_,    shared.service.open_calls, counts_},
@@ -72,15 +59,12 @@ FrontThread::~FrontThread() {
 }
 
 void FrontThread::add_methods() {
-  methods_.add(path(kRerankService, "Rerank"), rerank_);
-  methods_.add(path(kHealthService, "Check"), check_);
-  methods_.add(path(kHealthService, "Watch"), watch_);
-  methods_.add(path(kRerankService, "Describe"), describe_);
-  methods_.add(path(kRerankService, "Statistics"), statistics_);
-  inference_.add_to(methods_);
+  served_->add_to(methods_);
+  methods_.add(path_of(kHealthService, "Check"), check_);
+  methods_.add(path_of(kHealthService, "Watch"), watch_);
   if (!shared_.reflection) return;
-  methods_.add(path(kReflectionV1, "ServerReflectionInfo"), reflection_);
-  methods_.add(path(kReflectionV1Alpha, "ServerReflectionInfo"), reflection_alpha_);
+  methods_.add(path_of(kReflectionV1, "ServerReflectionInfo"), reflection_);
+  methods_.add(path_of(kReflectionV1Alpha, "ServerReflectionInfo"), reflection_alpha_);
 }
 
 std::unique_ptr<Protocol> FrontThread::speak(Connection& connection) {

@@ -15,13 +15,11 @@
 #include "http2/stream.h"
 #include "http2/stream_host.h"
 #include "http2/waiting_line.h"
-#include "inference/inference_methods.h"
 #include "methods/health.h"
 #include "methods/instant.h"
 #include "methods/method_table.h"
 #include "methods/reflection.h"
-#include "methods/rerank.h"
-#include "methods/service.h"
+#include "methods/served.h"
 #include "metrics/counts.h"
 #include "net/connection_set.h"
 #include "net/loop.h"
@@ -36,6 +34,7 @@ class FrontThread {
   // What the threads of a front share.
   struct Shared {
     Service& service;
+    const Served& served;
     const Limits& limits;
     const Credentials& credentials;
     ByteBudget& budget;
@@ -88,9 +87,8 @@ class FrontThread {
   const Shared shared_;
   ThreadCounts counts_;
   Loop loop_;
-  RerankMethod rerank_;
-  inference::InferenceMethods inference_;
-  InstantMethod describe_, statistics_, check_;
+  const std::unique_ptr<ServiceMethods> served_;
+  InstantMethod check_;
   HealthWatch watch_;
   ReflectionMethod reflection_, reflection_alpha_;
   MethodTable methods_;

@@ -1,8 +1,9 @@
 // gerank-server: the native front in a process without Python.
 //
 // Prints "serving VERSION on HOST:PORT". SIGTERM and SIGINT drain it, a second one ends it at once.
-// SIGHUP reads the files of TLS and tokens again, loads the artifact again, and swaps it in while
-// the old one answers: a file that does not pass its checks is refused, and told.
+// SIGHUP reads the files of TLS and tokens again, loads artifacts whose files have changed, and
+// swaps them in while the old ones answer: a file that does not pass its checks is refused, and
+// told.
 
 #include <fcntl.h>
 #include <signal.h>

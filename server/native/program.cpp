@@ -15,7 +15,6 @@
 namespace gerank::server {
 namespace {
 
-constexpr const char* kName = "default";
 constexpr std::size_t kErrorBytes = 4096;
 
 // Whoever asks twice does not want to wait.
@@ -40,6 +39,7 @@ Program::Program(ServerOptions options)
     : options_(std::move(options)),
       address_(parse_listening_address(options_.front.address)),
       log_(Log::of_process()) {
+  for (const ModelFile& model : options_.models) sources_.push_back({model, {}});
   options_.front.address = address_.target;
   log_.configure(options_.log.level, options_.log.format);
   const std::string document = to_toml(options_), shown = in_one_line(document);
@@ -63,22 +63,47 @@ void Program::listen() {
   if (gerank_server_listen(server_, error, sizeof error) != 0) throw std::runtime_error(error);
   const std::string place = address_.with_port(gerank_server_port(server_));
   log_.tell(LogLevel::kInfo, "listening", "listening on " + place, {{"address", place}});
+  if (const int port = gerank_server_admin_port(server_); port != 0) {
+    admin_place_ = parse_listening_address(options_.admin.address).with_port(port);
+    log_.tell(LogLevel::kInfo, "admin_listening", "administrators are served on " + admin_place_,
+              {{"address", admin_place_}});
+  }
 }
 
 bool Program::load() {
-  const std::string old = version();
+  for (Source& source : sources_) {
+    if (!load(&source) && &source == sources_.data()) return false;
+  }
+  return true;
+}
+
+// Whether every file that has changed could be loaded; one that could not is tried again each time.
+bool Program::reload() {
+  bool all_loaded = true;
+  for (Source& source : sources_) {
+    if (source.stamp != stamp_of(source.model.path)) all_loaded &= load(&source);
+  }
+  return all_loaded;
+}
+
+bool Program::load(Source* source) {
+  const auto& [name, path] = source->model;
+  const std::string old = version(name);
+  const FileStamp stamp = stamp_of(path);  // first: a file that changes meanwhile is loaded again
   char error[kErrorBytes];
-  if (gerank_server_load(server_, kName, options_.model.c_str(), error, sizeof error) != 0) {
-    log_.tell(LogLevel::kError, "model_refused", error, {{"path", options_.model}});
+  if (gerank_server_load(server_, name.c_str(), path.c_str(), error, sizeof error) != 0) {
+    const std::string which = name == kDefaultModel ? "" : "model '" + name + "': ";
+    log_.tell(LogLevel::kError, "model_refused", which + error, {{"model", name}, {"path", path}});
     return false;
   }
-  const std::string now = version();
+  source->stamp = stamp;
+  const std::string now = version(name), as = "the model " + now + " answers as '" + name + "'";
   if (old.empty()) {
-    log_.tell(LogLevel::kInfo, "model_loaded", "the model " + now + " answers",
-              {{"version", now}, {"path", options_.model}});
+    log_.tell(LogLevel::kInfo, "model_loaded", as,
+              {{"model", name}, {"version", now}, {"path", path}});
   } else {
-    log_.tell(LogLevel::kInfo, "model_swapped", "the model " + now + " answers instead of " + old,
-              {{"version", now}, {"old_version", old}, {"path", options_.model}});
+    log_.tell(LogLevel::kInfo, "model_swapped", as + " instead of " + old,
+              {{"model", name}, {"version", now}, {"old_version", old}, {"path", path}});
   }
   return true;
 }
@@ -86,13 +111,14 @@ bool Program::load() {
 void Program::tell_of_serving() {
   tell("serving");
   if (!metrics_place_.empty()) server::tell(STDOUT_FILENO, "metrics on " + metrics_place_ + "\n");
+  if (!admin_place_.empty()) server::tell(STDOUT_FILENO, "admin on " + admin_place_ + "\n");
 }
 
 void Program::run_until_signal(const sigset_t& signals) {
   int signal = 0;
   while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
     gerank_server_reload_credentials(server_);
-    if (load()) tell("now serving");
+    if (reload()) tell("now serving");
   }
   server::tell(STDOUT_FILENO, "draining\n");
   log_.tell(LogLevel::kInfo, "draining", std::string("draining: ") + strsignal(signal),
@@ -104,15 +130,16 @@ void Program::run_until_signal(const sigset_t& signals) {
   log_.tell(LogLevel::kInfo, "stopped", "no call is open any more");
 }
 
-std::string Program::version() {
+std::string Program::version(const std::string& model) {
   char version[256];
-  gerank_server_version(server_, kName, version, sizeof version);
+  gerank_server_version(server_, model.c_str(), version, sizeof version);
   return version;
 }
 
 void Program::tell(const std::string& event) {
   const std::string place = address_.with_port(gerank_server_port(server_));
-  server::tell(STDOUT_FILENO, event + " " + version() + " on " + place + "\n");
+  server::tell(STDOUT_FILENO,
+               event + " " + version(sources_.front().model.name) + " on " + place + "\n");
 }
 
 }  // namespace gerank::server

@@ -4,6 +4,7 @@
 #include <gerank/ranker.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <exception>
@@ -11,20 +12,31 @@
 #include <string>
 #include <utility>
 
+#include "admin/admin_methods.h"
 #include "exposures/exposure_log.h"
 #include "front.h"
 #include "listening_address.h"
 #include "log/log.h"
+#include "methods/served.h"
 #include "metrics/metrics_listener.h"
 #include "metrics/model_loads.h"
+#include "models/load_thread.h"
+#include "models/model_catalog.h"
 #include "options/toml_options.h"
+#include "ranking_services.h"
+#include "routes/route_table.h"
 
 struct GerankServer {
   std::unique_ptr<gerank::exposures::ExposureLog> exposures;  // null: none is kept
   std::unique_ptr<gerank::Engine> engine;
+  gerank::server::RouteTable routes;
   std::unique_ptr<gerank::server::Front> front;  // ends before the engine
   gerank::server::ModelLoads loads;
+  std::unique_ptr<gerank::server::ModelCatalog> catalog;
+  std::unique_ptr<gerank::server::Front> admin;              // null: none
+  std::unique_ptr<gerank::server::LoadThread> load_thread;   // of the admin's; ends before its loop
   std::unique_ptr<gerank::server::MetricsListener> metrics;  // ends first; null: none
+  std::atomic<bool> leaves{false};                           // health says NOT_SERVING for good
 };
 
 namespace {
@@ -43,15 +55,56 @@ int tell(const Status& status, char* error, std::size_t error_size) {
   return int(status.code());
 }
 
+// Where an option's address lies.
+Status locate(const char* option, const std::string& address, std::string* target) try {
+  *target = gerank::server::parse_listening_address(address).target;
+  return {};
+} catch (const std::exception& error) {
+  return {gerank::Code::kInvalidArgument, std::string(option) + ": " + error.what()};
+}
+
 Status serve_metrics(const std::string& address, GerankServer* server) {
   std::string target;
-  try {
-    target = gerank::server::parse_listening_address(address).target;
-  } catch (const std::exception& error) {
-    return {gerank::Code::kInvalidArgument, std::string("metrics_address: ") + error.what()};
-  }
+  if (Status status = locate("metrics_address", address, &target); !status) return status;
   return gerank::server::MetricsListener::start(
-      target, {*server->engine, *server->front, server->loads}, &server->metrics);
+      target, {*server->engine, *server->front, server->admin.get(), server->loads, server->routes},
+      &server->metrics);
+}
+
+// The admin's front has one thread, and the bounds and certificates of the other one.
+Status serve_admin(const gerank::server::ServerOptions& options, GerankServer* server) {
+  gerank::server::FrontOptions front = options.front;
+  front.prefix = "admin_";
+  front.threads = 1;
+  front.token_file = options.admin.token_file;
+  front.plaintext = options.admin.plaintext;
+  if (Status status = locate("admin_address", options.admin.address, &front.address); !status) {
+    return status;
+  }
+  server->load_thread = std::make_unique<gerank::server::LoadThread>(*server->catalog);
+  Status status = gerank::server::Front::start(
+      front,
+      gerank::server::serve_admin(*server->engine, server->routes, *server->catalog,
+                                  *server->load_thread),
+      &server->admin);
+  if (status) server->admin->set_serving(true);
+  return status;
+}
+
+// Options of the admin's front are of no use without it.
+Status check_admin(const gerank::server::AdminOptions& options) {
+  if (!options.address.empty() || (options.token_file.empty() && !options.plaintext)) return {};
+  return Status::invalid("admin_address", "none",
+                         options.plaintext ? "must be given with admin_plaintext"
+                                           : "must be given with admin_token_file");
+}
+
+void start_catalog(GerankServer* server) {
+  server->catalog =
+      std::make_unique<gerank::server::ModelCatalog>(gerank::server::ModelCatalog::Parts{
+          *server->engine, server->routes, server->loads, server->exposures.get(), [server] {
+            if (!server->leaves) server->front->set_serving(true);
+          }});
 }
 
 }  // namespace
@@ -69,9 +122,15 @@ int gerank_server_start(const char* options, GerankServer** server, char* error,
   if (!read.exposures.folder.empty()) {
     status = gerank::exposures::ExposureLog::start(read.exposures, &started->exposures);
     if (!status.ok()) return tell(status, error, error_size);
-    read.front.exposures = started->exposures.get();
   }
-  status = gerank::server::Front::start(read.front, *started->engine, &started->front);
+  status = gerank::server::Front::start(
+      read.front,
+      gerank::server::serve_ranking(*started->engine, started->routes, started->exposures.get()),
+      &started->front);
+  if (!status.ok()) return tell(status, error, error_size);
+  start_catalog(started.get());
+  status = check_admin(read.admin);
+  if (status && !read.admin.address.empty()) status = serve_admin(read, started.get());
   if (!status.ok()) return tell(status, error, error_size);
   if (!read.metrics_address.empty()) status = serve_metrics(read.metrics_address, started.get());
   if (!status.ok()) return tell(status, error, error_size);
@@ -80,7 +139,9 @@ int gerank_server_start(const char* options, GerankServer** server, char* error,
 }
 
 int gerank_server_listen(GerankServer* server, char* error, std::size_t error_size) {
-  return tell(server->front->listen(), error, error_size);
+  Status status = server->front->listen();
+  if (status && server->admin) status = server->admin->listen();
+  return tell(status, error, error_size);
 }
 
 int gerank_server_port(const GerankServer* server) { return server->front->port(); }
@@ -89,18 +150,17 @@ int gerank_server_metrics_port(const GerankServer* server) {
   return server->metrics ? server->metrics->port() : 0;
 }
 
+int gerank_server_admin_port(const GerankServer* server) {
+  return server->admin ? server->admin->port() : 0;
+}
+
 int gerank_server_load(GerankServer* server, const char* name, const char* path, char* error,
                        std::size_t error_size) {
-  const auto began = std::chrono::steady_clock::now();
-  const Status status = server->engine->load(name, path);
-  server->loads.add(status.ok(), std::chrono::steady_clock::now() - began);
-  if (!status.ok()) return tell(status, error, error_size);
-  const auto ranker = server->engine->find(name);
-  if (server->exposures && ranker) {
-    server->exposures->describe(ranker->model_version(), ranker->contract_json());
-  }
-  server->front->set_serving(true);
-  return 0;
+  gerank::server::LoadOrder order;
+  order.name = name;
+  order.path = path;
+  order.allow_breaking_contract = true;
+  return tell(server->catalog->load(order).status, error, error_size);
 }
 
 void gerank_server_version(const GerankServer* server, const char* name, char* version,
@@ -118,12 +178,21 @@ bool gerank_server_exposures(const GerankServer* server, GerankServerExposures* 
   return true;
 }
 
-void gerank_server_reload_credentials(GerankServer* server) { server->front->reload_credentials(); }
+void gerank_server_reload_credentials(GerankServer* server) {
+  server->front->reload_credentials();
+  if (server->admin) server->admin->reload_credentials();
+}
 
-void gerank_server_leave(GerankServer* server) { server->front->set_serving(false); }
+void gerank_server_leave(GerankServer* server) {
+  server->leaves = true;
+  server->front->set_serving(false);
+}
 
 void gerank_server_stop(GerankServer* server, double grace_s) {
   const std::chrono::duration<double> grace(grace_s);
+  server->leaves = true;
+  if (server->admin) server->admin->stop(std::chrono::microseconds(0));
+  server->routes.close();
   server->front->stop(std::chrono::duration_cast<std::chrono::microseconds>(grace));
   if (server->exposures) server->exposures->close();
 }

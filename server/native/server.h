@@ -39,9 +39,14 @@ GERANK_EXPORT int gerank_server_port(const GerankServer* server);
 // The port where it serves metrics; 0: nowhere.
 GERANK_EXPORT int gerank_server_metrics_port(const GerankServer* server);
 
+// The port where it serves gerank.v1.AdminService, from gerank_server_listen on; 0: nowhere, 1 for
+// a socket in a folder.
+GERANK_EXPORT int gerank_server_admin_port(const GerankServer* server);
+
 // Loads, checks and warms an artifact, then lets it answer under `name`; calls in progress keep the
 // one they began with. The first name answers calls that name no model. On an error the old one
-// serves on.
+// serves on. A version before it stays where a split names it; calls of today that the artifact
+// will refuse are told in the log.
 GERANK_EXPORT int gerank_server_load(GerankServer* server, const char* name, const char* path,
                                      char* error, std::size_t error_size);
 

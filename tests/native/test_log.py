@@ -71,7 +71,10 @@ def test_the_life_of_a_server_is_one_line_per_event(model: StandIn, tmp_path: Pa
         damaged.write_bytes(served.read_bytes()[:5000])
         damaged.rename(served)
         process.send_signal(signal.SIGHUP)
-        await_page(metrics, lambda page: page("gerank_model_loads_total", result="refused") == 1)
+        await_page(
+            metrics,
+            lambda page: page("gerank_model_loads_total", model="default", result="refused") == 1,
+        )
         events = _end(process)
     assert [(event["level"], event["event"]) for event in events] == [
         ("info", "start"),

@@ -187,7 +187,8 @@ def test_a_swap_and_a_refused_model_are_told(model: StandIn, tmp_path: Path) -> 
         other.path.rename(served)
         process.send_signal(signal.SIGHUP)
         page = await_page(
-            address, lambda page: page("gerank_model_loads_total", result="loaded") == 2
+            address,
+            lambda page: page("gerank_model_loads_total", model="default", result="loaded") == 2,
         )
         page = await_page(
             address, lambda page: page("gerank_model_info", version="other-1", **first) == 1
@@ -200,7 +201,8 @@ def test_a_swap_and_a_refused_model_are_told(model: StandIn, tmp_path: Path) -> 
         damaged.rename(served)
         process.send_signal(signal.SIGHUP)
         page = await_page(
-            address, lambda page: page("gerank_model_loads_total", result="refused") == 1
+            address,
+            lambda page: page("gerank_model_loads_total", model="default", result="refused") == 1,
         )
         assert page("gerank_last_load_success") == 0
         assert page("gerank_last_load_timestamp_seconds") > loaded

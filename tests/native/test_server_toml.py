@@ -87,7 +87,7 @@ def test_a_file_that_says_something_wrong_is_refused_by_name(
 def test_the_table_tells_what_each_option_is_for() -> None:
     for option in option_table().values():
         assert option.description
-        assert (option.low is None) is (isinstance(option.default, bool | str))
+        assert (option.low is None) is (isinstance(option.default, bool | str | dict))
 
 
 @pytest.mark.parametrize("front", ["native", "grpcio"])

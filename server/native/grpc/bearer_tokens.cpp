@@ -11,7 +11,6 @@
 namespace gerank::server {
 namespace {
 
-constexpr const char* kOption = "token_file";
 constexpr std::string_view kScheme = "bearer";
 constexpr std::string_view kBlank = " \t\r";
 
@@ -38,9 +37,10 @@ std::string_view credentials_of(std::string_view authorization) {
 
 }  // namespace
 
-Status BearerTokens::read(const std::string& path, std::shared_ptr<const BearerTokens>* tokens) {
+Status BearerTokens::read(const char* option, const std::string& path,
+                          std::shared_ptr<const BearerTokens>* tokens) {
   std::string text;
-  if (Status status = read_option_file(kOption, path, &text); !status) return status;
+  if (Status status = read_option_file(option, path, &text); !status) return status;
   auto made = std::make_shared<BearerTokens>();
   std::string_view rest = text;
   for (std::size_t number = 1; !rest.empty(); ++number) {
@@ -49,13 +49,13 @@ Status BearerTokens::read(const std::string& path, std::shared_ptr<const BearerT
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (line.empty() || line.front() == '#') continue;
     if (!is_token(line)) {
-      return Status::invalid(kOption, "other ones in line " + std::to_string(number),
+      return Status::invalid(option, "other ones in line " + std::to_string(number),
                              path + " must hold tokens of visible ASCII characters");
     }
     made->tokens_.emplace_back(line);
   }
   if (made->tokens_.empty()) {
-    return Status::invalid(kOption, "none", path + " must hold a token per line");
+    return Status::invalid(option, "none", path + " must hold a token per line");
   }
   *tokens = std::move(made);
   return {};

@@ -13,11 +13,13 @@ namespace gerank::server {
 // Immutable. Thread-safe.
 class BearerTokens {
  public:
-  // Reads a file with one token per line; empty lines and those that begin with # hold none.
+  // Reads the file of an option, with one token per line; empty lines and those that begin with #
+  // hold none.
   //
-  // kInvalidArgument, which names the file and never a token, where it cannot be read, holds no
-  // token, or a token that is not of visible ASCII characters.
-  static Status read(const std::string& path, std::shared_ptr<const BearerTokens>* tokens);
+  // kInvalidArgument, which names option and file and never a token, where it cannot be read, holds
+  // no token, or a token that is not of visible ASCII characters.
+  static Status read(const char* option, const std::string& path,
+                     std::shared_ptr<const BearerTokens>* tokens);
 
   // Whether this value of the header `authorization` is `Bearer` and one of the tokens. Takes as
   // long for one token as for another of its length.

@@ -82,6 +82,8 @@ void RequestHead::add(std::string_view name, std::string_view value) {
     if (request_id_.empty() && is_id(value)) request_id_ = value;
   } else if (name == "x-arm") {
     if (arm_.empty() && is_id(value)) arm_ = value;
+  } else if (name == "x-split-key") {
+    if (split_key_.empty()) split_key_ = value;
   } else if (name == "traceparent") {
     if (trace_parent_.empty() && is_id(value)) trace_parent_ = value;
   }
@@ -127,6 +129,7 @@ void RequestHead::clear() {
   timeout_ = {};
   request_id_.clear();
   arm_.clear();
+  split_key_.clear();
   trace_parent_.clear();
   if (!fault_.empty()) fault_.clear();
   if (authorizations_ > 0) OPENSSL_cleanse(authorization_.data(), authorization_.size());

@@ -15,7 +15,7 @@ class RequestHead {
   enum class Encoding { kIdentity, kGzip, kUnknown };
 
   // Takes one header in. Those of callers, which gRPC calls custom metadata, are counted alone, but
-  // for authorization, x-request-id, x-arm and traceparent.
+  // for authorization, x-request-id, x-arm, x-split-key and traceparent.
   void add(std::string_view name, std::string_view value);
 
   void clear();
@@ -37,8 +37,13 @@ class RequestHead {
   // The name of this call in logs: x-request-id as the caller gave it, or one that is drawn.
   const std::string& request_id();
 
-  // The arm of an experiment, x-arm as the caller gave it; empty: it gave none.
+  // The arm of an experiment: the one that a split chose, else x-arm as the caller gave it; empty:
+  // neither.
   const std::string& arm() const { return arm_; }
+  void set_arm(const std::string& arm) { arm_ = arm; }
+
+  // A split chooses the arm by this: x-split-key as the caller gave it first, else the request id.
+  const std::string& split_key() { return split_key_.empty() ? request_id() : split_key_; }
 
   // traceparent as the caller gave it; empty: it gave none.
   const std::string& trace_parent() const { return trace_parent_; }
@@ -60,7 +65,7 @@ class RequestHead {
   Encoding encoding_ = Encoding::kIdentity;
   std::string encoding_name_;
   std::chrono::nanoseconds timeout_{0};
-  std::string request_id_, arm_, trace_parent_;
+  std::string request_id_, arm_, split_key_, trace_parent_;
   std::string fault_;
   std::string authorization_;
   int authorizations_ = 0;

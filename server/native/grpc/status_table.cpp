@@ -54,6 +54,19 @@ CallStatus exhausted(const Status& status) {
   });
 }
 
+CallStatus precondition_failed(const Status& status, std::string_view type,
+                               const std::vector<Violation>& violations) {
+  return with_details(status, "PreconditionFailure", [&](wire::FieldWriter& out) {
+    for (const Violation& each : violations) {
+      out.message(1, [&] {
+        out.text(1, type);
+        out.text(2, each.subject);
+        out.text(3, each.description);
+      });
+    }
+  });
+}
+
 CallStatus to_call_status(const Status& status, std::string_view request_id) {
   switch (status.code()) {
     case Code::kOk:

@@ -4,6 +4,7 @@
 #include <gerank/status.h>
 
 #include <string_view>
+#include <vector>
 
 #include "call_status.h"
 
@@ -21,5 +22,14 @@ CallStatus to_call_status(const Status& status, std::string_view request_id);
 
 // The same of a status that is kResourceExhausted.
 CallStatus exhausted(const Status& status);
+
+// One thing that must change before a call can do what it asks for.
+struct Violation {
+  std::string_view subject, description;
+};
+
+// kFailedPrecondition with google.rpc.PreconditionFailure: violations of one type.
+CallStatus precondition_failed(const Status& status, std::string_view type,
+                               const std::vector<Violation>& violations);
 
 }  // namespace gerank::server

@@ -43,6 +43,7 @@ void AnswerHeaders::add_head(RequestHead& call) {
   add(lasting_header("content-type", "application/grpc"));
   add(lasting_header("grpc-accept-encoding", "identity,gzip"));
   add(passing_header("x-request-id", call.request_id()));
+  if (!call.arm().empty()) add(passing_header("x-arm", call.arm()));
   if (!call.trace_parent().empty()) add(passing_header("traceparent", call.trace_parent()));
 }
 

@@ -31,7 +31,7 @@ class AnswerHeaders {
  private:
   void add(const nghttp2_nv& header) { headers_[size_++] = header; }
 
-  static constexpr std::size_t kMost = 8;  // a head has 5, a status 3
+  static constexpr std::size_t kMost = 9;  // a head has 6, a status 3
 
   std::array<nghttp2_nv, kMost> headers_;
   std::size_t size_ = 0;

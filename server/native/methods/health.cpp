@@ -2,7 +2,7 @@
 
 #include <gerank/status.h>
 
-#include <array>
+#include <algorithm>
 #include <iterator>
 
 #include "../grpc/status_table.h"
@@ -15,9 +15,6 @@
 
 namespace gerank::server {
 namespace {
-
-constexpr std::array<std::string_view, 4> kNamesWithHealth{"", kRerankService, kInferenceService,
-                                                           kHealthService};
 
 // Reads a HealthCheckRequest.
 std::optional<std::string_view> read_name(std::string_view message) {
@@ -47,10 +44,11 @@ std::string write(Health health) {
 }  // namespace
 
 Health health_of(const Service& service, std::string_view name) {
-  for (const std::string_view known : kNamesWithHealth) {
-    if (name == known) return service.serving ? Health::kServing : Health::kNotServing;
-  }
-  return Health::kServiceUnknown;
+  const auto& names = service.names;
+  const bool is_known = name.empty() || name == kHealthService ||
+                        std::find(names.begin(), names.end(), name) != names.end();
+  if (!is_known) return Health::kServiceUnknown;
+  return service.serving ? Health::kServing : Health::kNotServing;
 }
 
 CallStatus check_health(const Service& service, std::string_view message, std::string* answer) {

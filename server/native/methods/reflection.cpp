@@ -70,16 +70,15 @@ void write_extensions(wire::FieldWriter& out, std::string_view type) {
   out.message(5, [&] { out.text(1, type); });
 }
 
-void write_services(wire::FieldWriter& out) {
+void write_services(wire::FieldWriter& out, const Service& service) {
   out.message(6, [&] {
-    for (const auto name :
-         {kRerankService, kInferenceService, kHealthService, kReflectionV1, kReflectionV1Alpha}) {
-      out.message(1, [&] { out.text(1, name); });
-    }
+    const auto write = [&](std::string_view name) { out.message(1, [&] { out.text(1, name); }); };
+    for (const auto name : service.names) write(name);
+    for (const auto name : {kHealthService, kReflectionV1, kReflectionV1Alpha}) write(name);
   });
 }
 
-std::string answer_to(const Request& request, std::string_view message) {
+std::string answer_to(const Service& service, const Request& request, std::string_view message) {
   wire::FieldWriter out;
   out.text(1, request.host);
   out.element(2, message);
@@ -97,7 +96,7 @@ std::string answer_to(const Request& request, std::string_view message) {
       write_extensions(out, request.value);
       break;
     case kServices:
-      write_services(out);
+      write_services(out, service);
       break;
     default:
       write_error(out, int(Code::kInvalidArgument), "message_request: must be set");
@@ -113,7 +112,7 @@ void ReflectionMethod::take(Stream& stream, MessageBytes message) {
     return stream.finish(
         {int(Code::kInvalidArgument), "must be a ServerReflectionRequest of grpc.reflection", {}});
   }
-  stream.send(answer_to(request, message.view()));
+  stream.send(answer_to(service_, request, message.view()));
 }
 
 void ReflectionMethod::end(Stream& stream) { stream.finish({}); }

@@ -22,6 +22,7 @@ void RerankCall::begin(Stream& stream, MessageBytes message) {
   Engine& engine = method_.service_.engine;
   outcome_ = request_->read(engine, message_.view(), stream.deadline());
   if (!outcome_) return answer();
+  version_.choose(method_.routes_, request_->call(), stream.head());
   engine.submit(&request_->call(), [this](Call*, const Status& outcome) {
     outcome_ = outcome;
     method_.relay_.hand_over(*this);
@@ -29,6 +30,7 @@ void RerankCall::begin(Stream& stream, MessageBytes message) {
 }
 
 void RerankCall::answer() {
+  version_.count(request_->call(), outcome_);
   if (stream_ != nullptr) {
     stream_->state = nullptr;
     if (outcome_) send_answer();
@@ -58,6 +60,7 @@ void RerankCall::leave() {
 
 void RerankCall::rest() {
   stream_ = nullptr;
+  version_.clear();
   request_->clear();
   message_.clear();
   method_.give_back(*this);

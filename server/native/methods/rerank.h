@@ -9,6 +9,7 @@
 
 #include "../grpc/message_bytes.h"
 #include "answer_relay.h"
+#include "chosen_version.h"
 #include "method.h"
 #include "rank_request.h"
 #include "service.h"
@@ -42,6 +43,7 @@ class RerankCall final : public CallState {
   const std::unique_ptr<RankRequest> request_;
   MessageBytes message_;  // of which the request holds views
   Status outcome_;
+  ChosenVersion version_;
 };
 
 // Used by the thread of its loop. Lives until the engine has ended all calls.
@@ -51,6 +53,7 @@ class RerankMethod final : public Method {
   RerankMethod(Service& service, Loop& loop, RankRequest::Maker make_request)
       : Method(Kind::kUnary),
         service_(service),
+        routes_(service.routes, loop),
         relay_(loop),
         make_request_(std::move(make_request)) {}
 
@@ -64,6 +67,7 @@ class RerankMethod final : public Method {
   void give_back(RerankCall& call);
 
   Service& service_;
+  RouteReader routes_;
   AnswerRelay relay_;
   const RankRequest::Maker make_request_;
   std::vector<std::unique_ptr<RerankCall>> at_rest_;  // last in, first out: it is in the caches

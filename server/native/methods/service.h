@@ -5,18 +5,21 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
+#include "../routes/route_table.h"
 #include "exposures/exposure_log.h"
 
 namespace gerank::server {
 
 struct Service {
-  Service(Engine& of, exposures::ExposureLog* log) : engine(of), exposures(log) {}
-
   Engine& engine;
+  RouteTable& routes;
   exposures::ExposureLog* const exposures;  // where answered calls are written down; null: nowhere
-  std::atomic<bool> serving{false};         // what grpc.health.v1 says
-  std::atomic<bool> draining{false};        // the engine takes no more
+  const std::vector<std::string_view> names;  // of its gRPC services, as health knows them
+  std::atomic<bool> serving{false};           // what grpc.health.v1 says
+  std::atomic<bool> draining{false};          // no more calls are taken
   std::atomic<std::int64_t> open_calls{0};
 };
 

@@ -97,10 +97,9 @@ MHD_Result MetricsDoor::answer(MHD_Connection* connection, std::string_view url,
   }
   if (url == "/metrics") {
     const MetricsFormat format = format_for(connection);
-    const auto& [engine, front, loads] = sources_;
     return reply(connection, MHD_HTTP_OK,
                  format == MetricsFormat::kOpenMetrics ? kOpenMetrics : kPrometheus,
-                 metrics_page(format, engine, front, loads));
+                 metrics_page(format, sources_));
   }
   if (url == "/healthz") {
     return sources_.front.is_serving()

@@ -7,14 +7,14 @@
 #include <deque>
 #include <string_view>
 
-#include "metrics_listener.h"
+#include "metrics_sources.h"
 
 namespace gerank::server {
 
 // Has one thread, libmicrohttpd's, which alone uses what is here after start().
 class MetricsDoor {
  public:
-  explicit MetricsDoor(const MetricsListener::Sources& sources) : sources_(sources) {}
+  explicit MetricsDoor(const MetricsSources& sources) : sources_(sources) {}
   ~MetricsDoor();  // the descriptor stays open
   MetricsDoor(const MetricsDoor&) = delete;
   MetricsDoor& operator=(const MetricsDoor&) = delete;
@@ -31,7 +31,7 @@ class MetricsDoor {
                            std::size_t* upload_size, void** state);
   MHD_Result answer(MHD_Connection* connection, std::string_view url, std::string_view method);
 
-  const MetricsListener::Sources sources_;
+  const MetricsSources sources_;
   MHD_Daemon* daemon_ = nullptr;
   std::deque<int> open_;  // descriptors of connections, the oldest first
 };

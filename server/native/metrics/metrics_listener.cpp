@@ -7,7 +7,7 @@ namespace gerank::server {
 MetricsListener::MetricsListener() = default;
 MetricsListener::~MetricsListener() = default;
 
-Status MetricsListener::start(const std::string& target, const Sources& sources,
+Status MetricsListener::start(const std::string& target, const MetricsSources& sources,
                               std::unique_ptr<MetricsListener>* listener) {
   std::vector<SocketAddress> addresses;
   if (Status status = resolve(target, &addresses); !status) return status;

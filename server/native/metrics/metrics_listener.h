@@ -1,16 +1,14 @@
 // The page /metrics on a listener of its own, over HTTP/1.1.
 #pragma once
 
-#include <gerank/engine.h>
 #include <gerank/status.h>
 
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "../front.h"
 #include "../net/listening_socket.h"
-#include "model_loads.h"
+#include "metrics_sources.h"
 
 namespace gerank::server {
 
@@ -20,15 +18,9 @@ class MetricsDoor;
 // thread of its own and bounds of its own, so that nobody who asks here takes anything from calls.
 class MetricsListener {
  public:
-  struct Sources {
-    const Engine& engine;
-    const Front& front;
-    const ModelLoads& loads;
-  };
-
   // Listens from now on. `target` as ListeningAddress has it; errors as resolve() and
   // ListeningSocket::open(). The sources must outlive it.
-  static Status start(const std::string& target, const Sources& sources,
+  static Status start(const std::string& target, const MetricsSources& sources,
                       std::unique_ptr<MetricsListener>* listener);
 
   // Answers what has been asked, and closes.

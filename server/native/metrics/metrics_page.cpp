@@ -30,6 +30,13 @@ void write_one(Exposition& out, std::string_view name, std::string_view help, do
   out.sample(value);
 }
 
+void add_calls(const FrontNumbers& more, FrontNumbers* all) {
+  for (const auto& [path, by_code] : more.calls) {
+    auto& calls = all->calls[path];
+    for (std::size_t code = 0; code < kStatusCodes; ++code) calls[code] += by_code[code];
+  }
+}
+
 // A series is there from the start where it is expected, so that its first increase is seen.
 void write_calls(Exposition& out, const FrontNumbers& front) {
   out.counter("gerank_calls_total", "Calls that have ended, by method and status.");
@@ -109,14 +116,29 @@ void write_models(Exposition& out, const Engine& engine, const LoadNumbers& load
     }
   }
   out.counter("gerank_model_loads_total", "Models that were loaded, or refused by their checks.");
-  out.sample(double(loads.loaded), {{"result", "loaded"}});
-  out.sample(double(loads.refused), {{"result", "refused"}});
+  for (const auto& [model, results] : loads.of_model) {
+    out.sample(double(results.loaded), {{"model", model}, {"result", "loaded"}});
+    out.sample(double(results.refused), {{"model", model}, {"result", "refused"}});
+  }
   write_one(out, "gerank_last_load_success", "Whether the last model to be loaded was: 1 or 0.",
             loads.last_was_loaded);
   write_one(out, "gerank_last_load_timestamp_seconds", "When the last model was loaded or refused.",
             loads.last_time_s);
   write_one(out, "gerank_last_load_duration_seconds",
             "How long its loading, checks and warm-up took.", loads.last_duration_s);
+}
+
+void write_arms(Exposition& out, const RouteTable& routes) {
+  out.counter("gerank_arm_queries_total",
+              "Queries of calls that a split sent to an arm, by their outcome.");
+  for (const RouteTable::ArmNumbers& arm : routes.numbers()) {
+    for (std::size_t i = 0; i < ArmCounts::kOutcomes.size(); ++i) {
+      out.sample(double(arm.counts->get(i)), {{"model", arm.model},
+                                              {"arm", arm.arm},
+                                              {"version", arm.version},
+                                              {"outcome", ArmCounts::kOutcomes[i]}});
+    }
+  }
 }
 
 void write_connections(Exposition& out, const FrontNumbers& front) {
@@ -158,15 +180,18 @@ void write_process(Exposition& out, const LogCounts& log) {
 
 }  // namespace
 
-std::string metrics_page(MetricsFormat format, const Engine& engine, const Front& front,
-                         const ModelLoads& loads) {
+std::string metrics_page(MetricsFormat format, const MetricsSources& sources) {
   Exposition out(format);
+  const Engine& engine = sources.engine;
   const EngineStats stats = engine.stats();
-  const FrontNumbers numbers = front.numbers();
+  FrontNumbers numbers = sources.front.numbers();
+  if (sources.admin != nullptr) add_calls(sources.admin->numbers(), &numbers);
   out.gauge("gerank_build_info", "The version of this server; 1.");
   out.sample(1, {{"version", GERANK_VERSION}});
-  write_one(out, "gerank_serving", "Whether health says SERVING: 1 or 0.", front.is_serving());
-  write_models(out, engine, loads.numbers());
+  write_one(out, "gerank_serving", "Whether health says SERVING: 1 or 0.",
+            sources.front.is_serving());
+  write_models(out, engine, sources.loads.numbers());
+  write_arms(out, sources.routes);
   write_calls(out, numbers);
   write_queries(out, stats);
   write_batches(out, engine, stats);

@@ -3,12 +3,18 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <mutex>
+#include <string>
 
 namespace gerank::server {
 
 struct LoadNumbers {
-  std::uint64_t loaded = 0, refused = 0;
+  struct Results {
+    std::uint64_t loaded = 0, refused = 0;
+  };
+
+  std::map<std::string, Results> of_model;  // by the name under which they were to answer
   bool last_was_loaded = false;
   double last_time_s = 0;      // when the last one ended, since 1970; 0: none has
   double last_duration_s = 0;  // how long it took
@@ -17,9 +23,10 @@ struct LoadNumbers {
 // Thread-safe.
 class ModelLoads {
  public:
-  void add(bool loaded, std::chrono::duration<double> took) {
+  void add(const std::string& model, bool loaded, std::chrono::duration<double> took) {
     const std::lock_guard lock(mutex_);
-    ++(loaded ? numbers_.loaded : numbers_.refused);
+    LoadNumbers::Results& results = numbers_.of_model[model];
+    ++(loaded ? results.loaded : results.refused);
     numbers_.last_was_loaded = loaded;
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     numbers_.last_time_s = std::chrono::duration<double>(now).count();

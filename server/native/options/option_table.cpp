@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 
@@ -82,11 +83,50 @@ Option choice(std::string name, std::vector<std::string> words, std::string desc
   return option;
 }
 
+// The model without a name; an artifact that is given again takes its place.
+Option default_model() {
+  Option option{"model", "the artifact", {}, {}, {}, {}};
+  const auto is_it = [](const ModelFile& model) { return model.name == kDefaultModel; };
+  option.get = [is_it](const ServerOptions& options) {
+    const auto found = std::find_if(options.models.begin(), options.models.end(), is_it);
+    return OptionValue(found == options.models.end() ? std::string() : found->path);
+  };
+  option.set = [is_it](ServerOptions& options, const OptionValue& value) {
+    auto& all = options.models;
+    const auto found = std::find_if(all.begin(), all.end(), is_it);
+    const std::string& path = std::get<std::string>(value);
+    if (found == all.end()) {
+      all.push_back({kDefaultModel, path});
+    } else {
+      found->path = path;
+    }
+  };
+  return option;
+}
+
+// Those with names.
+Option models() {
+  Option option{"models", "artifacts by the name under which each answers", {}, {}, {}, {}};
+  option.get = [](const ServerOptions& options) {
+    std::vector<ModelFile> named;
+    std::copy_if(options.models.begin(), options.models.end(), std::back_inserter(named),
+                 [](const ModelFile& model) { return model.name != kDefaultModel; });
+    return OptionValue(named);
+  };
+  option.set = [](ServerOptions& options, const OptionValue& value) {
+    for (const ModelFile& model : std::get<std::vector<ModelFile>>(value)) {
+      options.models.push_back(model);
+    }
+  };
+  return option;
+}
+
 std::vector<Option> make_table() {
   namespace ranges = option_ranges;
   constexpr OptionRange kBytes{1, std::int64_t{1} << 50}, kSeconds{1, 86'400};
   return {
-      text("model", "the artifact", [](auto& o) -> auto& { return o.model; }),
+      default_model(),
+      models(),
       text("address", "host:port, [IPv6]:port or unix:path; port 0: any",
            [](auto& o) -> auto& { return o.front.address; }),
       number("threads", {1, 256}, "threads that read, check and write calls",
@@ -144,6 +184,12 @@ std::vector<Option> make_table() {
            [](auto& o) -> auto& { return o.front.token_file; }),
       toggle("plaintext", "serves without TLS where other machines can reach it",
              [](auto& o) -> auto& { return o.front.plaintext; }),
+      text("admin_address", "serves gerank.v1.AdminService there, which loads and splits models",
+           [](auto& o) -> auto& { return o.admin.address; }),
+      text("admin_token_file", "bearer tokens of that service, one per line",
+           [](auto& o) -> auto& { return o.admin.token_file; }),
+      toggle("admin_plaintext", "serves it without TLS where other machines can reach it",
+             [](auto& o) -> auto& { return o.admin.plaintext; }),
       text("metrics_address", "serves /metrics and /healthz over HTTP there",
            [](auto& o) -> auto& { return o.metrics_address; }),
       choice("log_level", {"debug", "info", "warning", "error"}, "the least that is told",

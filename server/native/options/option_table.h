@@ -19,10 +19,10 @@
 
 namespace gerank::server {
 
-using OptionValue = std::variant<std::int64_t, bool, std::string, double>;
+using OptionValue = std::variant<std::int64_t, bool, std::string, double, std::vector<ModelFile>>;
 
 struct Option {
-  enum class Kind { kNumber, kToggle, kText, kReal };  // in the order of OptionValue
+  enum class Kind { kNumber, kToggle, kText, kReal, kModels };  // in the order of OptionValue
 
   std::string name;  // --max-batch on a command line is max_batch here
   std::string description;

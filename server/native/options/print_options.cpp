@@ -23,6 +23,7 @@ std::string quoted(const std::string& text) {
 std::string value_of(const gerank::server::OptionValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
+  if (std::holds_alternative<std::vector<gerank::server::ModelFile>>(value)) return "{}";
   if (const auto* real = std::get_if<double>(&value)) {
     std::ostringstream out;
     out << std::showpoint << *real;

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include "../front.h"
 #include "../log/log_line.h"
@@ -27,13 +28,30 @@ struct LogOptions {
   LogFormat format = LogFormat::kText;
 };
 
+// The name of a model of which nobody gives the name.
+inline constexpr const char* kDefaultModel = "default";
+
+// An artifact that is loaded at the start, and again when its file has changed.
+struct ModelFile {
+  std::string name, path;
+  bool operator==(const ModelFile&) const = default;
+};
+
+// Where gerank.v1.AdminService is served; the certificates are those of the front.
+struct AdminOptions {
+  std::string address;     // empty: nowhere
+  std::string token_file;  // as FrontOptions::token_file
+  bool plaintext = false;  // as FrontOptions::plaintext
+};
+
 struct ServerOptions {
-  std::string model;  // the artifact that is served as "default"
+  std::vector<ModelFile> models;  // the first answers calls that name none; the names differ
   EngineOptions engine;
   FrontOptions front;
   StopOptions stop;
   LogOptions log;
   exposures::ExposureLogOptions exposures;  // without a folder none is kept
+  AdminOptions admin;
   std::string metrics_address;  // where /metrics and /healthz are served; empty: nowhere
 };
 

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstddef>
 #include <system_error>
 #include <variant>
 
+#include "../models/model_order.h"
 #include "option_table.h"
 
 namespace gerank::server {
@@ -20,6 +22,13 @@ std::string shown(const OptionValue& value) {
   if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
   if (const auto* real = std::get_if<double>(&value)) return text_of(*real);
+  if (const auto* models = std::get_if<std::vector<ModelFile>>(&value)) {
+    std::string text;
+    for (const ModelFile& model : *models) {
+      text += (text.empty() ? "" : ", ") + model.name + "='" + model.path + "'";
+    }
+    return "{" + text + "}";
+  }
   return "'" + std::get<std::string>(value) + "'";
 }
 
@@ -29,6 +38,27 @@ std::string joined(const std::vector<std::string>& words) {
     out += (i + 1 == words.size() ? " or " : ", ") + words[i];
   }
   return out;
+}
+
+// Names are told to callers, and stand before = on a command line.
+Status check_models(const std::vector<ModelFile>& models) {
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const ModelFile& model = models[i];
+    if (Status status = check_name("models", model.name); !status) return status;
+    if (model.path.empty()) {
+      return Status::invalid("models." + model.name, "''", "must be the file of an artifact");
+    }
+    if (model.name == kDefaultModel) {
+      return Status::invalid("models." + model.name, "'" + model.path + "'",
+                             "is told by the option model");
+    }
+    const auto same = [&](const ModelFile& other) { return other.name == model.name; };
+    if (std::count_if(models.begin(), models.end(), same) > 1) {
+      return Status::invalid("models." + model.name, "'" + model.path + "'",
+                             "another artifact has this name too");
+    }
+  }
+  return {};
 }
 
 Status check(const Option& option, const OptionValue& value) {
@@ -50,6 +80,11 @@ Status check(const Option& option, const OptionValue& value) {
       if (number >= double(option.range.low) && number <= double(option.range.high)) return {};
       return wrong("must be a number in [" + std::to_string(option.range.low) + ", " +
                    std::to_string(option.range.high) + "]");
+    }
+    case Option::Kind::kModels: {
+      const auto* models = std::get_if<std::vector<ModelFile>>(&value);
+      if (models == nullptr) return wrong("must be a table of names and files");
+      return check_models(*models);
     }
     case Option::Kind::kText:
       break;

@@ -1,0 +1,311 @@
+"""Changes the models of a running server: `AdminClient("host:50052").load("feed", path)`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from gerank.proto import admin_pb2 as pb
+from gerank.server_connection import ServerConnection
+
+_SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_Response = TypeVar("_Response", bound=Message)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One version of a split.
+
+    Attributes:
+        arm: As `x-arm` of answers, the exposure log and the metrics tell it.
+        version: A published version of the model.
+        weight: 1 to 1000000; its share of the calls is its part of the sum.
+    """
+
+    arm: str
+    version: str
+    weight: int
+
+
+@dataclass(frozen=True)
+class ContractDifference:
+    """One way in which a version refuses calls that another one takes.
+
+    Attributes:
+        field: The field of a query that it is about.
+        rule: What has changed.
+    """
+
+    field: str
+    rule: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What came of a load.
+
+    Attributes:
+        version: The version of the artifact.
+        previous_version: The one that was current; empty where there was none.
+        current: Whether the new version answers now.
+        previous_published: Whether the previous one can still be rolled back to.
+        differences: Every way in which the artifact refuses calls that the previous version takes.
+    """
+
+    version: str
+    previous_version: str
+    current: bool
+    previous_published: bool
+    differences: tuple[ContractDifference, ...]
+
+
+@dataclass(frozen=True)
+class MadeCurrent:
+    """What came of a roll-back.
+
+    Attributes:
+        version: The version that is current now.
+        previous_version: The one that was.
+        differences: Every way in which it refuses calls that the previous version takes.
+    """
+
+    version: str
+    previous_version: str
+    differences: tuple[ContractDifference, ...]
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """One published version.
+
+    Attributes:
+        name: Of its model.
+        version: As answers tell it.
+        path: The file that it was loaded from.
+        current: Whether it answers calls that name the model and no version, unless that is split.
+        is_default: Whether its model answers calls that name none.
+        arms: Those of the model's split that it answers.
+        answered: Queries since it was published.
+        failed: Queries that it failed.
+        loaded_at: When, in UTC.
+    """
+
+    name: str
+    version: str
+    path: str
+    current: bool
+    is_default: bool
+    arms: tuple[Arm, ...]
+    answered: int
+    failed: int
+    loaded_at: datetime
+
+
+@dataclass(frozen=True)
+class RefusedLoad:
+    """The last load of a name, where it was refused.
+
+    Attributes:
+        name: Under which the artifact was to answer.
+        path: Its file.
+        error: Why it was refused.
+        time: When, in UTC.
+    """
+
+    name: str
+    path: str
+    error: str
+    time: datetime
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a server serves.
+
+    Attributes:
+        models: By name; within a name in the order in which they were current.
+        refused: The last load of each name, where it was refused.
+    """
+
+    models: tuple[ServedModel, ...]
+    refused: tuple[RefusedLoad, ...]
+
+
+class AdminClient:
+    """A connection to a server's `admin_address`. Thread-safe. A context manager that closes it.
+
+    Needs neither torch nor numpy. Where a method takes a name, an empty one is the model of calls
+    that name none.
+
+    Args:
+        address: `host:port`, `[IPv6]:port` or `unix:path`; see `gerank.address`.
+        timeout_s: How many seconds one call may take, above 0. A load goes on when it has passed.
+        credentials: For TLS, as `grpc.ssl_channel_credentials()` makes them; None = no TLS.
+        metadata: Sent with every call; `x-request-id` names it in the server's log.
+        token: A server with an `admin_token_file` wants it; a path is read for each call.
+
+    Raises:
+        MalformedAddressError: `address` is none.
+        ValueError: The timeout is out of its range, or a token would travel without TLS beyond this
+            machine.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        timeout_s: float = 60.0,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str | bytes]] = (),
+        token: str | Path | None = None,
+    ) -> None:
+        self._connection = ServerConnection(address, timeout_s, credentials, metadata, token)
+
+    def load(
+        self,
+        name: str,
+        path: str | Path,
+        *,
+        keep_current: bool = False,
+        keep_old: bool = False,
+        dry_run: bool = False,
+        allow_breaking_contract: bool = False,
+    ) -> Loaded:
+        """Loads, checks and warms an artifact while others answer, and lets it answer.
+
+        Args:
+            name: Under which it answers.
+            path: Its file, as the server sees it.
+            keep_current: Whether the version that is current stays so.
+            keep_old: Whether it stays published, to be rolled back to.
+            dry_run: Whether the file is only loaded, checked and compared.
+            allow_breaking_contract: Whether it may refuse calls that the current version takes.
+
+        Raises:
+            ServerError: FAILED_PRECONDITION where the file does not pass its checks, or would
+                refuse today's callers: `fields` and `rules` then hold each difference. Nothing has
+                changed. Any other reason as for every call.
+        """
+        answer = self._call(
+            "Load",
+            pb.LoadRequest(
+                name=name,
+                path=str(path),
+                keep_current=keep_current,
+                keep_old=keep_old,
+                dry_run=dry_run,
+                allow_breaking_contract=allow_breaking_contract,
+            ),
+            pb.LoadResponse,
+        )
+        return Loaded(
+            answer.version,
+            answer.previous_version,
+            answer.current,
+            answer.previous_published,
+            _differences(answer.differences),
+        )
+
+    def make_current(self, name: str = "", version: str = "") -> MadeCurrent:
+        """Makes a published version current; without one, the version that was current before.
+
+        Raises:
+            ServerError: NOT_FOUND, or FAILED_PRECONDITION where no other version is published.
+        """
+        request = pb.MakeCurrentRequest(name=name, version=version)
+        answer = self._call("MakeCurrent", request, pb.MakeCurrentResponse)
+        return MadeCurrent(
+            answer.version, answer.previous_version, _differences(answer.differences)
+        )
+
+    def retire(self, name: str, version: str = "") -> None:
+        """Removes a version, or without one the model with all of its versions.
+
+        Raises:
+            ServerError: NOT_FOUND, or FAILED_PRECONDITION for a version that is current or in a
+                split, and for the model of calls that name none.
+        """
+        request = pb.RetireRequest(name=name, version=version)
+        self._call("Retire", request, pb.RetireResponse)
+
+    def models(self) -> Listing:
+        """What is published, and what was refused."""
+        answer = self._call("List", pb.ListRequest(), pb.ListResponse)
+        return Listing(
+            tuple(_model(model) for model in answer.models),
+            tuple(
+                RefusedLoad(each.name, each.path, each.error, _time(each.time_us))
+                for each in answer.refused
+            ),
+        )
+
+    def split(self, name: str, arms: Sequence[Arm]) -> int:
+        """Sends the calls that name the model and no version to versions by weight.
+
+        A call's arm is chosen by its key, the metadata `x-split-key`, else its request id; one key
+        has one arm on every server with the same split.
+
+        Args:
+            name: The model.
+            arms: At most 100; none = no split.
+
+        Returns:
+            The sum of the weights.
+
+        Raises:
+            ServerError: INVALID_ARGUMENT names the arm that is malformed; NOT_FOUND: a version is
+                not published.
+        """
+        request = pb.SetSplitRequest(
+            name=name,
+            arms=[pb.Arm(arm=each.arm, version=each.version, weight=each.weight) for each in arms],
+        )
+        return self._call("SetSplit", request, pb.SetSplitResponse).total_weight
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _call(self, method: str, request: Message, answer_type: type[_Response]) -> _Response:
+        return self._connection.method(f"/{_SERVICE}/{method}", answer_type)(request, ())
+
+
+def _differences(messages: Sequence[pb.ContractDifference]) -> tuple[ContractDifference, ...]:
+    return tuple(ContractDifference(each.field, each.rule) for each in messages)
+
+
+def _model(message: pb.Model) -> ServedModel:
+    return ServedModel(
+        message.name,
+        message.version,
+        message.path,
+        message.current,
+        message.is_default,
+        tuple(Arm(each.arm, each.version, each.weight) for each in message.arms),
+        message.answered,
+        message.failed,
+        _time(message.loaded_us),
+    )
+
+
+def _time(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
