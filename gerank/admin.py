@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -12,131 +11,19 @@ from typing import Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from gerank.admin_answers import Arm as Arm
+from gerank.admin_answers import ContractDifference as ContractDifference
+from gerank.admin_answers import Listing as Listing
+from gerank.admin_answers import Loaded as Loaded
+from gerank.admin_answers import MadeCurrent as MadeCurrent
+from gerank.admin_answers import RefusedLoad as RefusedLoad
+from gerank.admin_answers import ServedModel as ServedModel
 from gerank.proto import admin_pb2 as pb
 from gerank.server_connection import ServerConnection
 
 _SERVICE = pb.DESCRIPTOR.services_by_name["AdminService"].full_name
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Response = TypeVar("_Response", bound=Message)
-
-
-@dataclass(frozen=True)
-class Arm:
-    """One version of a split.
-
-    Attributes:
-        arm: As `x-arm` of answers, the exposure log and the metrics tell it.
-        version: A published version of the model.
-        weight: 1 to 1000000; its share of the calls is its part of the sum.
-    """
-
-    arm: str
-    version: str
-    weight: int
-
-
-@dataclass(frozen=True)
-class ContractDifference:
-    """One way in which a version refuses calls that another one takes.
-
-    Attributes:
-        field: The field of a query that it is about.
-        rule: What has changed.
-    """
-
-    field: str
-    rule: str
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What came of a load.
-
-    Attributes:
-        version: The version of the artifact.
-        previous_version: The one that was current; empty where there was none.
-        current: Whether the new version answers now.
-        previous_published: Whether the previous one can still be rolled back to.
-        differences: Every way in which the artifact refuses calls that the previous version takes.
-    """
-
-    version: str
-    previous_version: str
-    current: bool
-    previous_published: bool
-    differences: tuple[ContractDifference, ...]
-
-
-@dataclass(frozen=True)
-class MadeCurrent:
-    """What came of a roll-back.
-
-    Attributes:
-        version: The version that is current now.
-        previous_version: The one that was.
-        differences: Every way in which it refuses calls that the previous version takes.
-    """
-
-    version: str
-    previous_version: str
-    differences: tuple[ContractDifference, ...]
-
-
-@dataclass(frozen=True)
-class ServedModel:
-    """One published version.
-
-    Attributes:
-        name: Of its model.
-        version: As answers tell it.
-        path: The file that it was loaded from.
-        current: Whether it answers calls that name the model and no version, unless that is split.
-        is_default: Whether its model answers calls that name none.
-        arms: Those of the model's split that it answers.
-        answered: Queries since it was published.
-        failed: Queries that it failed.
-        loaded_at: When, in UTC.
-    """
-
-    name: str
-    version: str
-    path: str
-    current: bool
-    is_default: bool
-    arms: tuple[Arm, ...]
-    answered: int
-    failed: int
-    loaded_at: datetime
-
-
-@dataclass(frozen=True)
-class RefusedLoad:
-    """The last load of a name, where it was refused.
-
-    Attributes:
-        name: Under which the artifact was to answer.
-        path: Its file.
-        error: Why it was refused.
-        time: When, in UTC.
-    """
-
-    name: str
-    path: str
-    error: str
-    time: datetime
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What a server serves.
-
-    Attributes:
-        models: By name; within a name in the order in which they were current.
-        refused: The last load of each name, where it was refused.
-    """
-
-    models: tuple[ServedModel, ...]
-    refused: tuple[RefusedLoad, ...]
 
 
 class AdminClient:
