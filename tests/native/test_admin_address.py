@@ -24,8 +24,8 @@ from tests.cli.command import done, environment, gerank
 from tests.native.admin_server import AdminServer, administered, code_of
 from tests.native.metrics_client import await_page
 from tests.native.test_gerank_server import PROGRAM, running
-from tests.server.certificates import Authority
 from tests.server.stand_in import StandIn
+from tests.server.tls.certificates import Authority
 
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="the native front is not built")
 
