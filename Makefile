@@ -13,7 +13,7 @@ CPP    := $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h
 
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help setup build install-cpp demo test test-seeds fuzz test-asan test-tsan test-cuda check format bench bench-control bench-trust bench-cuda clean
+.PHONY: help setup build install-cpp demo test test-seeds fuzz fuzz-front test-asan test-tsan test-cuda check format bench soak bench-control bench-trust bench-cuda clean
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -79,6 +79,19 @@ fuzz: build ## 100,000 mutated requests against each front and protocol, and pro
 	  tests/front/test_inference_calls.py::test_mutated_requests_are_answered_or_refused_cleanly
 	GERANK_SLATE_REQUESTS=10000 $(PY) -m pytest tests/server/test_same_slate.py
 
+# What one of the two fuzzers finds lies in build/fuzz as a file, which it takes as its argument again.
+FUZZ_SECONDS ?= 1800
+
+fuzz-front: build ## The native front under libFuzzer, FUZZ_SECONDS for each of two fuzzers; needs clang++ with compiler-rt.
+	@command -v clang++ >/dev/null || { echo "fuzz-front: needs clang++ and its libFuzzer (Debian: apt-get install clang libclang-rt-14-dev)"; exit 1; }
+	@$(BIN)/cmake -S tests/fuzz -B build/fuzz -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja -DCMAKE_CXX_COMPILER=clang++ \
+	  -DCMAKE_PREFIX_PATH="$$($(PY) -c "import gerank; print(gerank.cmake_prefix_path)")"
+	@$(BIN)/cmake --build build/fuzz -j $(JOBS)
+	@$(PY) -m tests.fuzz.write_seeds build/fuzz/seeds
+	@for name in request connection; do mkdir -p build/fuzz/corpus/$$name; \
+	  LD_LIBRARY_PATH="$$($(PY) -c "import torch; print(torch.__path__[0])")/lib" build/fuzz/fuzz_$$name -max_total_time=$(FUZZ_SECONDS) \
+	  -max_len=8192 -timeout=20 -artifact_prefix=build/fuzz/ build/fuzz/corpus/$$name build/fuzz/seeds/$$name tests/fuzz/corpus/$$name || exit 1; done
+
 # A build with the CUDA kernels; nothing is configured where it could not work.
 define build_cuda
 	@$(PY) -c "import sys, torch; torch.cuda.is_available() or sys.exit('$@: torch %s sees no CUDA device; needs a GPU and a CUDA build of torch (TORCH=...)' % torch.__version__)"
@@ -140,6 +153,9 @@ format: setup ## Rewrite sources in the project's format.
 bench: build ## The benchmarks; results in benchmarks/results/. RankLens needs GERANK_RANKLENS.
 	@for name in decode training_step serving simulator_quality ranklens_quality; do \
 	  echo "== $$name"; $(PY) benchmarks/$$name.py || exit 1; done
+
+soak: build ## The native server under load for half an hour: what is lost, what grows. Needs grpc++.
+	$(PY) benchmarks/soak.py
 
 bench-control: build ## Control, flow, exploration, calibration: about three quarters of an hour on one core.
 	@for name in control flow_control exploration calibration; do \

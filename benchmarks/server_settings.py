@@ -22,7 +22,7 @@ from pathlib import Path
 
 from harness import Row, options, progress, publish
 from serving.load import Load, Outcome, apply, build_tools
-from serving.processes import Server, native_command, running
+from serving.processes import Server, logged, native_command, running
 from serving.workload import make_artifact, write_payloads
 
 IN_FLIGHT = 32
@@ -68,11 +68,6 @@ def make_certificate(folder: Path) -> Path:
     return certificate
 
 
-def command(model: Path, words: list[str], log: Path) -> list[str]:
-    """A server that writes its log to a file."""
-    return ["sh", "-c", f'exec "$0" "$@" 2>>{log}', *native_command(model), *words]
-
-
 @contextlib.contextmanager
 def scraped(servers: dict[str, Server]) -> Iterator[None]:
     """Asks every server that has metrics for them, twice a second."""
@@ -112,7 +107,10 @@ def compare(folder: Path, seconds: float, rounds: int) -> list[Row]:
     write_payloads(payloads, 256)
     authority = make_certificate(folder)
     told = settings(folder)
-    commands = {name: command(model, words, folder / "log") for name, words in told.items()}
+    commands = {
+        name: logged([*native_command(model), *words], folder / "log")
+        for name, words in told.items()
+    }
     full: dict[str, list[Outcome]] = {name: [] for name in told}
     half: dict[str, list[Outcome]] = {name: [] for name in told}
     with running(commands, dict.fromkeys(("TLS", ALL), authority)) as servers:

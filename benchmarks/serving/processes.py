@@ -50,6 +50,10 @@ class Server:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
+    def descriptors(self) -> int:
+        """How many files and sockets it has open."""
+        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
+
     def statistics(self) -> pb.StatisticsResponse:
         """What the server counted; of a gerank server only."""
         with grpc.insecure_channel(self.address) as channel:
@@ -89,6 +93,11 @@ def plain_command(model: Path) -> list[str]:
 def echo_command(answer: Path) -> list[str]:
     """grpc++ alone."""
     return [str(BUILD / "echo_server"), "--answer", str(answer)]
+
+
+def logged(command: list[str], log: Path) -> list[str]:
+    """The same, with its standard error at the end of a file."""
+    return ["sh", "-c", f'exec "$0" "$@" 2>>{log}', *command]
 
 
 @contextmanager

@@ -1,0 +1,156 @@
+"""A native server under load for half an hour: nothing is lost, and nothing grows.
+
+An open loop asks for `--share` of what the server could answer at the start: pages of 20 and of 100
+candidates, and calls of eight pages. All along, a new artifact is swapped in every minute, and a
+client with calls in flight is killed every ten seconds. The server keeps metrics, a JSON log and
+exposures. Its resident memory and descriptors are read every second.
+"""
+
+from __future__ import annotations
+
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness import Row, options, progress, publish
+from serving.load import Load, apply, build_tools, finish
+from serving.processes import Server, logged, native_command, running
+from serving.workload import LARGE, USUAL, Size, make_artifact, write_payloads
+
+NAME = "native front"
+SETTLED_S = 300.0  # memory is compared with that of this moment
+SWAP_S, KILL_S = 60.0, 10.0
+
+
+@dataclass
+class Watch:
+    """What was read of the server, second by second."""
+
+    seconds: list[float] = field(default_factory=list)
+    memory_mb: list[float] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
+
+    def look(self, server: Server, second: float) -> None:
+        """Reads the server's memory and descriptors."""
+        self.seconds.append(second)
+        self.memory_mb.append(server.resident_mb())
+        self.descriptors.append(server.descriptors())
+
+    def around(self, second: float, span: float) -> tuple[float, float]:
+        """Medians of memory and descriptors in the `span` seconds up to `second`."""
+        places = [i for i, at in enumerate(self.seconds) if second - span <= at <= second]
+        memory = statistics.median(self.memory_mb[i] for i in places)
+        return memory, statistics.median(self.descriptors[i] for i in places)
+
+
+def mixed_payloads(folder: Path) -> Path:
+    """One file of pages of 20 and of 100 candidates, and of calls of eight."""
+    kinds: list[tuple[Size, int, int]] = [(USUAL, 1, 160), (LARGE, 1, 16), (USUAL, 8, 16)]
+    mixed = folder / "mixed"
+    with mixed.open("wb") as file:
+        for size, queries, count in kinds:
+            write_payloads(folder / "part", count, queries=queries, size=size)
+            file.write((folder / "part").read_bytes())
+    return mixed
+
+
+def killed_client(server: Server, payloads: Path) -> subprocess.Popen[str]:
+    """A client of its own, which is to be killed."""
+    return Load(payloads, 60.0, in_flight=8, connections=2, warmup=0.0).start(server)
+
+
+def soak(folder: Path, seconds: float, share: float) -> Row:
+    model = folder / "model.gerank"
+    make_artifact(model, size=LARGE)
+    contents = [model.read_bytes()]
+    make_artifact(model, seed=1, size=LARGE)
+    contents.append(model.read_bytes())
+    payloads = mixed_payloads(folder)
+    words = ["--metrics-address", "127.0.0.1:0", "--log-format", "json", "--exposures"]
+    words += [str(folder / "exposures"), "--exposure-max-bytes", str(256 << 20)]
+    command = logged([*native_command(model), *words], folder / "log")
+    with running({NAME: command}) as servers:
+        server = servers[NAME]
+        server.line()  # where its metrics are
+        capacity = apply(Load(payloads, min(5.0, seconds), in_flight=32), server)["calls_per_s"]
+        before = server.statistics()
+        load = Load(payloads, seconds, rate=share * capacity, warmup=1.0)
+        watch, generator = Watch(), load.start(server)
+        began = time.monotonic()
+        swaps = kills = 0
+        victim = killed_client(server, payloads)
+        with progress(int(seconds), "seconds") as advance:
+            while generator.poll() is None:
+                time.sleep(1.0)
+                passed = time.monotonic() - began
+                watch.look(server, passed)
+                if passed >= (kills + 1) * KILL_S:
+                    victim.kill()
+                    victim.wait()
+                    victim = killed_client(server, payloads)
+                    kills += 1
+                if passed >= (swaps + 1) * SWAP_S:
+                    swaps += 1
+                    _swap(server, model, contents[swaps % 2])
+                advance()
+        victim.kill()
+        victim.wait()
+        client = finish(generator)
+        time.sleep(1.0)
+        after = server.statistics()
+    settled, settled_fds = watch.around(min(SETTLED_S, seconds / 2), 30.0)
+    end, end_fds = watch.around(watch.seconds[-1], 30.0)
+    ended = sum(
+        getattr(after, name) - getattr(before, name)
+        for name in ("answered", "expired", "cancelled", "failed")
+    )
+    return {
+        "seconds": seconds,
+        "capacity_per_s": capacity,
+        "asked_per_s": load.rate,
+        "calls": client["calls"],
+        "failed": client["calls"] - client["ok"],
+        "p50_ms": client["p50_us"] / 1e3,
+        "p99_ms": client["p99_us"] / 1e3,
+        "p99.9_ms": client["p999_us"] / 1e3,
+        "swaps": swaps,
+        "killed_clients": kills,
+        "cancelled_queries": after.cancelled - before.cancelled,
+        "queries_unaccounted": after.accepted - before.accepted - ended,
+        "model_failures": after.failed - before.failed,
+        "exposures_lost": after.exposures_lost,
+        "memory_settled_mb": settled,
+        "memory_end_mb": end,
+        "memory_growth": end / settled - 1,
+        "descriptors_settled": settled_fds,
+        "descriptors_end": end_fds,
+    }
+
+
+def _swap(server: Server, model: Path, content: bytes) -> None:
+    draft = model.with_suffix(".draft")
+    draft.write_bytes(content)
+    draft.rename(model)
+    server.send(signal.SIGHUP)
+    line = server.line()
+    if not line.startswith("now serving"):
+        raise RuntimeError(f"the swap was not made: {line!r}")
+
+
+def main() -> None:
+    parser = options(__doc__ or "")
+    parser.add_argument("--share", type=float, default=0.8, help="of the capacity (default 0.8)")
+    parser.add_argument("--seconds", type=float, default=1800.0, help="default 1800")
+    arguments = parser.parse_args()
+    build_tools()
+    with tempfile.TemporaryDirectory() as folder:
+        row = soak(Path(folder), 20.0 if arguments.quick else arguments.seconds, arguments.share)
+    publish("soak", [row], arguments)
+
+
+if __name__ == "__main__":
+    main()
