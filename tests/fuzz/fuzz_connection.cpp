@@ -49,7 +49,7 @@ class SteppedFront {
                 std::chrono::seconds(120),
                 std::chrono::seconds(20),
                 std::chrono::seconds(0)},
-        credentials_({}, ""),
+        credentials_({}, "", "token_file"),
         budget_(buffer_bytes, buffer_bytes / 16),
         thread_({service_, served_, limits_, credentials_, budget_, true, [] {}, [] {}}) {
     service_.serving = true;

@@ -78,7 +78,7 @@ Status ModelCatalog::publish(const LoadOrder& order, std::shared_ptr<const Ranke
     parts_.exposures->describe(ranker->model_version(), ranker->contract_json());
   }
   // The version before stays until the lock is held, since a split may come to name it.
-  const Status status = parts_.engine.publish(name, std::move(ranker), true);
+  Status status = parts_.engine.publish(name, std::move(ranker), true);
   const std::lock_guard lock(mutex_);
   if (status) {
     sources_[{name, outcome->version}] = {order.path, now_us()};
