@@ -10,6 +10,7 @@ from gerank import ops, reference
 from tests.ops.layouts import strided
 
 Arguments = tuple[Tensor, Tensor, Tensor, Tensor]
+SHAPES = [(5, 20, 7), (3, 1, 2), (2, 512, 3), (4, 13, 0), (9, 33, 17), (6, 60, 9), (3, 49, 16)]
 
 
 def random_set(seed: int, shape: tuple[int, int, int], dtype: torch.dtype) -> Arguments:
@@ -38,7 +39,7 @@ def zscores_of(values: Tensor, mask: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("shape", [(5, 20, 7), (3, 1, 2), (2, 512, 3), (4, 13, 0), (9, 33, 17)])
+@pytest.mark.parametrize("shape", SHAPES)
 def test_equals_the_reference(seed: int, shape: tuple[int, int, int], dtype: torch.dtype) -> None:
     for offset in range(10):
         arguments = random_set(seed + offset, shape, dtype)

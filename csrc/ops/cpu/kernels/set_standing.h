@@ -1,8 +1,9 @@
-// set_features of one request after another: where each candidate stands in its set.
+// Where each candidate stands in its set: its value, its rank there and its z-score.
 #pragma once
 
 #include <cstdint>
 
+#include "set_ranks.h"
 #include "step_task.h"
 #include "tasks.h"
 #include "vector_maths.h"
@@ -10,9 +11,124 @@
 namespace gerank::cpu {
 namespace {
 
-// Every candidate is compared with every other, a vector of features at a time: at M <= 512 faster
-// than sorting each feature. Sums run over the real candidates in their order: padding does not
-// change a bit.
+// (x - mean) / deviation; beyond six of them a value carries no more information.
+template <typename S>
+typename S::vec standardised(typename S::vec x, typename S::vec mean, typename S::vec deviation) {
+  const typename S::vec steps = S::div(S::sub(x, mean), deviation);
+  return S::max(S::min(steps, S::set(6)), S::set(-6));
+}
+
+// The real candidates of one set, and where their standing goes.
+template <typename T>
+struct StandingRows {
+  const T* values;  // a candidate's lie `stride` apart from the next one's
+  int64_t stride;
+  const int32_t* at;  // [count] the real candidates' places in `values`, ascending
+  int count;
+  const T* mean;       // [F]
+  const T* deviation;  // [F]
+};
+
+// Sums run over the real candidates in their order: padding does not change a bit.
+template <typename S>
+class Standing {
+ public:
+  using T = typename S::scalar_t;
+
+  Standing(int64_t most, Arena& arena) : ranks_(most, arena) {}
+
+  // What makes one number of a value's two views, x = (value - the set's mean) / deviation:
+  // standardised, it is x + shift, as a z-score x * scale.
+  struct Views {
+    T* scale;     // [F]
+    T* shift;     // [F]
+    T* furthest;  // [F] the largest |x + shift|, which is standardised where it is at most six
+  };
+
+  // The first F features as x and ranks; `views` is filled.
+  template <typename Out>
+  void describe_once(const StandingRows<T>& rows, int64_t features, int64_t ranks, Out out,
+                     const Views& views) {
+    if (rows.count == 0) return;
+    for_each_vector<S>(features, [&](auto load, auto store) {
+      const auto value = [&](int i) { return load(rows.values + rows.at[i] * rows.stride); };
+      const Spread spread = measure(rows.count, value);
+      const vec deviation = load(rows.deviation), unit = S::div(S::set(1), deviation);
+      const vec shift = S::mul(S::sub(spread.middle, load(rows.mean)), unit);
+      vec furthest = S::set(0);
+      for (int i = 0; i < rows.count; ++i) {
+        const vec x = S::mul(S::sub(bounded(value(i)), spread.middle), unit);
+        furthest = S::max(S::abs(S::add(x, shift)), furthest);
+        store(out(i), x);
+      }
+      store(views.scale, S::mul(deviation, spread.inverse_deviation));
+      store(views.shift, shift);
+      store(views.furthest, furthest);
+      ranks_.rank(rows.count, value, [&](int i, vec rank) { store(out(i) + ranks, rank); });
+    });
+  }
+
+  // The first F features of each of the rows; `out(i)` is where the candidate's values go, and the
+  // ranks and z-scores go so many numbers behind.
+  template <typename Out>
+  void describe(const StandingRows<T>& rows, int64_t features, int64_t ranks, int64_t zscores,
+                Out out) {
+    if (rows.count == 0) return;
+    for_each_vector<S>(features, [&](auto load, auto store) {
+      const auto value = [&](int i) { return load(rows.values + rows.at[i] * rows.stride); };
+      const Spread spread = measure(rows.count, value);
+      const vec mean = load(rows.mean), deviation = load(rows.deviation);
+      for (int i = 0; i < rows.count; ++i) {
+        const vec x = value(i);
+        store(out(i), standardised<S>(x, mean, deviation));
+        store(out(i) + zscores,
+              S::mul(S::sub(bounded(x), spread.middle), spread.inverse_deviation));
+      }
+      ranks_.rank(rows.count, value, [&](int i, vec rank) { store(out(i) + ranks, rank); });
+    });
+  }
+
+ private:
+  using vec = typename S::vec;
+
+  struct Spread {
+    vec middle, inverse_deviation;
+  };
+
+  // Squares of what a request may hold would overflow.
+  static vec bounded(vec x) { return S::max(S::min(x, S::set(T(1e17))), S::set(T(-1e17))); }
+
+  // The mean over the set, and the reciprocal of the deviation there; 0 where the set agrees.
+  template <typename Value>
+  static Spread measure(int count, Value value) {
+    const vec share = S::set(1 / static_cast<T>(count));
+    vec sum = S::set(0), squares = S::set(0);
+    for (int j = 0; j < count; ++j) sum = S::add(sum, bounded(value(j)));
+    const vec mean = S::mul(sum, share);
+    for (int j = 0; j < count; ++j) {
+      const vec centred = S::sub(bounded(value(j)), mean);
+      squares = S::fma(centred, centred, squares);
+    }
+    const vec deviation = S::sqrt(S::mul(squares, share));
+    const vec least = S::mul(S::set(T(1e-6)), S::add(S::abs(mean), S::set(T(1e-6))));
+    const vec reciprocal = S::div(S::set(1), S::add(deviation, S::set(T(1e-12))));
+    return {mean, S::zero_below(deviation, least, reciprocal)};
+  }
+
+  SetRanks<S> ranks_;
+};
+
+// Fills at[] with the places of the candidates that `mask` [M] calls real; returns how many.
+inline int list_real(const bool* mask, int64_t count, int32_t* at) {
+  int real = 0;
+  for (int64_t m = 0; m < count; ++m) {
+    at[real] = static_cast<int32_t>(m);
+    real += mask[m];
+  }
+  return real;
+}
+
+// set_features of one request after another.
 template <typename S>
 class SetStanding {
  public:
@@ -21,88 +137,25 @@ class SetStanding {
   SetStanding(const SetTask<T>& task, Arena& arena)
       : task_(task),
         real_(arena.take<int32_t>(task.num_candidates)),
-        middle_(arena.take<T>(task.num_features)),
-        inverse_deviation_(arena.take<T>(task.num_features)) {}
+        standing_(task.num_candidates, arena) {}
 
   void describe(int64_t b) {
     const int64_t M = task_.num_candidates, F = task_.num_features;
-    const T* values = task_.values + b * M * F;
+    const bool* mask = task_.mask + b * M;
     T* out = task_.out + b * M * 3 * F;
-    int count = 0;
     for (int64_t m = 0; m < M; ++m) {
-      real_[count] = static_cast<int32_t>(m);
-      if (task_.mask[b * M + m]) {
-        ++count;
-      } else {
-        __builtin_memset(out + m * 3 * F, 0, 3 * F * sizeof(T));
-      }
+      if (!mask[m]) __builtin_memset(out + m * 3 * F, 0, 3 * F * sizeof(T));
     }
-    if (count == 0) return;
-    measure(values, count);
-    for (int i = 0; i < count; ++i) {
-      const T* own = values + real_[i] * F;
-      T* row = out + real_[i] * 3 * F;
-      for_each_vector<S>(F, [&](auto load, auto store) {
-        const vec x = load(own);
-        store(row, standardised(x, load(task_.mean), load(task_.deviation)));
-        const vec rank = count == 1 ? S::set(T(0.5)) : rank_of(x, values, count, load);
-        store(row + F, S::fma(S::set(2), rank, S::set(-1)));
-        store(row + 2 * F, S::mul(S::sub(bounded(x), load(middle_)), load(inverse_deviation_)));
-      });
-    }
+    const int count = list_real(mask, M, real_);
+    const StandingRows<T> rows = {task_.values + b * M * F, F, real_, count, task_.mean,
+                                  task_.deviation};
+    standing_.describe(rows, F, F, 2 * F, [&](int i) { return out + real_[i] * 3 * F; });
   }
 
  private:
-  using vec = typename S::vec;
-
-  static vec standardised(vec x, vec mean, vec deviation) {
-    const vec steps = S::div(S::sub(x, mean), deviation);
-    return S::max(S::min(steps, S::set(6)), S::set(-6));
-  }
-
-  // Squares of what a request may hold would overflow.
-  static vec bounded(vec x) { return S::max(S::min(x, S::set(T(1e17))), S::set(T(-1e17))); }
-
-  // The mean of each feature over the set, and the reciprocal of its deviation there; 0 where the
-  // set agrees.
-  void measure(const T* values, int count) {
-    const int64_t F = task_.num_features;
-    const vec share = S::set(1 / static_cast<T>(count));
-    for_each_vector<S>(F, [&](auto load, auto store) {
-      vec sum = S::set(0), squares = S::set(0);
-      for (int j = 0; j < count; ++j) sum = S::add(sum, bounded(load(values + real_[j] * F)));
-      const vec mean = S::mul(sum, share);
-      for (int j = 0; j < count; ++j) {
-        const vec centred = S::sub(bounded(load(values + real_[j] * F)), mean);
-        squares = S::fma(centred, centred, squares);
-      }
-      const vec deviation = S::sqrt(S::mul(squares, share));
-      const vec least = S::mul(S::set(T(1e-6)), S::add(S::abs(mean), S::set(T(1e-6))));
-      const vec reciprocal = S::div(S::set(1), S::add(deviation, S::set(T(1e-12))));
-      store(middle_, mean);
-      store(inverse_deviation_, S::zero_below(deviation, least, reciprocal));
-    });
-  }
-
-  // Half a point for every candidate below or equal and half for every one below, less its own
-  // half.
-  template <typename Load>
-  vec rank_of(vec own, const T* values, int count, Load load) const {
-    const vec half = S::set(T(0.5));
-    vec below_or_equal = S::set(0), not_below = S::set(0);
-    for (int j = 0; j < count; ++j) {
-      const vec other = load(values + real_[j] * task_.num_features);
-      below_or_equal = S::add(below_or_equal, S::zero_below(own, other, half));
-      not_below = S::add(not_below, S::zero_below(other, own, half));
-    }
-    const vec below = S::sub(S::set(T(0.5) * static_cast<T>(count)), not_below);
-    const vec points = S::sub(S::add(below_or_equal, below), half);
-    return S::div(points, S::set(static_cast<T>(count - 1)));
-  }
-
   const SetTask<T>& task_;
-  int32_t* real_;                   // [M] the real candidates
-  T *middle_, *inverse_deviation_;  // [F] of the set
+  int32_t* real_;  // [M] the real candidates
+  Standing<S> standing_;
 };
 
 }  // namespace

@@ -38,6 +38,21 @@ struct Avx2 {
   static vec zero_below(vec x, vec bound, vec y) {
     return _mm256_and_ps(_mm256_cmp_ps(x, bound, _CMP_GE_OQ), y);
   }
+  static vec add_unless_below(vec sum, vec x, vec bound, vec y) {
+    return add(sum, zero_below(x, bound, y));
+  }
+  static vec choose_equal(vec a, vec b, vec same, vec other) {
+    return _mm256_blendv_ps(other, same, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
+  }
+  static void order(vec& first, vec& second, vec& first_tag, vec& second_tag) {
+    const vec swap = _mm256_cmp_ps(second, first, _CMP_LT_OQ);
+    const vec low = _mm256_blendv_ps(first, second, swap);
+    const vec low_tag = _mm256_blendv_ps(first_tag, second_tag, swap);
+    second = _mm256_blendv_ps(second, first, swap);
+    second_tag = _mm256_blendv_ps(second_tag, first_tag, swap);
+    first = low;
+    first_tag = low_tag;
+  }
   static uint32_t equal(vec a, vec b) {
     return static_cast<uint32_t>(_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_EQ_OQ)));
   }

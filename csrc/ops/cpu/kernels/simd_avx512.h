@@ -38,6 +38,21 @@ struct Avx512 {
   static vec zero_below(vec x, vec bound, vec y) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), y);
   }
+  static vec add_unless_below(vec sum, vec x, vec bound, vec y) {
+    return _mm512_mask_add_ps(sum, _mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), sum, y);
+  }
+  static vec choose_equal(vec a, vec b, vec same, vec other) {
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), other, same);
+  }
+  static void order(vec& first, vec& second, vec& first_tag, vec& second_tag) {
+    const __mmask16 swap = _mm512_cmp_ps_mask(second, first, _CMP_LT_OQ);
+    const vec low = _mm512_mask_blend_ps(swap, first, second);
+    const vec low_tag = _mm512_mask_blend_ps(swap, first_tag, second_tag);
+    second = _mm512_mask_blend_ps(swap, second, first);
+    second_tag = _mm512_mask_blend_ps(swap, second_tag, first_tag);
+    first = low;
+    first_tag = low_tag;
+  }
   static uint32_t equal(vec a, vec b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
 
   // Within 2 ulp for x in [-87, 88], and the value at the nearer bound beyond. As polynomial_exp,

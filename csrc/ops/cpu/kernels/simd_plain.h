@@ -56,6 +56,20 @@ struct Plain {
   static vec min(vec a, vec b) { return a < b ? a : b; }
   static vec abs(vec a) { return a < 0 ? -a : a; }
   static vec zero_below(vec x, vec bound, vec y) { return x >= bound ? y : vec{}; }
+  static vec add_unless_below(vec sum, vec x, vec bound, vec y) {
+    return x >= bound ? sum + y : sum;
+  }
+  static vec choose_equal(vec a, vec b, vec same, vec other) { return a == b ? same : other; }
+
+  // Swaps lanes, and those of the tags with them, where the second is smaller.
+  static void order(vec& first, vec& second, vec& first_tag, vec& second_tag) {
+    const auto swap = second < first;
+    const vec low = swap ? second : first, low_tag = swap ? second_tag : first_tag;
+    second = swap ? first : second;
+    second_tag = swap ? first_tag : second_tag;
+    first = low;
+    first_tag = low_tag;
+  }
 
   // Bit i: lane i is equal.
   static uint32_t equal(vec a, vec b) {
