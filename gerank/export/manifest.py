@@ -13,7 +13,7 @@ from gerank.data.contract import RequestContract
 from gerank.version import __version__
 
 FORMAT_VERSION = 1
-_OPS = ("decode_slates", "encode_set", "set_features")
+_OPS = ("decode_slates", "encode_set", "rank_page", "set_features")
 
 
 def op_schemas() -> dict[str, str]:

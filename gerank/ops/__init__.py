@@ -5,6 +5,7 @@ from gerank.ops.encode_set import encode_set
 from gerank.ops.loading import load_library
 from gerank.ops.packing import pack_decoder_weights, pack_encoder_weights
 from gerank.ops.pointer_step import pointer_step
+from gerank.ops.rank_page import rank_page
 from gerank.ops.set_features import set_features
 from gerank.ops.slate_log_prob import slate_log_prob
 from gerank.ops.step_decoder import StepDecoder
@@ -18,6 +19,7 @@ __all__ = [
     "pack_decoder_weights",
     "pack_encoder_weights",
     "pointer_step",
+    "rank_page",
     "set_features",
     "slate_log_prob",
 ]

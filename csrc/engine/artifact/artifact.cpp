@@ -21,7 +21,7 @@ namespace gerank {
 namespace {
 
 constexpr std::int64_t kFormatVersion = 1;
-constexpr std::array kOps = {"decode_slates", "encode_set", "set_features"};
+constexpr std::array kOps = {"decode_slates", "encode_set", "rank_page", "set_features"};
 constexpr std::string_view kGolden = "extra/golden.pt";
 
 void check_format(const Json& manifest) {

@@ -7,35 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/tasks.h"
-#include "spare_memory.h"
+#include "block_size.h"
+#include "thread_memory.h"
 
 namespace gerank::cpu {
-
-// Memory that a thread keeps from call to call: a fresh large allocation costs its page faults.
-inline std::byte* thread_memory(int64_t size) {
-  static thread_local AlignedMemory memory;
-  static thread_local int64_t capacity = 0;
-  if (size > capacity) {
-    memory.reset();
-    capacity = 0;
-    memory = aligned_memory(size);
-    capacity = size;
-  }
-  return memory.get();
-}
-
-// Requests that share a GRU step: enough for a matrix product, few enough that every thread gets
-// some and that their keys stay in a core's second-level cache beside the weights.
-inline int64_t block_size(int64_t batch, int64_t request_bytes) {
-  constexpr int64_t kLeast = 4, kMost = 12, kCacheBytes = 512 << 10;
-  const int64_t threads = at::get_num_threads();
-  const int64_t fitting =
-      std::clamp<int64_t>(kCacheBytes / std::max<int64_t>(request_bytes, 1), kLeast, kMost);
-  const int64_t share = (batch + threads - 1) / threads;
-  const int64_t blocks = std::max<int64_t>((share + fitting - 1) / fitting, 1);
-  return std::max<int64_t>((share + blocks - 1) / blocks, 1);
-}
 
 // Runs `kernel(task, block, first, end, memory)` over all requests. The task's arrays outlive it.
 template <typename Task, typename Memory, typename Kernel>
@@ -43,7 +18,8 @@ void run_in_blocks(const Task& task, Memory memory_needed, Kernel kernel) {
   const auto& inputs = task.inputs;
   const int64_t batch = inputs.batch;
   if (batch == 0) return;
-  const int64_t block = block_size(batch, inputs.num_candidates * inputs.attention_width * 4);
+  const int64_t block =
+      block_size(batch, inputs.num_candidates * inputs.attention_width * 4, at::get_num_threads());
   const int64_t memory = memory_needed(task, block);
   if (batch <= block) return kernel(task, block, 0, batch, thread_memory(memory));
   at::parallel_for(0, (batch + block - 1) / block, 1, [&](int64_t begin, int64_t end) {

@@ -1,9 +1,9 @@
 #include "instruction_set.h"
 
-#include <c10/util/Exception.h>
 #include <gerank/ops.h>
 
 #include <cstdlib>
+#include <stdexcept>
 #include <string>
 
 namespace gerank::cpu {
@@ -27,10 +27,13 @@ const Kernels<float>& choose_kernels() {
   const std::string wanted = variable == nullptr ? "" : variable;
   if (wanted.empty()) return best_kernels();
   if (wanted == "plain") return kPlainKernels;
-  TORCH_CHECK(wanted == "avx512" || wanted == "avx2",
-              "gerank: GERANK_CPU must be avx512, avx2 or plain, got ", wanted);
+  if (wanted != "avx512" && wanted != "avx2") {
+    throw std::runtime_error("gerank: GERANK_CPU must be avx512, avx2 or plain, got " + wanted);
+  }
   const bool is_here = wanted == "avx512" ? has_avx512() : has_avx2();
-  TORCH_CHECK(is_here, "gerank: GERANK_CPU must name what this processor has, got ", wanted);
+  if (!is_here) {
+    throw std::runtime_error("gerank: GERANK_CPU must name what this processor has, got " + wanted);
+  }
   return wanted == "avx512" ? kAvx512Kernels : kAvx2Kernels;
 }
 
@@ -48,8 +51,8 @@ namespace gerank {
 std::string instruction_set_error() try {
   cpu::float_kernels();
   return "";
-} catch (const c10::Error& error) {
-  return error.msg();
+} catch (const std::runtime_error& error) {
+  return error.what();
 }
 
 }  // namespace gerank

@@ -8,7 +8,7 @@
 namespace gerank::cpu {
 
 // The float32 kernels of the best instruction set this machine has. GERANK_CPU=avx512, avx2 or
-// plain, set before the first op runs, forces one; an error if that is not here.
+// plain, set before the first op runs, forces one; throws std::runtime_error if that is not here.
 const Kernels<float>& float_kernels();
 
 // float64 has the plain kernels only.

@@ -67,7 +67,8 @@ at::Tensor run_gradient(const GradientTask<scalar_t>& task, int64_t batch,
                         const at::TensorOptions& options) {
   const int64_t weights = task.weight_layout().size();
   const int64_t shared = task.attention_layout().rows() * task.attention_width;
-  const int64_t block = block_size(batch, task.num_candidates * task.attention_width * 4);
+  const int64_t block =
+      block_size(batch, task.num_candidates * task.attention_width * 4, at::get_num_threads());
   const int64_t memory = kernels<scalar_t>().gradient_memory(task, block);
   const int64_t threads = at::get_num_threads();
   const at::Tensor partial = at::zeros({threads, weights + shared}, options);

@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "../../../decode/local_context.h"
+#include "../../../decode/weights.h"
 
 namespace gerank::cpu {
 namespace {

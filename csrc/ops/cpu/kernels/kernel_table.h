@@ -4,7 +4,9 @@
 #pragma once
 
 #include <new>
+#include <type_traits>
 
+#include "../../../page/kernels/page_ranker.h"
 #include "kernels.h"
 #include "pointer_stepper.h"
 #include "set_encoder.h"
@@ -109,9 +111,18 @@ void fill_slot(std::byte* memory, const SlotFill<typename S::scalar_t>& fill) {
 }
 
 template <typename S>
+void rank_page(const PageTask& task, int64_t block, int64_t first, int64_t end, std::byte* memory) {
+  Arena arena(memory);
+  PageRanker<S> ranker(task, block, arena);
+  for (; first < end; first += block) {
+    ranker.rank({first, end - first < block ? end - first : block});
+  }
+}
+
+template <typename S>
 constexpr Kernels<typename S::scalar_t> kernel_table() {
   using scalar_t = typename S::scalar_t;
-  return {
+  Kernels<scalar_t> kernels = {
       &memory_of<SlateDecoder<S>, DecodeTask<scalar_t>>,
       &memory_of<Teacher<S>, TeacherTask<scalar_t>>,
       &memory_of<SlateGradient<S>, GradientTask<scalar_t>>,
@@ -130,7 +141,14 @@ constexpr Kernels<typename S::scalar_t> kernel_table() {
       &step_memory_of<SetStanding<S>, SetTask<scalar_t>>,
       &one_by_one<SetStanding<S>, &SetStanding<S>::describe, SetTask<scalar_t>>,
       &step_memory_of<SetEncoder<S>, EncodeTask<scalar_t>>,
-      &one_by_one<SetEncoder<S>, &SetEncoder<S>::encode, EncodeTask<scalar_t>>};
+      &one_by_one<SetEncoder<S>, &SetEncoder<S>::encode, EncodeTask<scalar_t>>,
+      nullptr,
+      nullptr};
+  if constexpr (std::is_same_v<scalar_t, float>) {
+    kernels.page_memory = &memory_of<PageRanker<S>, PageTask>;
+    kernels.rank_page = &rank_page<S>;
+  }
+  return kernels;
 }
 
 }  // namespace

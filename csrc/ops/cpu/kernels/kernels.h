@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../../../page/kernels/page_task.h"
 #include "step_task.h"
 #include "tasks.h"
 
@@ -48,6 +49,11 @@ struct Kernels {
   int64_t (*encode_memory)(const EncodeTask<scalar_t>& task);
   void (*encode_set)(const EncodeTask<scalar_t>& task, int64_t first, int64_t end,
                      std::byte* memory);
+
+  // A whole page, see page/page_model.h; float32 alone has it.
+  int64_t (*page_memory)(const PageTask& task, int64_t block);
+  void (*rank_page)(const PageTask& task, int64_t block, int64_t first, int64_t end,
+                    std::byte* memory);
 };
 
 // One table per instruction set, in kernels_*.cpp.

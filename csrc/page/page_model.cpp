@@ -1,0 +1,22 @@
+#include "page_model.h"
+
+#include "../ops/cpu/block_size.h"
+#include "../ops/cpu/instruction_set.h"
+#include "../ops/cpu/thread_memory.h"
+
+namespace gerank::page {
+
+int64_t PageModel::block_size(const PaddedBatch& batch, int threads) const {
+  const int64_t keys = batch.M * header_->attention_width * static_cast<int64_t>(sizeof(float));
+  return cpu::block_size(batch.B, keys, threads);
+}
+
+void PageModel::run(const PaddedBatch& batch, const PaddedAnswer& answer, int64_t first,
+                    int64_t end, int64_t block) const {
+  const cpu::Kernels<float>& kernels = cpu::float_kernels();
+  const cpu::PageTask task = {*this, batch, answer};
+  std::byte* memory = cpu::thread_memory(kernels.page_memory(task, block));
+  kernels.rank_page(task, block, first, end, memory);
+}
+
+}  // namespace gerank::page
