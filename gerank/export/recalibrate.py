@@ -16,6 +16,7 @@ from gerank.export.artifact import Artifact, ArtifactError, load_artifact, save_
 from gerank.export.manifest import calibration_document, model_version
 from gerank.metrics.calibration import expected_calibration_error
 from gerank.metrics.isotonic import MonotoneCurve
+from gerank.nn.packed_page import rewrite_maps
 from gerank.train.calibrate import fit_score, stacked
 
 
@@ -66,6 +67,9 @@ def recalibrate(path: Path, log: ExposureLog, out: Path) -> tuple[Artifact, list
     with torch.no_grad():
         calibration.knots.copy_(knots)
         calibration.values.copy_(values)
+    page = getattr(artifact.module, "page", None)  # artifacts from before rank_page have none
+    if page is not None and page.numel() > 0:  # nor has an encoder of one's own
+        rewrite_maps(page, knots, values)
     name = artifact.model_version.rpartition("-")[0]
     manifest = artifact.manifest | {
         "model_version": model_version(name, artifact.module),

@@ -11,8 +11,10 @@ from gerank.data.pinned_above import below_above, own_slots
 from gerank.data.schema import FeatureSchema
 from gerank.nn.control import Control, extra_user_width, new_control
 from gerank.nn.decoder import PointerDecoder
+from gerank.nn.encoder import DeepSetEncoder
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.own_encoder import new_encoder
+from gerank.nn.packed_page import PageParts, pack_generator, share_tables
 
 
 @dataclass(frozen=True)
@@ -68,9 +70,14 @@ class Encoded(NamedTuple):
 
 
 class Generator(nn.Module):
-    """Encoder (DeepSet, or one's own) + pointer decoder over the features of one schema."""
+    """Encoder (DeepSet, or one's own) + pointer decoder over the features of one schema.
 
-    __constants__ = ("controllable", "context_window")
+    Frozen, a float32 generator without an encoder of one's own answers on the CPU with one op,
+    `rank_page`, from `page`, its parameters as one block.
+    """
+
+    __constants__ = ("controllable", "context_window", "paged")
+    page: Tensor
     flag_columns: Tensor
     group_columns: Tensor
     weight_middle: Tensor
@@ -97,6 +104,8 @@ class Generator(nn.Module):
         reach = (ranges[:, 1] - ranges[:, 0]) / 2
         self.register_buffer("weight_reach", torch.where(reach > 0, reach, 1.0))
         self.context_window = shape.context_window
+        self.paged = False
+        self.register_buffer("page", torch.zeros(0), persistent=False)
         flag_columns = torch.tensor(schema.flag_columns, dtype=torch.int64)
         self.register_buffer("flag_columns", flag_columns, persistent=False)
         group_columns = torch.tensor(schema.group_columns, dtype=torch.int64)
@@ -152,6 +161,25 @@ class Generator(nn.Module):
         greedy: Tensor,
     ) -> Slates:
         """Answers B requests; each with one slate; arguments as in `RerankBatch`."""
+        if self.paged and candidate_dense.device.type == "cpu":
+            chosen, chosen_log_prob, chosen_relaxed = torch.ops.gerank.rank_page(
+                self.page,
+                user_dense,
+                user_ids,
+                candidate_dense,
+                candidate_ids,
+                candidate_mask,
+                weights,
+                pins,
+                dedup_keys,
+                spacing,
+                quotas,
+                slots,
+                temperature,
+                seeds,
+                greedy,
+            )
+            return Slates(chosen, chosen_log_prob, chosen_relaxed)
         encoded = self.encode(
             user_dense, user_ids, candidate_dense, candidate_ids, candidate_mask, weights
         )
@@ -178,11 +206,29 @@ class Generator(nn.Module):
 
     @torch.jit.unused
     def freeze(self) -> None:
-        """Packs the weights for serving: later changes of parameters have no effect."""
+        """Packs the weights for serving: later changes of parameters have no effect.
+
+        The tables of embeddings become views of the block, so that a file holds them once.
+        """
         freeze = getattr(self.encoder, "freeze", None)
         if freeze is not None:
             freeze()
         self.decoder.freeze()
+        if type(self.encoder) is DeepSetEncoder and self.decoder.packed.dtype == torch.float32:
+            parts = PageParts(
+                self.features,
+                self.encoder,
+                self.decoder,
+                self.hypernetwork if self.controllable else None,
+                self.weight_middle,
+                self.weight_reach,
+                self.flag_columns,
+                self.group_columns,
+                self.context_window,
+            )
+            packed = pack_generator(parts)
+            share_tables(self.features, packed)
+            self.page, self.paged = packed.blob, True
 
     @torch.jit.unused
     def encode_batch(self, batch: RerankBatch) -> Encoded:

@@ -110,7 +110,9 @@ def test_any_flipped_bit_is_refused_or_harmless(content: bytes, tmp_path: Path, 
         assert loaded.manifest == sound.manifest
         numbers, expected = loaded.module.state_dict(), sound.module.state_dict()
         assert list(numbers) == list(expected)
-        assert all(map(torch.equal, numbers.values(), expected.values()))
+        # By their bits: a packed page has integers among its numbers, which may read as NaN.
+        for one, other in zip(numbers.values(), expected.values(), strict=True):
+            assert torch.equal(one.view(torch.uint8), other.view(torch.uint8))
         harmless += 1
     assert harmless < 75
 
@@ -221,8 +223,9 @@ def test_another_answer_to_a_golden_request_is_named(content: bytes, refused: Re
     """Sound by every checksum, but the parameters are of another model."""
     parts = records(content)
     largest = max((name for name in parts if "/data/" in name), key=lambda n: len(parts[n]))
-    numbers = np.frombuffer(parts[largest], np.float32)
-    parts[largest] = (-numbers).tobytes()
+    numbers = np.frombuffer(parts[largest], np.float32).copy()
+    numbers[-len(numbers) // 10 :] *= -1  # the last parameters of the packed page
+    parts[largest] = numbers.tobytes()
     message = refused(packed(resummed(parts)))
     assert message.startswith("golden request ")
     assert "it was written with" in message

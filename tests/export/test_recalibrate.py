@@ -77,7 +77,8 @@ def test_nothing_but_maps_version_and_golden_answers_changes(
     assert after.contract.presets == before.contract.presets == {"short": {"slots": 2}}
     old, new = before.module.state_dict(), after.module.state_dict()
     changed = {name for name in old if not torch.equal(old[name], new[name])}
-    assert changed == {"features.calibration.knots", "features.calibration.values"}
+    maps = {"features.calibration.knots", "features.calibration.values"}
+    assert changed == maps | {"page"}
     assert load_artifact(tmp_path / "new.gerank").manifest == after.manifest
 
 

@@ -86,7 +86,7 @@ def test_a_frozen_generator_answers_as_before_and_forgets_later_changes(
         generator.decoder.w_candidate.add_(1.0)
         generator.encoder.user_side.weight.add_(1.0)
     assert all(map(torch.equal, after, answer(generator, batch)))
-    generator.decoder.frozen = False
+    generator.paged = generator.decoder.frozen = False
     assert not torch.equal(before.log_prob, answer(generator, batch).log_prob)
 
 
