@@ -72,8 +72,8 @@ class Encoded(NamedTuple):
 class Generator(nn.Module):
     """Encoder (DeepSet, or one's own) + pointer decoder over the features of one schema.
 
-    Frozen, a float32 generator without an encoder of one's own answers on the CPU with one op,
-    `rank_page`, from `page`, its parameters as one block.
+    Frozen, a float32 generator without an encoder of one's own answers with one op, `rank_page`,
+    from `page`, its parameters as one block. It then runs on the CPU alone.
     """
 
     __constants__ = ("controllable", "context_window", "paged")
@@ -161,7 +161,7 @@ class Generator(nn.Module):
         greedy: Tensor,
     ) -> Slates:
         """Answers B requests; each with one slate; arguments as in `RerankBatch`."""
-        if self.paged and candidate_dense.device.type == "cpu":
+        if self.paged:
             chosen, chosen_log_prob, chosen_relaxed = torch.ops.gerank.rank_page(
                 self.page,
                 user_dense,

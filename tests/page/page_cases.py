@@ -48,7 +48,7 @@ def random_contract(rng: np.random.Generator, schema: FeatureSchema) -> RequestC
     weights = {
         f"w{place}": WeightRange(-1.0 * place, 2.0, 1.0) for place in range(rng.integers(1, 4))
     }
-    return RequestContract(schema, 64, int(rng.integers(1, 8)), weights)
+    return RequestContract(schema, 256, int(rng.integers(1, 8)), weights)
 
 
 def random_generator(

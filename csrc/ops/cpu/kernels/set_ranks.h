@@ -9,21 +9,23 @@
 namespace gerank::cpu {
 namespace {
 
-// Small sets are counted, every candidate against every other; large ones sorted. Both give the
-// same ranks, bit for bit: multiples of a half over the same number.
+// Small sets are counted, every candidate against every other; large ones are sorted. Both give
+// the same ranks, bit for bit: multiples of a half over the same number.
 template <typename S>
 class SetRanks {
  public:
   using T = typename S::scalar_t;
   using vec = typename S::vec;
+  using whole = typename S::whole;
 
   // The size from which sorting is faster.
-  static constexpr int kSorted = 48;
+  static constexpr int kSorted = 192;
 
   SetRanks(int64_t most, Arena& arena)
       : keys_(arena.take<T>(most * S::kLanes)),
         tags_(arena.take<T>(most * S::kLanes)),
-        ranks_(arena.take<T>(most * S::kLanes)) {}
+        ranks_(arena.take<T>(most * S::kLanes)),
+        balance_(arena.take<whole>(most)) {}
 
   // Calls `place(i, rank)` for every i < count with ranks from -1 to 1, ties averaged; `value(i)`
   // is the vector of candidate i.
@@ -49,35 +51,44 @@ class SetRanks {
 
   template <typename Value, typename Place>
   void by_counting(int count, Value value, Place place) {
+    __builtin_memset(balance_, 0, count * sizeof(whole));
     int i = 0;
-    for (; i + kAtOnce <= count; i += kAtOnce) count_against_all<kAtOnce>(i, count, value, place);
-    for (; i < count; ++i) count_against_all<1>(i, count, value, place);
+    for (; i + kAtOnce <= count; i += kAtOnce) compare<kAtOnce>(i, count, value, place);
+    for (; i < count; ++i) compare<1>(i, count, value, place);
   }
 
-  // Half a point for every candidate below or equal and half for every one below, less its own
-  // half.
+  // Compares some candidates with each other and with all behind them: every pair once. A
+  // candidate's balance is the number of those below less that of those above.
   template <int kOwn, typename Value, typename Place>
-  static void count_against_all(int first, int count, Value value, Place place) {
-    const vec half = S::set(T(0.5));
-    vec own[kOwn], below_or_equal[kOwn], not_below[kOwn];
+  void compare(int first, int count, Value value, Place place) {
+    vec own[kOwn];
+    whole balance[kOwn];
 #pragma GCC unroll 4
     for (int r = 0; r < kOwn; ++r) {
       own[r] = value(first + r);
-      below_or_equal[r] = not_below[r] = S::set(0);
-    }
-    for (int j = 0; j < count; ++j) {
-      const vec other = value(j);
+      balance[r] = balance_[first + r];
 #pragma GCC unroll 4
-      for (int r = 0; r < kOwn; ++r) {
-        below_or_equal[r] = S::add_unless_below(below_or_equal[r], own[r], other, half);
-        not_below[r] = S::add_unless_below(not_below[r], other, own[r], half);
+      for (int q = 0; q < r; ++q) {
+        const whole sign = S::compare(own[r], own[q]);
+        balance[r] = S::plus(balance[r], sign);
+        balance[q] = S::minus(balance[q], sign);
       }
     }
-    const vec all = S::set(T(0.5) * static_cast<T>(count));
+    for (int j = first + kOwn; j < count; ++j) {
+      const vec other = value(j);
+      whole others = balance_[j];
+#pragma GCC unroll 4
+      for (int r = 0; r < kOwn; ++r) {
+        const whole sign = S::compare(own[r], other);
+        balance[r] = S::plus(balance[r], sign);
+        others = S::minus(others, sign);
+      }
+      balance_[j] = others;
+    }
+    const vec half = S::set(T(0.5)), rest = S::set(T(0.5) * static_cast<T>(count - 1));
 #pragma GCC unroll 4
     for (int r = 0; r < kOwn; ++r) {
-      const vec below = S::sub(all, not_below[r]);
-      place(first + r, from_points(S::sub(S::add(below_or_equal[r], below), half), count));
+      place(first + r, from_points(S::fma(half, S::to_vec(balance[r]), rest), count));
     }
   }
 
@@ -85,14 +96,17 @@ class SetRanks {
   void by_sorting(int count, Value value, Place place) {
     for (int i = 0; i < count; ++i) {
       S::store(keys_ + i * L, value(i));
-      S::store(tags_ + i * L, S::set(static_cast<T>(i)));
+      S::store(tags_ + i * L, S::set(static_cast<T>(i * L)));
     }
     sort(count);
     rank_runs(count);
     // Each lane's rank goes to where its candidate stands.
-    for (int i = 0; i < count; ++i) {
+    T* const out = keys_;
+    const T *tags = tags_, *ranks = ranks_;
+    for (int i = 0; i < count * L; i += L) {
+#pragma GCC unroll 16
       for (int lane = 0; lane < L; ++lane) {
-        keys_[static_cast<int>(tags_[i * L + lane]) * L + lane] = ranks_[i * L + lane];
+        out[static_cast<int>(tags[i + lane]) + lane] = ranks[i + lane];
       }
     }
     for (int i = 0; i < count; ++i) place(i, key(i));
@@ -117,31 +131,44 @@ class SetRanks {
   vec key(int i) const { return S::load(keys_ + i * L); }
 
   // Batcher's odd-even merge sort of every lane: a network for any count, since what would stand
-  // behind the last key is larger.
+  // behind the last key is larger. A step orders keys in stretches of `step`, each with the next,
+  // where both lie in one run of 2 * `run`.
   void sort(int count) {
     for (int run = 1; run < count; run *= 2) {
-      for (int step = run; step >= 1; step /= 2) {
-        for (int begin = step % run; begin + step < count; begin += 2 * step) {
-          const int pairs = step < count - begin - step ? step : count - begin - step;
-          for (int i = begin; i < begin + pairs; ++i) {
-            if (((i ^ (i + step)) & -2 * run) == 0) order(i, i + step);
+      for (int begin = 0; begin + run < count; begin += 2 * run) {
+        order(begin, begin + run, count - begin - run < run ? count - begin - run : run);
+      }
+      for (int step = run / 2; step >= 1; step /= 2) {
+        for (int of_run = 0; of_run < count; of_run += 2 * run) {
+          const int end = of_run + 2 * run - step;
+          for (int begin = of_run + step; begin < end && begin + step < count; begin += 2 * step) {
+            const int left = count - begin - step;
+            order(begin, begin + step, left < step ? left : step);
           }
         }
       }
     }
   }
 
-  void order(int i, int j) {
-    vec first = key(i), second = key(j);
-    vec first_tag = S::load(tags_ + i * L), second_tag = S::load(tags_ + j * L);
-    S::order(first, second, first_tag, second_tag);
-    S::store(keys_ + i * L, first);
-    S::store(keys_ + j * L, second);
-    S::store(tags_ + i * L, first_tag);
-    S::store(tags_ + j * L, second_tag);
+  // Orders `pairs` keys from `first` on with those from `second` on.
+  void order(int first, int second, int pairs) {
+    T *low = keys_ + first * L, *high = keys_ + second * L;
+    T *low_tag = tags_ + first * L, *high_tag = tags_ + second * L;
+    for (int i = 0; i < pairs * L; i += L) {
+      vec one = S::load(low + i), other = S::load(high + i);
+      vec one_tag = S::load(low_tag + i), other_tag = S::load(high_tag + i);
+      S::order(one, other, one_tag, other_tag);
+      S::store(low + i, one);
+      S::store(high + i, other);
+      S::store(low_tag + i, one_tag);
+      S::store(high_tag + i, other_tag);
+    }
   }
 
-  T *keys_, *tags_, *ranks_;  // [most, L]
+  T* keys_;         // [most, L]
+  T* tags_;         // [most, L] where the candidate's numbers begin, of each lane's key
+  T* ranks_;        // [most, L]
+  whole* balance_;  // [most]
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ namespace {
 struct Avx2 {
   using scalar_t = float;
   using vec = __m256;
+  using whole = __m256i;
   static constexpr int kLanes = 8;
   static constexpr int kRows = 6;
   static constexpr int panel(int rows) {
@@ -38,9 +39,13 @@ struct Avx2 {
   static vec zero_below(vec x, vec bound, vec y) {
     return _mm256_and_ps(_mm256_cmp_ps(x, bound, _CMP_GE_OQ), y);
   }
-  static vec add_unless_below(vec sum, vec x, vec bound, vec y) {
-    return add(sum, zero_below(x, bound, y));
+  static whole compare(vec a, vec b) {
+    return _mm256_sub_epi32(_mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_LT_OQ)),
+                            _mm256_castps_si256(_mm256_cmp_ps(a, b, _CMP_GT_OQ)));
   }
+  static whole plus(whole a, whole b) { return _mm256_add_epi32(a, b); }
+  static whole minus(whole a, whole b) { return _mm256_sub_epi32(a, b); }
+  static vec to_vec(whole a) { return _mm256_cvtepi32_ps(a); }
   static vec choose_equal(vec a, vec b, vec same, vec other) {
     return _mm256_blendv_ps(other, same, _mm256_cmp_ps(a, b, _CMP_EQ_OQ));
   }

@@ -13,6 +13,7 @@ namespace {
 struct Avx512 {
   using scalar_t = float;
   using vec = __m512;
+  using whole = __m512i;
   static constexpr int kLanes = 16;
   static constexpr int kRows = 6;
   static constexpr int panel(int rows) {
@@ -38,9 +39,14 @@ struct Avx512 {
   static vec zero_below(vec x, vec bound, vec y) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), y);
   }
-  static vec add_unless_below(vec sum, vec x, vec bound, vec y) {
-    return _mm512_mask_add_ps(sum, _mm512_cmp_ps_mask(x, bound, _CMP_GE_OQ), sum, y);
+  static whole compare(vec a, vec b) {
+    const whole one = _mm512_set1_epi32(1);
+    const whole above = _mm512_maskz_mov_epi32(_mm512_cmp_ps_mask(a, b, _CMP_GT_OQ), one);
+    return _mm512_mask_sub_epi32(above, _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), above, one);
   }
+  static whole plus(whole a, whole b) { return _mm512_add_epi32(a, b); }
+  static whole minus(whole a, whole b) { return _mm512_sub_epi32(a, b); }
+  static vec to_vec(whole a) { return _mm512_cvtepi32_ps(a); }
   static vec choose_equal(vec a, vec b, vec same, vec other) {
     return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), other, same);
   }

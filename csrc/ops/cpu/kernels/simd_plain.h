@@ -56,9 +56,14 @@ struct Plain {
   static vec min(vec a, vec b) { return a < b ? a : b; }
   static vec abs(vec a) { return a < 0 ? -a : a; }
   static vec zero_below(vec x, vec bound, vec y) { return x >= bound ? y : vec{}; }
-  static vec add_unless_below(vec sum, vec x, vec bound, vec y) {
-    return x >= bound ? sum + y : sum;
-  }
+  // Lanes of whole numbers as wide as those of a vec.
+  typedef std::conditional_t<sizeof(T) == 4, int32_t, int64_t> whole
+      __attribute__((vector_size(16)));
+  static whole compare(vec a, vec b) { return (a < b) - (a > b); }  // 1: a is larger, -1: b is
+  static whole plus(whole a, whole b) { return a + b; }
+  static whole minus(whole a, whole b) { return a - b; }
+  static vec to_vec(whole a) { return __builtin_convertvector(a, vec); }
+
   static vec choose_equal(vec a, vec b, vec same, vec other) { return a == b ? same : other; }
 
   // Swaps lanes, and those of the tags with them, where the second is smaller.
