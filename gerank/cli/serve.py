@@ -124,11 +124,10 @@ def serve(
             files.retry(name)
             _tell_refused(name, error)
 
+        chosen = _chosen(front)
         with (
-            _traces(otel_endpoint, otel_share) as traces,
-            serve_models(
-                files.paths, refused, address.target, options, _chosen(front), traces
-            ) as server,
+            _traces(otel_endpoint, otel_share, chosen) as traces,
+            serve_models(files.paths, refused, address.target, options, chosen, traces) as server,
         ):
             say(f"serving {server.version(files.first)} on {address.with_port(server.port)}")
             _tell_admin(server, options)
@@ -182,9 +181,12 @@ def _chosen(choice: FrontChoice) -> Front:
     return front
 
 
-def _traces(endpoint: str | None, share: float | None) -> AbstractContextManager[OtelTraces | None]:
+def _traces(
+    endpoint: str | None, share: float | None, front: Front | None
+) -> AbstractContextManager[OtelTraces | None]:
     """What makes the spans of calls, if that is asked for."""
     from gerank_server import OptionError
+    from gerank_server.fronts import check_traces
 
     if endpoint is None:
         if share is not None:
@@ -192,11 +194,14 @@ def _traces(endpoint: str | None, share: float | None) -> AbstractContextManager
         return nullcontext()
     if urlsplit(endpoint).scheme not in ("http", "https") or not urlsplit(endpoint).netloc:
         raise OptionError(f"otel_endpoint: must be a URL of http or https, got {endpoint!r}")
+    check_traces(front)
+    needed = "pip install 'gerank[otel]'"
     try:
         from gerank_server.otel import OtelTraces
     except ModuleNotFoundError as error:
-        needed = "pip install 'gerank[otel]'"
         raise OptionError(f"otel_endpoint: {error.name} is not installed: {needed}") from None
+    except ImportError as error:  # another package has put files in the place of its own
+        raise OptionError(f"otel_endpoint: {error}: {needed}") from None
     return OtelTraces.over_http(endpoint, _OTEL_SHARE if share is None else share)
 
 

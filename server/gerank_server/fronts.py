@@ -6,12 +6,14 @@ import enum
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from gerank.address import parse_address
 from gerank_server.native import NativeServer, is_built
 from gerank_server.options import ModelRefusedError, OptionError, ServerOptions
-from gerank_server.traces import Traces
+
+if TYPE_CHECKING:
+    from gerank_server.traces import Traces
 
 
 class Front(enum.Enum):
@@ -63,6 +65,13 @@ def best_front() -> Front:
     return Front.NATIVE if is_built() else Front.GRPCIO
 
 
+def check_traces(front: Front | None) -> None:
+    """Raises OptionError unless a front, None = `best_front()`, makes spans of its calls."""
+    if (front or best_front()) is Front.NATIVE:
+        rule = "only the front 'grpcio' makes spans, this one is 'native'"
+        raise OptionError(f"traces (--otel-endpoint): {rule}")
+
+
 def listen(
     address: str, options: ServerOptions | None = None, front: Front | None = None
 ) -> RerankServer:
@@ -96,8 +105,7 @@ def _start(
             missing = "a library was missing when it was built"
             raise OptionError(f"front: 'native' is not in this installation: {missing}")
         if traces is not None:
-            rule = "only the front 'grpcio' makes spans, this one is 'native'"
-            raise OptionError(f"traces (--otel-endpoint): {rule}")
+            check_traces(front)
         return NativeServer(address, options, prepare)
     from gerank_server.grpcio import GrpcioServer  # torch and grpcio cost a second
 

@@ -130,7 +130,16 @@ def test_what_traces_need_is_named_where_it_is_missing(monkeypatch: pytest.Monke
     for name in ("opentelemetry", exporter):  # the second one, where another test has loaded it
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(OptionError, match=r"^otel_endpoint: opentelemetry.* is not installed: pip"):
-        _traces("http://127.0.0.1:4318", None)
+        _traces("http://127.0.0.1:4318", None, Front.GRPCIO)
+
+
+@pytest.mark.skipif(not is_built(), reason="the native front is not built")
+def test_the_native_front_refuses_traces_before_it_looks_for_their_packages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "gerank_server.otel", None)
+    with pytest.raises(OptionError, match=r"--otel-endpoint\): only the front 'grpcio'"):
+        _traces("http://127.0.0.1:4318", None, Front.NATIVE)
 
 
 def test_a_port_in_use_is_named(journey: Journey, front: str) -> None:

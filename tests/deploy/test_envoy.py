@@ -36,7 +36,8 @@ def route() -> dict[str, Any]:
 
 def test_it_is_a_configuration_of_envoy() -> None:
     bootstrap = pytest.importorskip(
-        "envoy.config.bootstrap.v3.bootstrap_pb2", reason="xds-protos is not installed"
+        "envoy.config.bootstrap.v3.bootstrap_pb2",
+        reason="xds-protos is not installed (it overwrites files of opentelemetry-proto)",
     )
     from google.protobuf import json_format
 
