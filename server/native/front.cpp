@@ -70,6 +70,7 @@ Limits limits_of(const FrontOptions& options) {
 struct Front::State {
   State(const FrontOptions& options, Served&& all)
       : served(std::move(all)),
+        address_option(options.prefix + "address"),
         service{served.engine, served.routes, served.exposures, served.names},
         limits(limits_of(options)),
         credentials({options.tls_certificate, options.tls_key, options.tls_client_ca},
@@ -130,6 +131,7 @@ struct Front::State {
   }
 
   const Served served;
+  const std::string address_option;
   Service service;
   const Limits limits;
   Credentials credentials;
@@ -170,7 +172,9 @@ Status Front::start(const FrontOptions& options, Served served, std::unique_ptr<
 }
 
 Status Front::listen() {
-  if (Status status = state_->listener.open(); !status) return status;
+  if (Status status = state_->listener.open(); !status) {
+    return {status.code(), state_->address_option + ": " + status.message()};
+  }
   Loop& loop = state_->threads.front()->loop();
   loop.post([&listener = state_->listener, &loop] { listener.start(loop); });
   return {};

@@ -80,7 +80,8 @@ class Front {
   ~Front();
 
   // Takes callers from now on; before, their connections are refused. To be called once, before
-  // stop(). kUnavailable if the port is in use, or the address is not one of this machine.
+  // stop(). kUnavailable, which names the option, if the port is in use, or the address is not one
+  // of this machine.
   Status listen();
 
   // After listen(): the port it listens on, also where the address asked for port 0; 1 for a socket
@@ -93,7 +94,7 @@ class Front {
 
   // Reads the files of TLS and tokens again, which is done about every second besides where they
   // have changed. New connections use the new certificate, new calls the new tokens. Files that
-  // cannot be used are told on stderr, and what was read before is used on.
+  // cannot be used are told in the log, and what was read before is used on.
   void reload_credentials();
 
   // What it has counted, and what it holds now.

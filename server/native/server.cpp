@@ -26,17 +26,24 @@
 #include "ranking_services.h"
 #include "routes/route_table.h"
 
+// Each member uses those above it, and goes before them.
 struct GerankServer {
+  ~GerankServer() {
+    // The end of the admin's front stops the loads, and the last load tells the front's loop.
+    if (admin) admin->stop(std::chrono::microseconds(0));
+    load_thread.reset();
+  }
+
+  std::atomic<bool> leaves{false};                            // health says NOT_SERVING for good
   std::unique_ptr<gerank::exposures::ExposureLog> exposures;  // null: none is kept
   std::unique_ptr<gerank::Engine> engine;
   gerank::server::RouteTable routes;
   std::unique_ptr<gerank::server::Front> front;  // ends before the engine
   gerank::server::ModelLoads loads;
   std::unique_ptr<gerank::server::ModelCatalog> catalog;
+  std::unique_ptr<gerank::server::LoadThread> load_thread;   // of the admin's
   std::unique_ptr<gerank::server::Front> admin;              // null: none
-  std::unique_ptr<gerank::server::LoadThread> load_thread;   // of the admin's; ends before its loop
-  std::unique_ptr<gerank::server::MetricsListener> metrics;  // ends first; null: none
-  std::atomic<bool> leaves{false};                           // health says NOT_SERVING for good
+  std::unique_ptr<gerank::server::MetricsListener> metrics;  // null: none
 };
 
 namespace {
@@ -66,9 +73,10 @@ Status locate(const char* option, const std::string& address, std::string* targe
 Status serve_metrics(const std::string& address, GerankServer* server) {
   std::string target;
   if (Status status = locate("metrics_address", address, &target); !status) return status;
-  return gerank::server::MetricsListener::start(
+  const Status status = gerank::server::MetricsListener::start(
       target, {*server->engine, *server->front, server->admin.get(), server->loads, server->routes},
       &server->metrics);
+  return status ? status : Status(status.code(), "metrics_address: " + status.message());
 }
 
 // The admin's front has one thread, and the bounds and certificates of the other one.
@@ -139,8 +147,10 @@ int gerank_server_start(const char* options, GerankServer** server, char* error,
 }
 
 int gerank_server_listen(GerankServer* server, char* error, std::size_t error_size) {
-  Status status = server->front->listen();
-  if (status && server->admin) status = server->admin->listen();
+  // The callers' port comes last: nobody is taken by a server that cannot start.
+  Status status;
+  if (server->admin) status = server->admin->listen();
+  if (status) status = server->front->listen();
   return tell(status, error, error_size);
 }
 

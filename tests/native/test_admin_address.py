@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +91,7 @@ def test_each_action_is_in_the_log_under_its_request_id(old: StandIn, new: Stand
         ("admin_retire", "warning", "NOT_FOUND"),
         ("admin_set_split", "info", "OK"),
     ]
+    assert "'feed' is not split" in [event["message"] for event in events]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +126,31 @@ def test_an_address_that_may_not_be_served_ends_the_start(
     assert ended.returncode == 1 and message in ended.stderr
 
 
+@pytest.mark.parametrize("program", ["gerank-server", "gerank serve"])
+@pytest.mark.parametrize("taken", ["address", "admin_address", "metrics_address"])
+def test_a_port_that_is_taken_ends_either_program_and_is_told_by_its_option(
+    program: str, taken: str, old: StandIn, tmp_path: Path
+) -> None:
+    config = tmp_path / "server.toml"
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        ports = {"address": 0, "admin_address": 0, "metrics_address": 0}
+        ports[taken] = holder.getsockname()[1]
+        lines = [f'{option} = "127.0.0.1:{port}"\n' for option, port in ports.items()]
+        config.write_text(f'model = "{old.path}"\n{"".join(lines)}')
+        command = [PROGRAM] if program == "gerank-server" else [sys.executable, "-m", "gerank"]
+        command += [] if program == "gerank-server" else ["serve"]
+        ended = subprocess.run(
+            [*command, "--config", config],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    said = f"{taken}: cannot listen on 127.0.0.1:{ports[taken]}: the port is in use"
+    assert ended.returncode == 1 and said in ended.stderr
+    assert "serving" not in ended.stdout and "Traceback" not in ended.stderr
+
+
 def test_it_has_tokens_of_its_own_and_the_certificates_of_the_server(
     old: StandIn, tmp_path: Path
 ) -> None:
@@ -142,6 +170,13 @@ def test_it_has_tokens_of_its_own_and_the_certificates_of_the_server(
             pytest.raises(ServerError, match="UNAUTHENTICATED"),
         ):
             client.models()
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        assert re.match(
+            r"warning: a call of gerank\.v1\.AdminService/List by \S+:\d+ was refused: "
+            "authorization: must be given once",
+            line,
+        )
         shown = done(
             *("admin", "list", "--address", f"localhost:{port}", "--token-file", tokens),
             *("--tls-ca", authority.certificate, "--json"),
@@ -220,6 +255,8 @@ def test_the_command_lists_loads_splits_rolls_back_and_retires(old: StandIn, new
         assert json.loads(shown) == {"name": "feed", "version": "new-1"}
         dry = done("admin", "load", "feed", new.path, "--dry-run", *at)
         assert dry == "new-1 could be loaded as feed; nothing has changed\n"
+        dry = done("admin", "load", "", new.path, "--dry-run", *at)
+        assert dry.startswith("new-1 could be loaded as the model of calls that name none;")
         malformed = gerank("admin", "split", "feed", "control=old-1", *at)
         assert malformed.code == 1 and "ARM=VERSION:WEIGHT, got 'control=old-1'" in malformed.err
         listed = json.loads(done("admin", "list", "--json", *at))

@@ -71,7 +71,9 @@ def test_a_port_that_is_taken_is_said(model: StandIn) -> None:
         words += ["--metrics-address", address]
         run = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
-    assert run.stderr.startswith(f"error: cannot listen on {address}: the port is in use")
+    assert run.stderr.startswith(
+        f"error: metrics_address: cannot listen on {address}: the port is in use"
+    )
 
 
 GARBAGE = (
