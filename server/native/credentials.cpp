@@ -1,19 +1,22 @@
 #include "credentials.h"
 
-#include <unistd.h>
-
 #include <utility>
 
+#include "log/log.h"
 #include "methods/service_names.h"
-#include "telling.h"
 
 namespace gerank::server {
 namespace {
 
 void tell_outcome(const Status& status, std::string_view what) {
-  tell(STDERR_FILENO,
-       status ? "gerank: " + std::string(what) + " read again\n"
-              : "gerank: refused, " + std::string(what) + " kept: " + status.message() + "\n");
+  Log& log = Log::of_process();
+  if (status) {
+    log.tell(LogLevel::kInfo, "credentials_read", std::string(what) + " read again",
+             {{"what", what}});
+  } else {
+    log.tell(LogLevel::kError, "credentials_refused",
+             "refused, " + std::string(what) + " kept: " + status.message(), {{"what", what}});
+  }
 }
 
 // Whoever balances the load or restarts a server has no token.

@@ -24,7 +24,7 @@ class Credentials {
   // before stays then.
   Status load();
 
-  // Reads again what has changed since it was read, or tried, last. Tells on stderr of files that
+  // Reads again what has changed since it was read, or tried, last. Tells the log of files that
   // are refused, once for each change of theirs; what was read before stays then.
   void follow_changes();
 

@@ -45,7 +45,7 @@ FrontThread::FrontThread(const Shared& shared)
             deadlines_, line_,         pool_,    shared.service.open_calls, counts_},
       connections_(
           loop_, [this](Connection& connection) { return speak(connection); },
-          [this](int descriptor) { return carry(descriptor); }, shared.closed),
+          [this](const std::string& peer) { return carry(peer); }, shared.closed),
       end_(loop_, [this] {
         connections_.close_all();
         loop_.stop();
@@ -74,10 +74,10 @@ std::unique_ptr<Protocol> FrontThread::speak(Connection& connection) {
   return session;
 }
 
-std::unique_ptr<Transport> FrontThread::carry(int descriptor) {
+std::unique_ptr<Transport> FrontThread::carry(const std::string& peer) {
   const TlsContext tls = shared_.credentials.tls();
-  if (!tls) return std::make_unique<PlainTransport>(descriptor, transports_.log);
-  return std::make_unique<TlsTransport>(tls, descriptor, transports_);
+  if (!tls) return std::make_unique<PlainTransport>(peer);
+  return std::make_unique<TlsTransport>(tls, peer, transports_);
 }
 
 void FrontThread::repeat(std::chrono::milliseconds interval, std::function<void()> task) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <thread>
 
 #include "credentials.h"
@@ -82,7 +83,7 @@ class FrontThread {
   void add_methods();
   void end_turn();
   std::unique_ptr<Protocol> speak(Connection& connection);
-  std::unique_ptr<Transport> carry(int descriptor);
+  std::unique_ptr<Transport> carry(const std::string& peer);
 
   const Shared shared_;
   ThreadCounts counts_;

@@ -55,6 +55,7 @@ void raise_descriptor_limit() {
 
 int run(ServerOptions options, const sigset_t& signals) {
   Log& log = Log::of_process();
+  log.configure(options.log.level, options.log.format);
   int exit_code = 1;
   try {
     Program program(std::move(options));

@@ -41,7 +41,6 @@ Program::Program(ServerOptions options)
       log_(Log::of_process()) {
   for (const ModelFile& model : options_.models) sources_.push_back({model, {}});
   options_.front.address = address_.target;
-  log_.configure(options_.log.level, options_.log.format);
   const std::string document = to_toml(options_), shown = in_one_line(document);
   log_.tell(LogLevel::kInfo, "start", "gerank-server " GERANK_VERSION " starts with " + shown,
             {{"version", GERANK_VERSION}, {"options", shown}});

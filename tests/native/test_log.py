@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import time
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from tests.native.metrics_client import await_page, scrape
 from tests.native.test_gerank_server import _ask, _payload, serving
 from tests.server.raw_calls import RERANK, health
 from tests.server.stand_in import StandIn
+from tests.server.tls.certificates import Authority, Identity
 
 PROGRAM = library_path().parent / "gerank-server"
 pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="the native front is not built")
@@ -118,8 +120,61 @@ def test_why_a_connection_ended_is_told_at_debug(model: StandIn) -> None:
                 pass
         event = json.loads(process.stderr.readline())
     assert (event["level"], event["event"]) == ("debug", "connection_ended")
-    assert event["peer"] == f"{own[0]} port {own[1]}"
+    assert event["peer"] == f"{own[0]}:{own[1]}"
     assert event["reason"] == "it does not speak HTTP/2"
+
+
+def test_a_connection_that_was_reset_is_told_with_its_peer(model: StandIn) -> None:
+    with serving(model.path, *JSON, "--log-level", "debug") as (process, channel):
+        assert process.stderr is not None
+        while (event := json.loads(process.stderr.readline()))["event"] != "listening":
+            pass
+        port = int(event["address"].rpartition(":")[2])
+        health(channel)
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as resetting:
+            own = resetting.getsockname()
+            assert resetting.recv(9), "the server has taken the connection"
+            resetting.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        event = json.loads(process.stderr.readline())
+    assert event["event"] == "connection_ended" and event["reason"] == "Connection reset by peer"
+    assert event["peer"] == f"{own[0]}:{own[1]}"
+
+
+def test_what_is_told_of_refused_peers_and_of_files_is_of_the_log_too(
+    model: StandIn, tmp_path: Path
+) -> None:
+    tokens, used = tmp_path / "tokens", Identity(tmp_path / "pem", tmp_path / "key")
+    authority = Authority(tmp_path, "house")
+    used.replace_by(authority.issue(days=-1))
+    tokens.write_text("sesame\n")
+    tls = ("--tls-certificate", used.certificate, "--tls-key", used.key, "--token-file", tokens)
+    with serving(model.path, *JSON, "--log-level", "info", *tls) as (process, channel):
+        with pytest.raises(grpc.RpcError):
+            _ask(channel)  # without TLS
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout is not None and process.stdout.readline().startswith("now serving")
+        tokens.write_text("")
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline().startswith("now serving")
+        events = _end(process)
+    told = {(each["event"], each["level"], each.get("what")): each for each in events}
+    assert used.certificate.name in told["certificate_expired", "warning", None]["message"]
+    refused = told["connection_refused", "warning", None]
+    assert refused["reason"] == "the client does not speak TLS"
+    assert refused["peer"].startswith("127.0.0.1:")
+    for key in (
+        ("credentials_read", "info", "TLS files"),
+        ("credentials_read", "info", "tokens"),
+        ("credentials_refused", "error", "tokens"),
+    ):
+        assert key in told
+
+
+def test_an_address_that_is_none_is_told_in_the_form_that_was_asked_for() -> None:
+    words = [PROGRAM, "--model", "x", "--address", "127.0.0.1:x", *JSON]
+    run = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=60)
+    [line] = run.stderr.splitlines()
+    assert run.returncode == 1 and json.loads(line)["event"] == "start_failed"
 
 
 def test_a_start_that_fails_is_told_in_the_form_that_was_asked_for(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 #include "connection.h"
 
-#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -27,25 +26,13 @@ constexpr std::size_t kMostOwn = 64 << 10;
 // peer has not yet read.
 constexpr std::chrono::milliseconds kLinger{1000};
 
-// Who is on the other side; empty where that has no name, as at a socket in a folder.
-std::string peer_of(int descriptor) {
-  sockaddr_storage storage{};
-  socklen_t size = sizeof storage;
-  auto* const address = reinterpret_cast<sockaddr*>(&storage);
-  char host[NI_MAXHOST], port[NI_MAXSERV];
-  if (getpeername(descriptor, address, &size) != 0 || storage.ss_family == AF_UNIX) return "";
-  if (getnameinfo(address, size, host, sizeof host, port, sizeof port,
-                  NI_NUMERICHOST | NI_NUMERICSERV) != 0) {
-    return "";
-  }
-  return std::string(host) + " port " + port;
-}
-
 }  // namespace
 
-Connection::Connection(ConnectionSet& set, int descriptor, std::unique_ptr<Transport> transport)
+Connection::Connection(ConnectionSet& set, int descriptor, std::string peer,
+                       std::unique_ptr<Transport> transport)
     : set_(set),
       descriptor_(descriptor),
+      peer_(std::move(peer)),
       poll_(set.loop(), descriptor, [this](int events) { ready(events); }),
       transport_(std::move(transport)),
       last_heard_(std::chrono::steady_clock::now()) {
@@ -151,10 +138,9 @@ void Connection::tick(std::chrono::steady_clock::time_point now) {
 void Connection::tell_of_end(std::string_view reason) const {
   Log& log = Log::of_process();
   if (!log.tells(LogLevel::kDebug)) return;
-  const std::string peer = peer_of(descriptor_);
   log.tell(LogLevel::kDebug, "connection_ended",
-           "the connection of " + peer + " ends: " + std::string(reason),
-           {{"peer", peer}, {"reason", reason}});
+           "the connection of " + peer_ + " ends: " + std::string(reason),
+           {{"peer", peer_}, {"reason", reason}});
 }
 
 }  // namespace gerank::server

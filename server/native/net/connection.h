@@ -41,8 +41,9 @@ class Protocol {
 // Used by the thread of its loop. Frees nothing by itself: the set does, at the end of a turn.
 class Connection {
  public:
-  // Takes the descriptor over.
-  Connection(ConnectionSet& set, int descriptor, std::unique_ptr<Transport> transport);
+  // Takes the descriptor over. `peer` as peer_of() has it.
+  Connection(ConnectionSet& set, int descriptor, std::string peer,
+             std::unique_ptr<Transport> transport);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -56,6 +57,9 @@ class Connection {
 
   // The time, read at most once in a turn.
   std::chrono::steady_clock::time_point now();
+
+  // Who is at the other end, as it was when it came: a reset takes the name away.
+  const std::string& peer() const { return peer_; }
 
   // Tells the log, at debug, why the connection ends before its peer meant it to.
   void tell_of_end(std::string_view reason) const;
@@ -82,6 +86,7 @@ class Connection {
 
   ConnectionSet& set_;
   const int descriptor_;
+  const std::string peer_;
   SocketPoll poll_;
   std::unique_ptr<Transport> transport_;
   std::unique_ptr<Protocol> protocol_;

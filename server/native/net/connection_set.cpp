@@ -1,6 +1,9 @@
 #include "connection_set.h"
 
+#include <string>
 #include <utility>
+
+#include "peer.h"
 
 namespace gerank::server {
 namespace {
@@ -19,7 +22,8 @@ ConnectionSet::ConnectionSet(Loop& loop, Speak speak, Carry carry, std::function
       buffer_(kReadBytes) {}
 
 void ConnectionSet::add(int descriptor) {
-  auto connection = std::make_unique<Connection>(*this, descriptor, carry_(descriptor));
+  const std::string peer = peer_of(descriptor);
+  auto connection = std::make_unique<Connection>(*this, descriptor, peer, carry_(peer));
   connection->speak(speak_(*connection));
   connection->place_ = connections_.size();
   connection->wake();

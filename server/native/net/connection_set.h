@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "connection.h"
@@ -21,8 +22,8 @@ class ConnectionSet {
   // Makes what is spoken over a new connection.
   using Speak = std::function<std::unique_ptr<Protocol>(Connection&)>;
 
-  // Makes what a new connection, with this descriptor, is spoken through.
-  using Carry = std::function<std::unique_ptr<Transport>(int)>;
+  // Makes what a new connection, of this peer, is spoken through.
+  using Carry = std::function<std::unique_ptr<Transport>(const std::string& peer)>;
 
   // `closed` is called after descriptors have been given back.
   ConnectionSet(Loop& loop, Speak speak, Carry carry, std::function<void()> closed);

@@ -13,12 +13,12 @@ namespace gerank::server {
 // The bytes as they are.
 class PlainTransport final : public Transport {
  public:
-  // Tells the log of a client that speaks TLS.
-  PlainTransport(int descriptor, RefusalLog& log) : descriptor_(descriptor), log_(log) {}
+  // Tells the log of a client that speaks TLS, by its peer.
+  explicit PlainTransport(std::string peer) : peer_(std::move(peer)) {}
 
   std::string_view open(std::string_view from_socket, bool* over) override {
     if (std::exchange(is_first_, false) && from_socket.front() == kTlsHandshake) {
-      log_.tell_of(peer_of(descriptor_), "the client speaks TLS, and this server does not");
+      tell_of_refusal(peer_, "the client speaks TLS, and this server does not");
       *over = true;
       return {};
     }
@@ -42,8 +42,7 @@ class PlainTransport final : public Transport {
  private:
   static constexpr char kTlsHandshake = 22;  // the first byte of its first record
 
-  const int descriptor_;
-  RefusalLog& log_;
+  const std::string peer_;
   bool is_first_ = true;
 };
 

@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -12,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "../telling.h"
+#include "../log/log.h"
 #include "option_file.h"
 
 namespace gerank::server {
@@ -128,7 +127,9 @@ void tell_if_expired(const std::string& path, const X509* certificate) {
   char text[64] = "";
   ASN1_TIME_print(date.get(), end);
   BIO_gets(date.get(), text, sizeof text);
-  tell(STDERR_FILENO, "gerank: tls_certificate: " + path + " expired on " + text + "\n");
+  Log::of_process().tell(LogLevel::kWarning, "certificate_expired",
+                         std::string(kCertificate) + ": " + path + " expired on " + text,
+                         {{"path", path}, {"expired", text}});
 }
 
 Status use_certificate(const std::string& path, SSL_CTX* context) {

@@ -26,7 +26,7 @@ using TlsContext = std::shared_ptr<SSL_CTX>;
 // belongs to the context.
 //
 // kInvalidArgument, which names option, file and reason, where a file is missing, is not what it
-// should be, or the key is not that of the certificate. Tells on stderr of a certificate that has
+// should be, or the key is not that of the certificate. Tells the log of a certificate that has
 // expired, and takes it.
 Status load_tls_context(const TlsFiles& files, TlsContext* context);
 

@@ -8,6 +8,9 @@
 #include <cstddef>
 #include <cstring>
 #include <new>
+#include <utility>
+
+#include "refusal_log.h"
 
 namespace gerank::server {
 namespace {
@@ -17,8 +20,8 @@ constexpr std::size_t kOneRead = 16 << 10;  // the plain text of one record
 
 }  // namespace
 
-TlsTransport::TlsTransport(const TlsContext& context, int descriptor, Shared& shared)
-    : peer_(peer_of(descriptor)), shared_(shared), ssl_(SSL_new(context.get())) {
+TlsTransport::TlsTransport(const TlsContext& context, std::string peer, Shared& shared)
+    : peer_(std::move(peer)), shared_(shared), ssl_(SSL_new(context.get())) {
   BIO* const bio = ssl_ ? BIO_new(bio_method()) : nullptr;
   if (bio == nullptr) throw std::bad_alloc();
   BIO_set_data(bio, this);
@@ -150,7 +153,7 @@ void TlsTransport::lost(std::string_view how) {
 
 void TlsTransport::fail(const std::string& reason) {
   stage_ = Stage::kOver;
-  shared_.log.tell_of(peer_, reason);
+  tell_of_refusal(peer_, reason);
 }
 
 }  // namespace gerank::server

@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 
-#include "refusal_log.h"
 #include "tls_context.h"
 #include "transport.h"
 
@@ -20,12 +19,11 @@ class TlsTransport final : public Transport {
  public:
   // What the TLS connections of one thread share.
   struct Shared {
-    RefusalLog log;
     std::string opened;  // what open() returns views of; as long as it ever had to be
   };
 
-  // `descriptor` is asked for its peer's address only.
-  TlsTransport(const TlsContext& context, int descriptor, Shared& shared);
+  // `peer` is for the log.
+  TlsTransport(const TlsContext& context, std::string peer, Shared& shared);
 
   std::string_view open(std::string_view from_socket, bool* over) override;
   void seal(std::string* plain, std::string* to_socket) override;

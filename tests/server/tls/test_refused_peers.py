@@ -78,7 +78,7 @@ def test_who_is_not_believed_gets_unavailable(
     ):
         assert refused_status(channel) is grpc.StatusCode.UNAVAILABLE
         if front is Front.NATIVE:
-            heard.await_words("gerank: connection of ")
+            heard.await_words("warning: connection of ")
             heard.await_words(words)
     assert "PRIVATE KEY" not in heard.read()
 
