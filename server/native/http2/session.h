@@ -55,6 +55,7 @@ class Session final : public Protocol {
   // ---- for its streams
   nghttp2_session* handle() { return handle_; }
   StreamHost& host() { return host_; }
+  const std::string& peer() const { return connection_.peer(); }
   ConnectionBudget& budget() { return budget_; }
   gerank::TimePoint now();
 

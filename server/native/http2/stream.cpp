@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "../grpc/gzip.h"
+#include "../log/log.h"
 #include "answer_headers.h"
 #include "session.h"
 #include "stream_host.h"
@@ -37,8 +38,8 @@ void Stream::begin() {
   }
   const std::string_view refusal =
       session_->host().credentials.refusal_of(head_.path(), head_.authorization());
-  if (!refusal.empty()) return refuse(kUnauthenticated, std::string(refusal));
   method_ = session_->host().methods.find(head_.path());
+  if (!refusal.empty()) return refuse_stranger(refusal);
   if (method_ == nullptr) {
     return refuse(kUnimplemented, "unknown method '" + head_.path().substr(0, kShown) + "'");
   }
@@ -52,6 +53,20 @@ void Stream::begin() {
                   "grpc-encoding: must be identity or gzip, got '" + head_.encoding_name() + "'");
   }
   deadline_ = head_.deadline(session_->now());
+}
+
+// What the caller sent is not told, but for its request id.
+void Stream::refuse_stranger(std::string_view refusal) {
+  const std::string method =
+      method_ != nullptr ? head_.path().substr(1) : std::string(kNoMethodLabel);
+  Log::of_process().tell(
+      LogLevel::kWarning, "call_refused",
+      "a call of " + method + " by " + session_->peer() + " was refused: " + std::string(refusal),
+      {{"request_id", request_id()},
+       {"peer", session_->peer()},
+       {"method", method},
+       {"reason", refusal}});
+  refuse(kUnauthenticated, std::string(refusal));
 }
 
 void Stream::receive(std::string_view data) {

@@ -95,6 +95,7 @@ class Stream {
   void count_early();
   void count_ended(int code);
   void refuse(int code, std::string message);
+  void refuse_stranger(std::string_view refusal);
 
   Session* session_ = nullptr;  // null: closed
   std::int32_t id_ = 0;

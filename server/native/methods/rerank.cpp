@@ -80,6 +80,7 @@ void RerankMethod::take(Stream& stream, MessageBytes message) {
 void RerankMethod::closed(Stream& stream) { static_cast<RerankCall*>(stream.state)->leave(); }
 
 void RerankMethod::refused(int code) {
+  if (code == kUnauthenticated) return;  // a stranger's call is no query
   // A message that cannot be read is the caller's fault, whatever gRPC calls it.
   const bool is_malformed = code == kUnimplemented || code == int(Code::kInternal);
   service_.engine.count_refusal(is_malformed ? Code::kInvalidArgument : Code(code));

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 namespace gerank::server {
 
@@ -23,6 +24,9 @@ inline constexpr std::size_t kStatusCodes = 17;  // of google.rpc.Code
 
 // Calls that have ended, by their status.
 using EndedCalls = std::array<Count, kStatusCodes>;
+
+// How the log and the metrics name the method of a call that is of none that is served.
+inline constexpr std::string_view kNoMethodLabel = "unknown";
 
 // What one front thread counts.
 struct ThreadCounts {

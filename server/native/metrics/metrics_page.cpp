@@ -41,7 +41,8 @@ void add_calls(const FrontNumbers& more, FrontNumbers* all) {
 void write_calls(Exposition& out, const FrontNumbers& front) {
   out.counter("gerank_calls_total", "Calls that have ended, by method and status.");
   for (const auto& [path, by_code] : front.calls) {
-    const std::string_view method = path.empty() ? "unknown" : std::string_view(path).substr(1);
+    const std::string_view method =
+        path.empty() ? kNoMethodLabel : std::string_view(path).substr(1);
     for (std::size_t code = 0; code < kStatusCodes; ++code) {
       if (by_code[code] == 0 && (code != 0 || path.empty())) continue;
       out.sample(double(by_code[code]), {{"method", method}, {"code", kCodes[code]}});
