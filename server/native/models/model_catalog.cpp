@@ -31,6 +31,7 @@ LoadOutcome ModelCatalog::load(const LoadOrder& order) {
   if (order.dry_run) return outcome;
   parts_.loads.add(outcome.name, outcome.status.ok(), std::chrono::steady_clock::now() - began);
   const std::lock_guard lock(mutex_);
+  exchanged_ = {};
   if (outcome.status) {
     refused_.erase(outcome.name);
   } else {
@@ -41,6 +42,7 @@ LoadOutcome ModelCatalog::load(const LoadOrder& order) {
 
 void ModelCatalog::load_under_lock(const LoadOrder& order, LoadOutcome* outcome) {
   std::shared_ptr<const Ranker> ranker;
+  const FileStamp stamp = stamp_of(order.path);  // first: a file that changes meanwhile is another
   outcome->status = Ranker::load(order.path, &ranker);
   if (!outcome->status) return;
   outcome->version = ranker->model_version();
@@ -49,18 +51,44 @@ void ModelCatalog::load_under_lock(const LoadOrder& order, LoadOutcome* outcome)
     outcome->differences = contract_differences(now->contract(), ranker->contract(),
                                                 parts_.engine.options().unknown_features);
   }
-  if (order.dry_run) return;
+  outcome->status = check_exchange(order, stamp, *outcome);
+  if (!outcome->status || order.dry_run) return;
   if (!outcome->differences.empty() && !order.allow_breaking_contract) {
     outcome->status =
         refuse("'" + outcome->version + "' would refuse calls that '" + outcome->previous_version +
                "' of '" + outcome->name + "' takes: " + line_of(outcome->differences));
     return;
   }
-  outcome->status = publish(order, std::move(ranker), outcome);
+  outcome->status = publish(order, stamp, std::move(ranker), outcome);
 }
 
-Status ModelCatalog::publish(const LoadOrder& order, std::shared_ptr<const Ranker> ranker,
-                             LoadOutcome* outcome) {
+// Calls and records tell artifacts apart by their version, so one that is relied on must not become
+// another one under the same version.
+Status ModelCatalog::check_exchange(const LoadOrder& order, const FileStamp& stamp,
+                                    const LoadOutcome& outcome) {
+  const std::string &name = outcome.name, &version = outcome.version;
+  const std::lock_guard lock(mutex_);
+  const auto source = sources_.find({name, version});
+  if (source == sources_.end() || source->second.stamp == stamp) return {};
+  const std::string which = "'" + version + "' of '" + name + "' is published already, from " +
+                            source->second.path + ", and ";
+  const std::string but = ": " + order.path + " must have another version, or ";
+  if (is_in_split(name, version)) {
+    return refuse(which + "is in the split" + but + "another split must be set first");
+  }
+  if (version != outcome.previous_version) {
+    return refuse(which + "is kept beside the current version" + but + "it must be retired first");
+  }
+  if (order.keep_old) {
+    return refuse(which + "cannot be kept beside a file of the same version" + but +
+                  "take its place");
+  }
+  if (!order.dry_run) exchanged_ = {name, version};
+  return {};
+}
+
+Status ModelCatalog::publish(const LoadOrder& order, const FileStamp& stamp,
+                             std::shared_ptr<const Ranker> ranker, LoadOutcome* outcome) {
   const std::string &name = outcome->name, &previous = outcome->previous_version;
   if (order.keep_current && (previous.empty() || previous == outcome->version)) {
     return refuse(previous.empty()
@@ -81,7 +109,7 @@ Status ModelCatalog::publish(const LoadOrder& order, std::shared_ptr<const Ranke
   Status status = parts_.engine.publish(name, std::move(ranker), true);
   const std::lock_guard lock(mutex_);
   if (status) {
-    sources_[{name, outcome->version}] = {order.path, now_us()};
+    sources_[{name, outcome->version}] = {order.path, stamp, now_us()};
     settle(order, was_published, outcome);
   }
   if (held_.erase(name) > 0) update_route(name);
@@ -178,6 +206,10 @@ Status ModelCatalog::set_split(const std::string& asked, const std::vector<ArmOr
   for (const ArmOrder& arm : arms) {
     if (std::find(versions.begin(), versions.end(), arm.version) == versions.end()) {
       return no_version(name, arm.version);
+    }
+    if (exchanged_ == std::pair(name, arm.version)) {
+      return refuse("another file of '" + arm.version + "' of '" + name +
+                    "' is being loaded: wait for its end");
     }
   }
   if (arms.empty()) {

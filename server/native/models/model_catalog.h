@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "../metrics/model_loads.h"
+#include "../net/option_file.h"
 #include "../routes/route_table.h"
 #include "exposures/exposure_log.h"
 #include "model_order.h"
@@ -56,8 +57,9 @@ class ModelCatalog {
   // the order keeps it or a split names it.
   //
   // kFailedPrecondition, beside what Ranker::load says: the artifact would refuse today's callers,
-  // and the order does not allow it, or there is no current version to keep. All else as
-  // Engine::publish. Nothing has changed then.
+  // and the order does not allow it; there is no current version to keep; or the version is
+  // published already from another file, and is in a split, is not the current one, or is to be
+  // kept. All else as Engine::publish. Nothing has changed then.
   LoadOutcome load(const LoadOrder& order);
 
   // Makes a published version current; without a version, the one that was current before. Tells
@@ -70,7 +72,8 @@ class ModelCatalog {
   Status retire(const std::string& name, const std::string& version);
 
   // Sends the calls that name the model and no version to these versions, by weight; no arms: to
-  // the current one. Returns when every thread goes by it. kNotFound: no such name or version.
+  // the current one. Returns when every thread goes by it. kNotFound: no such name or version;
+  // kFailedPrecondition: a load exchanges the file of one now.
   Status set_split(const std::string& name, const std::vector<ArmOrder>& arms);
 
   std::vector<ListedModel> models() const;
@@ -79,12 +82,14 @@ class ModelCatalog {
  private:
   struct Source {
     std::string path;
+    FileStamp stamp;  // as it was when it was read
     std::int64_t loaded_us = 0;
   };
 
   void load_under_lock(const LoadOrder& order, LoadOutcome* outcome);
-  Status publish(const LoadOrder& order, std::shared_ptr<const Ranker> ranker,
-                 LoadOutcome* outcome);
+  Status publish(const LoadOrder& order, const FileStamp& stamp,
+                 std::shared_ptr<const Ranker> ranker, LoadOutcome* outcome);
+  Status check_exchange(const LoadOrder& order, const FileStamp& stamp, const LoadOutcome& outcome);
   void settle(const LoadOrder& order, bool was_published, LoadOutcome* outcome);
   void tell(const LoadOrder& order, const LoadOutcome& outcome);
   std::string named(const std::string& name) const;
@@ -99,6 +104,7 @@ class ModelCatalog {
   std::map<std::string, std::vector<ArmOrder>> splits_;
   std::map<std::string, std::string> held_;  // the current version, while a load keeps it
   std::map<std::pair<std::string, std::string>, Source> sources_;  // by name and version
+  std::pair<std::string, std::string> exchanged_;  // whose file a load exchanges now
   std::map<std::string, RefusedLoad> refused_;
 };
 
