@@ -232,6 +232,22 @@ def test_a_model_that_nobody_serves_is_not_found(channel: grpc.Channel) -> None:
         assert next(iter(fields.values())) in caught.value.details()
 
 
+@pytest.mark.parametrize(("name", "version"), [("nope", ""), ("nope", "v7"), ("default", "v7")])
+def test_each_method_says_in_the_same_words_what_is_not_served(
+    channel: grpc.Channel, name: str, version: str
+) -> None:
+    said = set()
+    with pytest.raises(grpc.RpcError) as caught:
+        infer = request_of(_tensors(), model_name=name, model_version=version)
+        ask(channel, "ModelInfer")(infer, timeout=10)
+    said.add((caught.value.code(), caught.value.details()))
+    for method in ("ModelMetadata", "ModelConfig"):
+        with pytest.raises(grpc.RpcError) as caught:
+            call(channel, method, name=name, version=version)
+        said.add((caught.value.code(), caught.value.details()))
+    assert len(said) == 1 and grpc.StatusCode.NOT_FOUND in next(iter(said))
+
+
 # ---- calls that end early
 
 

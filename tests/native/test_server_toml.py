@@ -64,6 +64,7 @@ def test_a_file_tells_the_options_and_flags_win(config: Path) -> None:
         ("plaintext = 1", "plaintext: must be true or false, got 1"),
         ("unknown_features = 'hide'", "unknown_features: must be refuse or ignore, got 'hide'"),
         ("max_bach = 5", "max_bach: is no option of the server, got 5"),
+        ("max_bach = []", "max_bach: is no option of the server, got ["),
         ("max_batch = ", "line 1: not TOML: "),
     ],
 )

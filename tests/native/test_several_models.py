@@ -125,6 +125,7 @@ def test_what_names_no_model_is_refused(words: tuple[str, ...], message: str) ->
     ("document", "message"),
     [
         ("models = 5", "models: must be a table of names and files, got 5"),
+        ("models = []", "models: must be a table of names and files, got ["),
         ("[models]\na = 5", "models.a: must be the file of an artifact"),
         ("[models]\ndefault = 'x'", "models.default: is told by the option model"),
         ("[models]\n'a b' = 'x'", "models: must be 1 to 128 printable ASCII characters"),

@@ -39,6 +39,10 @@ const std::vector<Option>& option_table();
 // Null where there is none.
 const Option* find_option(std::string_view name);
 
+// The rules that a value of any type can break.
+inline constexpr const char* kNoOption = "is no option of the server";
+inline constexpr const char* kMustBeModels = "must be a table of names and files";
+
 // Sets the option of that name. kInvalidArgument, naming option and value, if there is none, or if
 // the value is none that it may be.
 Status set_option(std::string_view name, const OptionValue& value, ServerOptions* options);

@@ -83,7 +83,7 @@ Status check(const Option& option, const OptionValue& value) {
     }
     case Option::Kind::kModels: {
       const auto* models = std::get_if<std::vector<ModelFile>>(&value);
-      if (models == nullptr) return wrong("must be a table of names and files");
+      if (models == nullptr) return wrong(kMustBeModels);
       return check_models(*models);
     }
     case Option::Kind::kText:
@@ -103,7 +103,7 @@ Status check(const Option& option, const OptionValue& value) {
 Status set_option(std::string_view name, const OptionValue& value, ServerOptions* options) {
   const Option* const option = find_option(name);
   if (option == nullptr) {
-    return Status::invalid(name, shown(value), "is no option of the server");
+    return Status::invalid(name, shown(value), kNoOption);
   }
   if (Status status = check(*option, value); !status) return status;
   const auto* const whole = std::get_if<std::int64_t>(&value);

@@ -43,7 +43,12 @@ Status set(std::string_view name, const toml::node& node, ServerOptions* options
   if (const auto real = node.value_exact<double>()) return set_option(name, *real, options);
   std::ostringstream shown;
   node.visit([&shown](const auto& value) { shown << value; });
-  return Status::invalid(name, shown.str(), "must be a number, a text, true or false");
+  const Option* const option = find_option(name);
+  if (option == nullptr) return Status::invalid(name, shown.str(), kNoOption);
+  return Status::invalid(name, shown.str(),
+                         option->kind() == Option::Kind::kModels
+                             ? kMustBeModels
+                             : "must be a number, a text, true or false");
 }
 
 }  // namespace
