@@ -91,7 +91,8 @@ def load(
         return
     _tell(loaded.differences)
     if dry_run:
-        say(f"{loaded.version} could be loaded as {name}; nothing has changed")
+        target = name or "the model of calls that name none"
+        say(f"{loaded.version} could be loaded as {target}; nothing has changed")
     else:
         beside = f", beside {loaded.previous_version}" if loaded.previous_published else ""
         say(f"{loaded.version} is {'current' if loaded.current else 'published'}{beside}")

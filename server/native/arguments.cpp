@@ -1,12 +1,14 @@
 #include "arguments.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -16,7 +18,7 @@
 namespace gerank::server {
 namespace {
 
-constexpr std::string_view kModelFlag = "--model";
+constexpr std::string_view kModelFlag = "--model", kConfigFlag = "--config";
 
 // --max-batch for max_batch.
 std::string flag_of(const std::string& name) {
@@ -38,7 +40,9 @@ std::string shown(const OptionValue& value) {
 void print(const Option& option) {
   std::string words;
   for (const std::string& word : option.words) words += (words.empty() ? "" : "|") + word;
-  if (option.kind() == Option::Kind::kModels) return;  // a flag of its own: --model NAME=FILE
+  if (flag_of(option.name) == kModelFlag || option.kind() == Option::Kind::kModels) {
+    return;  // --model NAME=FILE, which stands above
+  }
   std::string flag = flag_of(option.name), about = option.description;
   const OptionValue standard = option.get({});
   switch (option.kind()) {
@@ -86,6 +90,16 @@ void add_model(const std::string& text, ServerOptions* options) {
                       : set_option("models", std::vector<ModelFile>{model}, options));
 }
 
+// One option as the command line gives it.
+struct Flag {
+  std::string name;                // with its dashes
+  const Option* option = nullptr;  // null for --model and --config
+  bool toggled = false;            // the value of an option that takes none
+  std::string value;
+
+  bool takes_value() const { return option == nullptr || option->kind() != Option::Kind::kToggle; }
+};
+
 // The option that a flag sets: `toggled` becomes the value of one that takes none.
 const Option* option_of(const std::string& flag, bool* toggled) {
   for (const Option& option : option_table()) {
@@ -98,11 +112,40 @@ const Option* option_of(const std::string& flag, bool* toggled) {
   throw std::invalid_argument("unknown option " + flag + "; --help lists them");
 }
 
+// `--name value`, `--name=value` and `--toggle`; all but --model once.
+std::vector<Flag> split(int argc, char** argv) {
+  std::vector<Flag> flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const std::size_t equals = word.rfind("--", 0) == 0 ? word.find('=') : std::string::npos;
+    Flag flag;
+    flag.name = word.substr(0, equals);
+    if (flag.name != kModelFlag && flag.name != kConfigFlag) {
+      flag.option = option_of(flag.name, &flag.toggled);
+    }
+    if (equals != std::string::npos) {
+      if (!flag.takes_value()) throw std::invalid_argument(flag.name + ": takes no value");
+      flag.value = word.substr(equals + 1);
+    } else if (flag.takes_value()) {
+      if (i + 1 == argc) throw std::invalid_argument(flag.name + ": its value is missing");
+      flag.value = argv[++i];
+    }
+    const auto same = [&](const Flag& other) {
+      return flag.option != nullptr ? other.option == flag.option : other.name == flag.name;
+    };
+    if (flag.name != kModelFlag && std::any_of(flags.begin(), flags.end(), same)) {
+      throw std::invalid_argument(flag.name + ": must be given once");
+    }
+    flags.push_back(std::move(flag));
+  }
+  return flags;
+}
+
 }  // namespace
 
 void print_help() {
   std::printf(
-      "usage: gerank-server --model [NAME=]FILE... [OPTION VALUE]...\n\n"
+      "usage: gerank-server --model [NAME=]FILE... [OPTION VALUE | OPTION=VALUE]...\n\n"
       "Serves artifacts over gRPC; the first answers calls that name no model. SIGTERM drains it,\n"
       "SIGHUP loads files that have changed.\n\n"
       "  --model NAME=FILE                    an artifact that answers under this name; "
@@ -116,34 +159,21 @@ void print_help() {
 }
 
 ServerOptions read_arguments(int argc, char** argv) {
+  const std::vector<Flag> flags = split(argc, argv);
   ServerOptions options;
-  const auto value_of = [argc, argv](int* at) {
-    if (*at + 1 == argc)
-      throw std::invalid_argument(std::string(argv[*at]) + ": its value is missing");
-    return std::string(argv[++*at]);
-  };
-  for (int i = 1; i < argc; ++i) {
-    if (std::string(argv[i]) != "--config") continue;
-    throw_unless_ok(read_toml_file(value_of(&i), &options));
+  bool names_models = false;
+  for (const Flag& flag : flags) {
+    names_models |= flag.name == kModelFlag;
+    if (flag.name == kConfigFlag) throw_unless_ok(read_toml_file(flag.value, &options));
   }
-  const bool names_models =
-      std::any_of(argv + 1, argv + argc, [](const char* word) { return word == kModelFlag; });
   if (names_models) options.models.clear();
-  for (int i = 1; i < argc; ++i) {
-    const std::string flag = argv[i];
-    if (flag == "--config") {
-      ++i;
-      continue;
+  for (const Flag& flag : flags) {
+    if (flag.name == kModelFlag) {
+      add_model(flag.value, &options);
+    } else if (flag.name != kConfigFlag) {
+      throw_unless_ok(flag.takes_value() ? set_option_text(flag.option->name, flag.value, &options)
+                                         : set_option(flag.option->name, flag.toggled, &options));
     }
-    if (flag == kModelFlag) {
-      add_model(value_of(&i), &options);
-      continue;
-    }
-    bool toggled = false;
-    const Option* const option = option_of(flag, &toggled);
-    throw_unless_ok(option->kind() == Option::Kind::kToggle
-                        ? set_option(option->name, toggled, &options)
-                        : set_option_text(option->name, value_of(&i), &options));
   }
   if (options.models.empty())
     throw std::invalid_argument("model: which artifact to serve, --model FILE");

@@ -141,6 +141,7 @@ def test_it_speaks_tls_wants_a_token_and_reads_both_again_on_sighup(
         client.key.read_bytes(),
         client.certificate.read_bytes(),
     )
+    options += ("--log-level", "info")
     words = [PROGRAM, "--model", model.path, "--address", "0.0.0.0:0", *options, *more]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         try:
@@ -151,8 +152,9 @@ def test_it_speaks_tls_wants_a_token_and_reads_both_again_on_sighup(
             ) as caller:
                 assert caller.rerank([valid_document()])
                 run.send_signal(signal.SIGHUP)
-                assert run.stderr.readline() == "gerank: TLS files read again\n"
-                assert run.stderr.readline() == "gerank: tokens read again\n"
+                while (line := run.stderr.readline()) != "info: TLS files read again\n":
+                    assert line
+                assert run.stderr.readline() == "info: tokens read again\n"
                 assert run.stdout.readline().startswith("now serving stand-in-1 on ")
                 assert caller.rerank([valid_document()])
         finally:
@@ -232,6 +234,14 @@ def _call_until_refused(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
         ),
         (("--model", "x", "--grace-s", "-1"), "grace_s: must be an integer in [0, 86400], got -1"),
         (("--model", "x", "--threads"), "--threads: its value is missing"),
+        (("--model=no.gerank", "--max-batch=x"), "max_batch: must be an integer, got 'x'"),
+        (("--model=no.gerank", "--threads=1x"), "threads: must be an integer, got '1x'"),
+        (("--model=no=a=b.gerank", "--address=127.0.0.1:0"), "a=b.gerank: "),
+        (("--model=x", "--speed=9"), "unknown option --speed;"),
+        (("--model=x", "--plaintext=yes"), "--plaintext: takes no value"),
+        (("--model", "x", "--threads", "1", "--threads=2"), "--threads: must be given once"),
+        (("--config", "x", "--config", "y"), "--config: must be given once"),
+        (("--model", "x", "--reflection", "--no-reflection"), "--no-reflection: must be given"),
         (
             ("--model", "x", "--tls-key", "k"),
             "tls_certificate: must be given with tls_key, got none",
@@ -276,6 +286,7 @@ def test_a_share_that_is_none_is_refused(share: str, tmp_path: Path) -> None:
 def test_help_names_every_option_and_its_default() -> None:
     run = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=60)
     assert run.returncode == 0 and run.stderr == ""
+    assert len(re.findall("^  --model ", run.stdout, flags=re.MULTILINE)) == 1
     shown = dict(re.findall(r"^  (--[a-z-]+) .* \[([^]]+)\]$", run.stdout, flags=re.MULTILINE))
     assert shown.pop("--address") == "127.0.0.1:50051"
     assert shown.pop("--unknown-features") == "refuse"

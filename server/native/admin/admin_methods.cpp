@@ -48,7 +48,7 @@ CallStatus set_split(ModelCatalog& catalog, std::string_view message, std::strin
             std::to_string(arm.weight);
   }
   tell({"admin_set_split", request_id, request.name, ""}, status,
-       "'" + request.name + "' is split: " + (arms.empty() ? "not any more" : arms));
+       "'" + request.name + (arms.empty() ? "' is not split" : "' is split: " + arms));
   if (status) *answer = write_split_response(request);
   return to_call_status(status, request_id);
 }
