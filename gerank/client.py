@@ -14,6 +14,7 @@ import grpc
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
 from gerank.data.request_json import read_request
+from gerank.data.request_values import text
 from gerank.data.slate import slate_document
 from gerank.proto import rerank_pb2 as pb
 from gerank.server_connection import ServerConnection
@@ -77,6 +78,8 @@ class RerankClient:
         self,
         requests: Sequence[Request | Mapping[str, Any]],
         *,
+        model: str = "",
+        version: str = "",
         metadata: Sequence[tuple[str, str | bytes]] = (),
     ) -> list[dict[str, Any]]:
         """Re-ranks pages.
@@ -85,6 +88,9 @@ class RerankClient:
             requests: Columns (`Request`) or JSON documents (see `gerank.data.request_json`). For
                 documents the server is first asked what its artifact wants. Numbers and rules are
                 checked by the server.
+            model: The name under which the artifact is served; empty = the server's first.
+            version: The `model_version` that shall answer; empty = the one that is current, or that
+                a split chooses.
             metadata: Sent with these calls, besides the client's: `x-request-id` names them in the
                 server's exposure log.
 
@@ -97,23 +103,36 @@ class RerankClient:
             ServerError: The server cannot be reached, is not serving, or refused the call for any
                 other reason; or this process is not the one that made the client.
         """
+        asked = _asked(model, version)
         answers: list[dict[str, Any]] = []
-        for some in self._calls(self._columns(requests)):
+        for some in self._calls(self._columns(requests, asked, metadata)):
             try:
-                answers += self._call(some, metadata)
+                answers += self._call(some, asked, metadata)
             except ServerError as error:
                 if blamed := blamed_request(error, len(answers)):
                     raise blamed from error
                 raise
         return answers
 
-    def contract(self) -> RequestContract:
-        """What the served artifact asks of a request.
+    def contract(
+        self,
+        *,
+        model: str = "",
+        version: str = "",
+        metadata: Sequence[tuple[str, str | bytes]] = (),
+    ) -> RequestContract:
+        """What a served artifact asks of a request.
+
+        Args:
+            model: The name under which it is served; empty = the server's first.
+            version: Its `model_version`; empty = the one that is current, also in a split.
+            metadata: Sent with this call, besides the client's.
 
         Raises:
-            ServerError: The server cannot be reached or is not serving.
+            ServerError: The server cannot be reached, is not serving, or serves no such artifact.
         """
-        description = self._describe(pb.DescribeRequest(), ())
+        request = pb.DescribeRequest(**_asked(model, version))
+        description = self._describe(request, metadata)
         return RequestContract.from_json(json.loads(description.contract_json))
 
     def close(self) -> None:
@@ -134,14 +153,19 @@ class RerankClient:
     ) -> None:
         self.close()
 
-    def _columns(self, requests: Sequence[Request | Mapping[str, Any]]) -> list[Request]:
+    def _columns(
+        self,
+        requests: Sequence[Request | Mapping[str, Any]],
+        asked: Mapping[str, str],
+        metadata: Sequence[tuple[str, str | bytes]],
+    ) -> list[Request]:
         contract = None
         columns = []
         for index, request in enumerate(requests):
             if isinstance(request, Request):
                 columns.append(request)
                 continue
-            contract = contract or self.contract()
+            contract = contract or self.contract(**asked, metadata=metadata)
             try:
                 columns.append(read_request(request, contract, self._unknown))
             except RequestError as error:
@@ -170,9 +194,10 @@ class RerankClient:
     def _call(
         self,
         some: Sequence[tuple[Request, pb.Query]],
+        asked: Mapping[str, str],
         metadata: Sequence[tuple[str, str | bytes]],
     ) -> list[dict[str, Any]]:
-        message = pb.RerankRequest(queries=[query for _, query in some])
+        message = pb.RerankRequest(queries=[query for _, query in some], **asked)
         response = self._rerank(message, metadata)
         if len(response.slates) != len(some):
             counts = f"{len(response.slates)} slates for {len(some)} requests"
@@ -181,6 +206,11 @@ class RerankClient:
             slate_document(request, slate_from_message(slate))
             for (request, _), slate in zip(some, response.slates, strict=True)
         ]
+
+
+def _asked(model: str, version: str) -> dict[str, str]:
+    """The fields by which a message names the artifact."""
+    return {"model": text("model", model), "version": text("version", version)}
 
 
 def _count(name: str, value: int, highest: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -80,6 +81,12 @@ def rerank(
     output_file: Annotated[Path, typer.Option("--output", help="JSON lines, one slate each.")],
     model: Annotated[Path | None, typer.Option(help="Answer in this process.")] = None,
     server: Annotated[str, typer.Option(help="Ask a server, host:port.")] = "",
+    model_name: Annotated[
+        str, typer.Option(help="Which of the server's models; its first if unset.")
+    ] = "",
+    version: Annotated[
+        str, typer.Option(help="Which version of it; the current one, or a split's, if unset.")
+    ] = "",
     unknown_features: Annotated[
         UnknownFeatures, typer.Option(help="What becomes of those that the model lacks.")
     ] = UnknownFeatures.REFUSE,
@@ -94,6 +101,9 @@ def rerank(
     """
     if (model is None) is (not server):
         raise typer.BadParameter("give one of --model and --server")
+    for option, value in (("--model-name", model_name), ("--version", version)):
+        if value and not server:
+            raise typer.BadParameter(f"{option} is of no use without --server, got {value!r}")
     from gerank.data.whole_file import own_descriptor, whole_file
 
     if output_file.exists() and output_file.samefile(input_file) and output_file.is_file():
@@ -108,7 +118,8 @@ def rerank(
         from gerank.client import RerankClient
 
         with RerankClient(server, unknown_features=unknown_features) as client:
-            answers = _answer(lines, client.rerank, bad)
+            ask = functools.partial(client.rerank, model=model_name, version=version)
+            answers = _answer(lines, ask, bad)
     if bad.found and not answers:
         raise InputError(f"no line can be answered; {bad.first}")
     bad.write_list()

@@ -77,12 +77,14 @@ class AdminServer:
 
 
 @contextmanager
-def administered(models: Mapping[str, Path], *options: object) -> Iterator[AdminServer]:
-    """The program with these models; '' is the name of a model without one."""
+def administered(
+    models: Mapping[str, Path], *options: object, at: str = "127.0.0.1:0"
+) -> Iterator[AdminServer]:
+    """The program with these models, serving there; '' names a model without one."""
     words: list[object] = []
     for name, path in models.items():
         words += ["--model", f"{name}={path}" if name else path]
-    ports = ("--address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0")
+    ports = ("--address", at, "--admin-address", "127.0.0.1:0")
     with running(*words, *ports, *options) as (process, channel):
         assert process.stdout is not None
         metrics = ""
