@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
 
+from gerank.call_pages import CallPage, encode_pages, split_calls
 from gerank.data.contract import RequestContract
 from gerank.data.request import Request, RequestError
-from gerank.data.request_json import read_request
 from gerank.data.request_values import text
 from gerank.data.slate import slate_document
 from gerank.proto import rerank_pb2 as pb
-from gerank.server_connection import ServerConnection
+from gerank.served_contracts import Asked, ServedContracts
+from gerank.server_connection import Metadata, ServerConnection
 from gerank.server_error import ServerError as ServerError
 from gerank.server_error import blamed_request
 from gerank.unknown_features import UnknownFeatures, checked
-from gerank.wire.query import query_from_request
 from gerank.wire.slate import slate_from_message
 
-_FRAME_BYTES = 6  # at most, of the tag and the length before each query of a call
+_MOST_ASKED = 5  # times, where the version that answers changes each time
 _SERVICE = pb.DESCRIPTOR.services_by_name["RerankService"].full_name
 
 
@@ -62,17 +62,20 @@ class RerankClient:
         *,
         bytes_per_call: int = 4 * 2**20,
         credentials: grpc.ChannelCredentials | None = None,
-        metadata: Sequence[tuple[str, str | bytes]] = (),
+        metadata: Metadata = (),
         token: str | Path | None = None,
         unknown_features: str = UnknownFeatures.REFUSE,
     ) -> None:
         self._unknown = checked(unknown_features)
         self._address = address
+        self._metadata = tuple(metadata)
         self._queries_per_call = _count("queries_per_call", queries_per_call, 100_000)
         self._bytes_per_call = _count("bytes_per_call", bytes_per_call, 2**31 - 1)
         self._connection = ServerConnection(address, timeout_s, credentials, metadata, token)
         self._rerank = self._connection.method(f"/{_SERVICE}/Rerank", pb.RerankResponse)
-        self._describe = self._connection.method(f"/{_SERVICE}/Describe", pb.DescribeResponse)
+        self._contracts = ServedContracts(
+            self._connection.method(f"/{_SERVICE}/Describe", pb.DescribeResponse)
+        )
 
     def rerank(
         self,
@@ -80,14 +83,21 @@ class RerankClient:
         *,
         model: str = "",
         version: str = "",
-        metadata: Sequence[tuple[str, str | bytes]] = (),
+        metadata: Metadata = (),
     ) -> list[dict[str, Any]]:
         """Re-ranks pages.
 
+        Documents are encoded by the contract of an artifact, for which the server is asked once per
+        version that answers. The first call takes that of the current version, each later one that
+        of the version which answered last. Where another version answers, as in a split or after a
+        swap, and its contract makes other numbers of the documents, they are encoded again and
+        asked again with the same metadata, so that a split chooses the same arm; the server's
+        exposure log then holds both answers, and the last is the one returned. To that end a call
+        without `x-split-key` and `x-request-id` gets an `x-split-key` that is drawn.
+
         Args:
-            requests: Columns (`Request`) or JSON documents (see `gerank.data.request_json`). For
-                documents the server is first asked what its artifact wants. Numbers and rules are
-                checked by the server.
+            requests: Columns (`Request`) or JSON documents (see `gerank.data.request_json`).
+                Numbers and rules are checked by the server.
             model: The name under which the artifact is served; empty = the server's first.
             version: The `model_version` that shall answer; empty = the one that is current, or that
                 a split chooses.
@@ -101,17 +111,18 @@ class RerankClient:
         Raises:
             RequestError: A request is malformed; the field begins with `requests[i].`
             ServerError: The server cannot be reached, is not serving, or refused the call for any
-                other reason; or this process is not the one that made the client.
+                other reason; a further version answered each time (ABORTED); or this process
+                is not the one that made the client.
         """
         asked = _asked(model, version)
+        pages, contract = self._pages(requests, asked, metadata)
         answers: list[dict[str, Any]] = []
-        for some in self._calls(self._columns(requests, asked, metadata)):
-            try:
-                answers += self._call(some, asked, metadata)
-            except ServerError as error:
-                if blamed := blamed_request(error, len(answers)):
-                    raise blamed from error
-                raise
+        for some in split_calls(pages, self._queries_per_call, self._bytes_per_call):
+            first = len(answers)
+            if all(isinstance(page.given, Request) for page in some):
+                answers += self._answers(some, self._call(some, first, asked, metadata))
+            else:
+                answers += self._settled(some, first, contract, asked, metadata)
         return answers
 
     def contract(
@@ -119,7 +130,7 @@ class RerankClient:
         *,
         model: str = "",
         version: str = "",
-        metadata: Sequence[tuple[str, str | bytes]] = (),
+        metadata: Metadata = (),
     ) -> RequestContract:
         """What a served artifact asks of a request.
 
@@ -131,9 +142,7 @@ class RerankClient:
         Raises:
             ServerError: The server cannot be reached, is not serving, or serves no such artifact.
         """
-        request = pb.DescribeRequest(**_asked(model, version))
-        description = self._describe(request, metadata)
-        return RequestContract.from_json(json.loads(description.contract_json))
+        return self._contracts.now(_asked(model, version), metadata)
 
     def close(self) -> None:
         """Closes the connection; calls in progress end with an error.
@@ -153,64 +162,100 @@ class RerankClient:
     ) -> None:
         self.close()
 
-    def _columns(
+    def _pages(
         self,
         requests: Sequence[Request | Mapping[str, Any]],
-        asked: Mapping[str, str],
-        metadata: Sequence[tuple[str, str | bytes]],
-    ) -> list[Request]:
-        contract = None
-        columns = []
-        for index, request in enumerate(requests):
-            if isinstance(request, Request):
-                columns.append(request)
-                continue
-            contract = contract or self.contract(**asked, metadata=metadata)
+        asked: Asked,
+        metadata: Metadata,
+    ) -> tuple[list[CallPage], RequestContract | None]:
+        """The requests with their messages, and the contract by which documents were encoded."""
+        if all(isinstance(request, Request) for request in requests):
+            return encode_pages(requests, None, self._unknown), None
+        if kept := self._contracts.last(asked):
             try:
-                columns.append(read_request(request, contract, self._unknown))
-            except RequestError as error:
-                raise error.within(f"requests[{index}]") from error
-        return columns
+                return encode_pages(requests, kept, self._unknown), kept
+            except RequestError:  # it may be right for the version that answers by now
+                pass
+        contract = self._contracts.now(asked, metadata)
+        return encode_pages(requests, contract, self._unknown), contract
 
-    def _calls(self, requests: Sequence[Request]) -> Iterator[list[tuple[Request, pb.Query]]]:
-        """The requests with their messages, as many at a time as one call may carry."""
-        some: list[tuple[Request, pb.Query]] = []
-        size = 0
-        for index, request in enumerate(requests):
+    def _settled(
+        self,
+        some: list[CallPage],
+        first: int,
+        contract: RequestContract | None,
+        asked: Asked,
+        metadata: Metadata,
+    ) -> list[dict[str, Any]]:
+        """The answers of a version by whose contract the documents were encoded."""
+        metadata = self._with_split_key(metadata)
+        last = self._contracts.last(asked)
+        if last != contract:  # a call before this one was answered by another version
+            contract = last
+            some = self._again(some, first, contract)
+        for _ in range(_MOST_ASKED):
+            before, refused, response = some, None, None
             try:
-                query = query_from_request(request)
+                response = self._call(some, first, asked, metadata)
+                version = response.slates[0].model_version
+                answering = self._contracts.of_answer(asked, version, metadata)
             except RequestError as error:
-                raise error.within(f"requests[{index}]") from error
-            query_size = query.ByteSize() + _FRAME_BYTES
-            full = len(some) == self._queries_per_call or size + query_size > self._bytes_per_call
-            if some and full:
-                yield some
-                some, size = [], 0
-            some.append((request, query))
-            size += query_size
-        if some:
-            yield some
+                refused, answering = error, self._contracts.now(asked, metadata)
+            is_known = answering is not None
+            answering = answering or self._contracts.now(asked, metadata)
+            if answering != contract:
+                contract = answering
+                some = self._again(some, first, contract)
+            if is_known and [page.query for page in some] == [page.query for page in before]:
+                if refused is not None:
+                    raise refused
+                assert response is not None
+                return self._answers(some, response)
+        raise ServerError(
+            f"server {self._address}: {_MOST_ASKED} times another version answered than the one "
+            "by whose contract the documents were encoded",
+            grpc.StatusCode.ABORTED,
+        )
+
+    def _again(
+        self, some: Sequence[CallPage], first: int, contract: RequestContract | None
+    ) -> list[CallPage]:
+        """The pages, their documents encoded by this contract."""
+        return encode_pages([page.given for page in some], contract, self._unknown, first)
+
+    def _with_split_key(self, metadata: Metadata) -> Metadata:
+        """Metadata by which a split chooses the same arm each time that a call is repeated."""
+        names = {name for name, _ in (*self._metadata, *metadata)}
+        if names & {"x-split-key", "x-request-id"}:
+            return metadata
+        return (*metadata, ("x-split-key", uuid.uuid4().hex))
 
     def _call(
-        self,
-        some: Sequence[tuple[Request, pb.Query]],
-        asked: Mapping[str, str],
-        metadata: Sequence[tuple[str, str | bytes]],
-    ) -> list[dict[str, Any]]:
-        message = pb.RerankRequest(queries=[query for _, query in some], **asked)
-        response = self._rerank(message, metadata)
+        self, some: Sequence[CallPage], first: int, asked: Asked, metadata: Metadata
+    ) -> pb.RerankResponse:
+        message = pb.RerankRequest(queries=[page.query for page in some], **asked._asdict())
+        try:
+            response = self._rerank(message, metadata)
+        except ServerError as error:
+            if blamed := blamed_request(error, first):
+                raise blamed from error
+            raise
         if len(response.slates) != len(some):
             counts = f"{len(response.slates)} slates for {len(some)} requests"
             raise ServerError(f"server {self._address}: {counts}", grpc.StatusCode.INTERNAL)
+        return response
+
+    def _answers(
+        self, some: Sequence[CallPage], response: pb.RerankResponse
+    ) -> list[dict[str, Any]]:
         return [
-            slate_document(request, slate_from_message(slate))
-            for (request, _), slate in zip(some, response.slates, strict=True)
+            slate_document(page.request, slate_from_message(slate))
+            for page, slate in zip(some, response.slates, strict=True)
         ]
 
 
-def _asked(model: str, version: str) -> dict[str, str]:
-    """The fields by which a message names the artifact."""
-    return {"model": text("model", model), "version": text("version", version)}
+def _asked(model: str, version: str) -> Asked:
+    return Asked(text("model", model), text("version", version))
 
 
 def _count(name: str, value: int, highest: int) -> int:
