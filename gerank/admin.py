@@ -11,6 +11,7 @@ from typing import Self, TypeVar
 import grpc
 from google.protobuf.message import Message
 
+from gerank.admin_answers import LARGEST_WEIGHT as LARGEST_WEIGHT
 from gerank.admin_answers import Arm as Arm
 from gerank.admin_answers import ContractDifference as ContractDifference
 from gerank.admin_answers import Listing as Listing
@@ -18,6 +19,7 @@ from gerank.admin_answers import Loaded as Loaded
 from gerank.admin_answers import MadeCurrent as MadeCurrent
 from gerank.admin_answers import RefusedLoad as RefusedLoad
 from gerank.admin_answers import ServedModel as ServedModel
+from gerank.data.scalars import whole_number
 from gerank.proto import admin_pb2 as pb
 from gerank.server_connection import ServerConnection
 
@@ -26,11 +28,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Response = TypeVar("_Response", bound=Message)
 
 
+class MalformedArgumentError(ValueError):
+    """An argument that no message can hold; the message names it and its value."""
+
+
 class AdminClient:
     """A connection to a server's `admin_address`. Thread-safe. A context manager that closes it.
 
     Needs neither torch nor numpy. Where a method takes a name, an empty one is the model of calls
-    that name none.
+    that name none. An argument that no message can hold, as a name that is no text, is a
+    MalformedArgumentError that names it.
 
     Args:
         address: `host:port`, `[IPv6]:port` or `unix:path`; see `gerank.address`.
@@ -41,6 +48,7 @@ class AdminClient:
 
     Raises:
         MalformedAddressError: `address` is none.
+        MetadataError: An entry of `metadata` cannot be sent; the message names it.
         ValueError: The timeout is out of its range, or a token would travel without TLS beyond this
             machine.
     """
@@ -84,12 +92,12 @@ class AdminClient:
         answer = self._call(
             "Load",
             pb.LoadRequest(
-                name=name,
-                path=str(path),
-                keep_current=keep_current,
-                keep_old=keep_old,
-                dry_run=dry_run,
-                allow_breaking_contract=allow_breaking_contract,
+                name=_text("name", name),
+                path=_path(path),
+                keep_current=_truth("keep_current", keep_current),
+                keep_old=_truth("keep_old", keep_old),
+                dry_run=_truth("dry_run", dry_run),
+                allow_breaking_contract=_truth("allow_breaking_contract", allow_breaking_contract),
             ),
             pb.LoadResponse,
         )
@@ -107,7 +115,7 @@ class AdminClient:
         Raises:
             ServerError: NOT_FOUND, or FAILED_PRECONDITION where no other version is published.
         """
-        request = pb.MakeCurrentRequest(name=name, version=version)
+        request = pb.MakeCurrentRequest(name=_text("name", name), version=_text("version", version))
         answer = self._call("MakeCurrent", request, pb.MakeCurrentResponse)
         return MadeCurrent(
             answer.version, answer.previous_version, _differences(answer.differences)
@@ -120,7 +128,7 @@ class AdminClient:
             ServerError: NOT_FOUND, or FAILED_PRECONDITION for a version that is current or in a
                 split, and for the model of calls that name none.
         """
-        request = pb.RetireRequest(name=name, version=version)
+        request = pb.RetireRequest(name=_text("name", name), version=_text("version", version))
         self._call("Retire", request, pb.RetireResponse)
 
     def models(self) -> Listing:
@@ -152,8 +160,8 @@ class AdminClient:
                 not published.
         """
         request = pb.SetSplitRequest(
-            name=name,
-            arms=[pb.Arm(arm=each.arm, version=each.version, weight=each.weight) for each in arms],
+            name=_text("name", name),
+            arms=[_arm_message(f"arms[{index}]", arm) for index, arm in enumerate(arms)],
         )
         return self._call("SetSplit", request, pb.SetSplitResponse).total_weight
 
@@ -174,6 +182,43 @@ class AdminClient:
 
     def _call(self, method: str, request: Message, answer_type: type[_Response]) -> _Response:
         return self._connection.method(f"/{_SERVICE}/{method}", answer_type)(request, ())
+
+
+def _text(field: str, value: object) -> str:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise MalformedArgumentError(f"{field}: must be Unicode, got {value!r}") from None
+        return value
+    raise MalformedArgumentError(f"{field}: must be a string, got {value!r}")
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str | Path):
+        raise MalformedArgumentError(f"path: must be a path, got {value!r}")
+    return _text("path", str(value))
+
+
+def _truth(field: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise MalformedArgumentError(f"{field}: must be true or false, got {value!r}")
+    return value
+
+
+def _arm_message(field: str, arm: object) -> pb.Arm:
+    if not isinstance(arm, Arm):
+        raise MalformedArgumentError(f"{field}: must be an Arm, got {arm!r}")
+    weight = whole_number(arm.weight)
+    # The server names whatever else is out of the range; beyond 32 bits nothing reaches it.
+    if weight is None or not 0 <= weight < 2**32:
+        rule = f"must be an integer in [1, {LARGEST_WEIGHT}]"
+        raise MalformedArgumentError(f"{field}.weight: {rule}, got {arm.weight!r}")
+    return pb.Arm(
+        arm=_text(f"{field}.arm", arm.arm),
+        version=_text(f"{field}.version", arm.version),
+        weight=weight,
+    )
 
 
 def _differences(messages: Sequence[pb.ContractDifference]) -> tuple[ContractDifference, ...]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+LARGEST_WEIGHT = 1_000_000
+"""The largest weight of an arm, as admin.proto says."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -13,7 +16,7 @@ class Arm:
     Attributes:
         arm: As `x-arm` of answers, the exposure log and the metrics tell it.
         version: A published version of the model.
-        weight: 1 to 1000000; its share of the calls is its part of the sum.
+        weight: 1 to LARGEST_WEIGHT; its share of the calls is its part of the sum.
     """
 
     arm: str

@@ -50,6 +50,8 @@ class RerankClient:
 
     Raises:
         MalformedAddressError: `address` is none.
+        MetadataError: An entry of `metadata` cannot be sent; the message names it. It is a
+            ValueError, which every method with metadata may raise.
         ValueError: A number is outside of its range, `unknown_features` is neither word, or a token
             would travel without TLS beyond this machine.
     """

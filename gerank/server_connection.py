@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,12 +13,17 @@ import grpc
 
 from gerank.address import Address, parse_address
 from gerank.bearer_token import BearerToken
+from gerank.call_metadata import Metadata as Metadata
+from gerank.call_metadata import checked_metadata
 from gerank.server_error import ServerError, server_error
 
-Metadata = Sequence[tuple[str, str | bytes]]
 _FIRST_BACKOFF_MS, _LONGEST_BACKOFF_MS = 100, 500
 _LONGEST_TIMEOUT_S = 1e8  # three years; beyond, a deadline is none
 _Answer = TypeVar("_Answer")
+
+
+class UnprotectedTokenError(ValueError):
+    """A token would travel without TLS beyond this machine."""
 
 
 class ServerConnection:
@@ -35,8 +40,9 @@ class ServerConnection:
 
     Raises:
         MalformedAddressError: `address` is none.
-        ValueError: The timeout is out of its range, or a token would travel without TLS beyond this
-            machine.
+        MetadataError: An entry of `metadata` cannot be sent.
+        UnprotectedTokenError: A token would travel without TLS beyond this machine.
+        ValueError: The timeout is out of its range.
     """
 
     def __init__(
@@ -50,10 +56,10 @@ class ServerConnection:
         self.address = address
         self._process = os.getpid()
         self._timeout_s = _timeout(timeout_s)
-        self._metadata = tuple(metadata)
+        self._metadata = checked_metadata(metadata)
         place = parse_address(address, lowest_port=1)
         if token is not None and credentials is None and not place.is_local:
-            raise ValueError(
+            raise UnprotectedTokenError(
                 f"token: must travel over TLS to {address}: give credentials, such as "
                 "grpc.ssl_channel_credentials()"
             )
@@ -69,7 +75,7 @@ class ServerConnection:
 
         Returns:
             The function, which raises ServerError where the server cannot be reached or refuses the
-            call, or in a process that a fork made.
+            call, or in a process that a fork made; and MetadataError.
         """
         call: Callable[..., _Answer] = self._channel.unary_unary(
             path,
@@ -79,7 +85,7 @@ class ServerConnection:
 
         def invoke(message: Any, metadata: Metadata = ()) -> _Answer:
             with self._server_errors():
-                everything = (*self._call_metadata(), *metadata)
+                everything = (*self._call_metadata(), *checked_metadata(metadata))
                 return call(message, timeout=self._timeout_s, metadata=everything)
 
         return invoke

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +14,7 @@ import typer
 
 from gerank.cli.console import out, say, show
 from gerank.cli.ranges import number_option
+from gerank.cli.server_access import TlsAuthority, TokenFile, credentials_from
 
 if TYPE_CHECKING:
     from gerank.admin import AdminClient, Arm, ContractDifference, Listing
@@ -20,10 +22,6 @@ if TYPE_CHECKING:
 app = typer.Typer(help="List, load, roll back and split the models of a server.")
 
 _Address = Annotated[str, typer.Option(help="The server's admin_address, host:port.")]
-_Token = Annotated[Path | None, typer.Option(help="A file that holds the server's token.")]
-_Authority = Annotated[
-    Path | None, typer.Option(help="Speak TLS: certificates of authorities, PEM.")
-]
 _Timeout = Annotated[float, number_option(0.001, 86_400.0, "Seconds that one call may take.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print what the server says as JSON.")]
 _Name = Annotated[str, typer.Argument(help="The model's name.")]
@@ -36,8 +34,8 @@ class MalformedArmError(ValueError):
 @app.command("list")
 def list_models(
     address: _Address,
-    token_file: _Token = None,
-    tls_ca: _Authority = None,
+    token_file: TokenFile = None,
+    tls_ca: TlsAuthority = None,
     timeout_s: _Timeout = 60.0,
     json_output: _Json = False,
 ) -> None:
@@ -68,8 +66,8 @@ def load(
     allow_breaking_contract: Annotated[
         bool, typer.Option("--allow-breaking-contract", help="It may refuse today's callers.")
     ] = False,
-    token_file: _Token = None,
-    tls_ca: _Authority = None,
+    token_file: TokenFile = None,
+    tls_ca: TlsAuthority = None,
     timeout_s: _Timeout = 60.0,
     json_output: _Json = False,
 ) -> None:
@@ -103,8 +101,8 @@ def make_current(
     name: _Name,
     address: _Address,
     version: Annotated[str, typer.Option(help="Default: the one that was current before.")] = "",
-    token_file: _Token = None,
-    tls_ca: _Authority = None,
+    token_file: TokenFile = None,
+    tls_ca: TlsAuthority = None,
     timeout_s: _Timeout = 60.0,
     json_output: _Json = False,
 ) -> None:
@@ -126,8 +124,8 @@ def retire(
     name: _Name,
     address: _Address,
     version: Annotated[str, typer.Option(help="Default: the model with all versions.")] = "",
-    token_file: _Token = None,
-    tls_ca: _Authority = None,
+    token_file: TokenFile = None,
+    tls_ca: TlsAuthority = None,
     timeout_s: _Timeout = 60.0,
     json_output: _Json = False,
 ) -> None:
@@ -150,8 +148,8 @@ def split(
     arms: Annotated[
         list[str] | None, typer.Argument(help="ARM=VERSION:WEIGHT, each; none: no split.")
     ] = None,
-    token_file: _Token = None,
-    tls_ca: _Authority = None,
+    token_file: TokenFile = None,
+    tls_ca: TlsAuthority = None,
     timeout_s: _Timeout = 60.0,
     json_output: _Json = False,
 ) -> None:
@@ -174,24 +172,24 @@ def split(
 def _client(
     address: str, token_file: Path | None, authority: Path | None, timeout_s: float
 ) -> AdminClient:
-    import grpc
-
     from gerank.admin import AdminClient
 
-    credentials = (
-        None if authority is None else grpc.ssl_channel_credentials(authority.read_bytes())
-    )
+    credentials = credentials_from(authority)
     return AdminClient(address, timeout_s, credentials=credentials, token=token_file)
 
 
 def _arm(word: str) -> Arm:
-    from gerank.admin import Arm
+    from gerank.admin import LARGEST_WEIGHT, Arm
 
     name, _, rest = word.partition("=")
-    version, _, weight = rest.rpartition(":")
-    if not name or not version or not weight.isdecimal() or int(weight) >= 2**32:
+    version, _, text = rest.rpartition(":")
+    if not name or not version or not text:
         raise MalformedArmError(f"arm: must be ARM=VERSION:WEIGHT, got {word!r}")
-    return Arm(name, version, int(weight))
+    weight = int(text) if re.fullmatch("[0-9]{1,9}", text) else 0
+    if not 1 <= weight <= LARGEST_WEIGHT:
+        rule = f"the weight must be an integer in [1, {LARGEST_WEIGHT}]"
+        raise MalformedArmError(f"arm {name}: {rule}, got {text!r}")
+    return Arm(name, version, weight)
 
 
 def _tell(differences: Sequence[ContractDifference]) -> None:

@@ -12,6 +12,7 @@ import typer
 from rich.progress import track
 
 from gerank.cli.console import err, out, say
+from gerank.cli.server_access import TlsAuthority, TokenFile, credentials_from
 from gerank.unknown_features import UnknownFeatures
 
 Rerank = Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
@@ -87,6 +88,8 @@ def rerank(
     version: Annotated[
         str, typer.Option(help="Which version of it; the current one, or a split's, if unset.")
     ] = "",
+    token_file: TokenFile = None,
+    tls_ca: TlsAuthority = None,
     unknown_features: Annotated[
         UnknownFeatures, typer.Option(help="What becomes of those that the model lacks.")
     ] = UnknownFeatures.REFUSE,
@@ -101,9 +104,14 @@ def rerank(
     """
     if (model is None) is (not server):
         raise typer.BadParameter("give one of --model and --server")
-    for option, value in (("--model-name", model_name), ("--version", version)):
+    for option, value in (
+        ("--model-name", model_name),
+        ("--version", version),
+        ("--token-file", token_file),
+        ("--tls-ca", tls_ca),
+    ):
         if value and not server:
-            raise typer.BadParameter(f"{option} is of no use without --server, got {value!r}")
+            raise typer.BadParameter(f"{option} is of no use without --server, got '{value}'")
     from gerank.data.whole_file import own_descriptor, whole_file
 
     if output_file.exists() and output_file.samefile(input_file) and output_file.is_file():
@@ -117,7 +125,12 @@ def rerank(
     else:
         from gerank.client import RerankClient
 
-        with RerankClient(server, unknown_features=unknown_features) as client:
+        with RerankClient(
+            server,
+            credentials=credentials_from(tls_ca),
+            token=token_file,
+            unknown_features=unknown_features,
+        ) as client:
             ask = functools.partial(client.rerank, model=model_name, version=version)
             answers = _answer(lines, ask, bad)
     if bad.found and not answers:
