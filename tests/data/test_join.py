@@ -96,6 +96,36 @@ def test_a_preset_may_say_that_pages_are_drawn(tmp_path: Path) -> None:
     assert np.isnan(log.log_propensity).tolist() == [True] * 3 + [False] * 3
 
 
+def test_a_preset_that_the_contract_does_not_know_is_refused_by_name(tmp_path: Path) -> None:
+    """Whether such a page was drawn is unknown: its propensities must not be lost in silence."""
+    page = document("p")
+    del page["mode"]
+    records = [record("r1", page), record("r2", page | {"preset": "drawn"})]
+    records[1].request.queries[0].preset = "newer"
+    folder = write_folder(tmp_path / "served", records)
+    feedback = write_feedback(tmp_path / "f.csv", *ROWS)
+    reason = "has preset 'newer', which contract-v-1.json does not know: whether it was drawn is"
+    assert reason in refusal(folder, feedback)
+    done, log = joined(folder, feedback, skip_bad=True)
+    assert (done.pages, list(log.page_ids)) == (1, ["r1"])
+    assert done.left_out == {f"{reason} unknown": 1}
+
+
+def test_different_contracts_of_one_version_are_refused(tmp_path: Path) -> None:
+    folders = [
+        write_folder(tmp_path / f"server-{i}", [record(f"r{i}", document("p"))]) for i in (1, 2)
+    ]
+    path = folders[1] / contract_file_name("v-1")
+    changed = json.loads(path.read_bytes())
+    changed["presets"]["newer"] = {"mode": "sample"}
+    path.write_text(json.dumps(changed))
+    told = refusal(folders, write_feedback(tmp_path / "f.csv", "request_id,slot,click", "r1,1,1"))
+    assert told == (
+        f"{path}: is another contract than {folders[0] / path.name}, of the same model version: "
+        "join the folders one by one"
+    )
+
+
 def test_candidates_and_pages_are_named_as_well_as_slots(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "s", [record("r1", document("p1"), document("p2"))])
     rows = ("request_id,page_id,candidate_id,click", "r1,p2,p2-a,1", "r1,p1,p1-c,1")

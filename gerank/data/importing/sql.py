@@ -70,7 +70,7 @@ def no_such_column(key: str, column: str, names: Iterable[str]) -> str:
         return f"{key}: '?' stands for a column that is still to be named, of {', '.join(names)}"
     near = difflib.get_close_matches(column, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"{key}: the source has no column {column!r}{hint} Columns: {', '.join(names)}"
+    return f"{key}: the source has no column {column!r}{hint or '.'} Columns: {', '.join(names)}"
 
 
 ROW, FILE = "_gerank_row", "_gerank_file"

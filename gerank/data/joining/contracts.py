@@ -37,7 +37,7 @@ class ContractFolders:
         """The contract of the artifact that answered.
 
         Raises:
-            JoinError: No folder has it, or it cannot be read.
+            JoinError: No folder has it, it cannot be read, or folders have different ones.
         """
         if model_version not in self._known:
             self._known[model_version] = self._read(contract_file_name(model_version))
@@ -48,10 +48,27 @@ class ContractFolders:
         if not paths:
             folders = ", ".join(map(str, self._folders))
             raise JoinError(f"{folders}: no {name}, which the server writes beside its records")
-        try:
-            return RequestContract.from_json(json.loads(paths[0].read_bytes()))
-        except (ValueError, KeyError, TypeError, SchemaError) as error:
-            raise JoinError(f"{paths[0]}: no contract of an artifact: {error!r}") from None
+        contract, *others = map(_read_contract, paths)
+        for path, other in zip(paths[1:], others, strict=True):
+            if other != contract:
+                raise JoinError(
+                    f"{path}: is another contract than {paths[0]}, of the same model version: join "
+                    "the folders one by one"
+                )
+        return contract
+
+    def unknown_presets(self, asked: list[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Which presets the contract of their version does not know, and what to say of each.
+
+        Args:
+            asked: Versions and the presets that say whether their pages were drawn.
+        """
+        return {
+            (version, preset): f"has preset {preset!r}, which {contract_file_name(version)} does "
+            "not know: whether it was drawn is unknown"
+            for version, preset in asked
+            if preset not in self.of_version(version).presets
+        }
 
     def refusals(self, newest: str, versions: list[str]) -> dict[str, str]:
         """Which versions have other features than the newest, and what differs.
@@ -70,6 +87,13 @@ class ContractFolders:
             for version, said in found.items()
             if said
         }
+
+
+def _read_contract(path: Path) -> RequestContract:
+    try:
+        return RequestContract.from_json(json.loads(path.read_bytes()))
+    except (ValueError, KeyError, TypeError, SchemaError) as error:
+        raise JoinError(f"{path}: no contract of an artifact: {error!r}") from None
 
 
 def log_schema_of(contract: RequestContract) -> FeatureSchema:

@@ -161,6 +161,12 @@ class _Join:
         for version, reason in self._contracts.refusals(newest, [row[0] for row in found]).items():
             whose = f"version = {literal(version)}"
             bad.collect(source, _complaint(literal(reason), whose))
+        asked = connection.execute(
+            f"SELECT DISTINCT version, preset FROM {PAGES} WHERE preset <> '' ORDER BY ALL"
+        ).fetchall()
+        for (version, preset), reason in self._contracts.unknown_presets(asked).items():
+            whose = f"version = {literal(version)} AND preset = {literal(preset)}"
+            bad.collect(source, _complaint(literal(reason), whose))
         bad.collect(source, _complaint("complaint", "complaint <> ''"))
         repeated = f"page_id IN (SELECT page_id FROM {PAGES} GROUP BY page_id HAVING count(*) > 1)"
         bad.collect(source, _complaint("'was answered more than once'", repeated))

@@ -16,14 +16,15 @@ from gerank.data.joining.served_page import ServedPage, pages_of
 
 PAGES = "served_pages"
 """The table of pages. Columns: number, in the order of reading; request; page, its name within the
-request; version, of the model; complaint; of_request, how many pages the request has; page_id."""
+request; version, of the model; preset, where it says whether the page was drawn; complaint;
+of_request, how many pages the request has; page_id."""
 SLOTS = "served_slots"
 """The table of what they showed. Columns: number, slot, candidate."""
 
 _AT_ONCE = 20_000
 _PAGE_TYPES = pa.schema(
     [("number", pa.int64())]
-    + [(name, pa.string()) for name in ("request", "page", "version", "complaint")]
+    + [(name, pa.string()) for name in ("request", "page", "version", "preset", "complaint")]
 )
 _SLOT_TYPES = pa.schema([("number", pa.int64()), ("slot", pa.int32()), ("candidate", pa.string())])
 
@@ -83,7 +84,8 @@ def index_pages(
         if record.time_us >= newest:
             newest, counts.newest = record.time_us, record.model_version
         counts.below_others += page.is_below_others
-        pages.append((number, record.request_id, page.name, record.model_version, page.complaint()))
+        told = (page.name, record.model_version, page.deciding_preset, page.complaint())
+        pages.append((number, record.request_id, *told))
         slots += [(number, slot, name) for slot, name in enumerate(page.shown_names)]
         if len(pages) == _AT_ONCE:
             _insert(connection, "read_pages", _PAGE_TYPES, pages)

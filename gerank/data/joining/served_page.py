@@ -68,6 +68,11 @@ class ServedPage:
             return "has an empty slot above a filled one"
         return ""
 
+    @property
+    def deciding_preset(self) -> str:
+        """The preset that says whether chance chose the slate; empty where the query says it."""
+        return self.query.preset if self.query.mode == pb.MODE_UNSPECIFIED else ""
+
     def was_drawn(self, contract: RequestContract) -> bool:
         """Whether chance chose the slate, so that its log_prob are its propensities.
 
@@ -75,11 +80,14 @@ class ServedPage:
 
         Args:
             contract: The artifact that answered has it; its presets are in it.
+
+        Raises:
+            KeyError: The contract does not know `deciding_preset`.
         """
         if self.query.mode != pb.MODE_UNSPECIFIED:
             return bool(self.query.mode == pb.MODE_SAMPLE)
-        preset = contract.presets.get(self.query.preset, {})
-        return bool(preset.get("mode") == "sample")
+        preset = self.query.preset
+        return preset != "" and contract.presets[preset].get("mode") == "sample"
 
     def log_propensity(self, contract: RequestContract) -> NDArray[np.float32]:
         """[N] log P(choice | choices before it); NaN where the slate was not drawn."""
