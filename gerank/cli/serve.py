@@ -19,7 +19,7 @@ from gerank.cli.ranges import number_option
 from gerank.cli.streams import stop_waiting_for_readers
 from gerank.option_table import Option, number_range, option_table
 from gerank_server.model_files import DEFAULT_MODEL, ModelFiles
-from gerank_server.server_toml import read_server_toml
+from gerank_server.server_toml import checked_server_toml
 
 if TYPE_CHECKING:
     from gerank_server import Front, ModelRefusedError, RerankServer, ServerOptions
@@ -106,7 +106,7 @@ def serve(
     from gerank_server import OptionError, ServerOptions, serve_models
 
     stop_waiting_for_readers()
-    told = {} if config is None else read_server_toml(config)
+    told = {} if config is None else checked_server_toml(config)
     told |= {
         name: value for name, value in (flags | {"threads": threads}).items() if value is not None
     }

@@ -64,10 +64,12 @@ def unknown_name(
     return RequestError(field, value, f"unknown {what}, {hint}")
 
 
-def rule_of(feature: Feature) -> str:
-    """What a value of the feature must be, as messages say it."""
+def rule_of(feature: Feature, value: object) -> str:
+    """What this value of the feature must be, as messages say it."""
     if feature.kind is FeatureKind.DENSE:
         return "must be a finite float32"
     if feature.hashed:
         return "must be a 64-bit integer or a string"
+    if isinstance(value, str) and feature.values:
+        return "unknown value, must be one that the artifact knows"
     return f"must be an id in [0, {feature.vocabulary - 1}]"

@@ -125,12 +125,13 @@ def _entries(
     """`value` as an object with all of the required keys and none but the optional ones."""
     entries = _mapping(field, value)
     known = (*required, *optional)
+    path = "" if field == "request" else f"{field}."
     for name in entries:
         if name not in known:
-            raise unknown_name(f"{field}.{name}", entries[name], "key", str(name), known)
+            raise unknown_name(f"{path}{name}", entries[name], "key", str(name), known)
     for name in required:
         if name not in entries:
-            raise RequestError(f"{field}.{name}", sorted(entries), "the key is missing")
+            raise RequestError(f"{path}{name}", sorted(entries), "the key is missing")
     return entries
 
 
@@ -190,7 +191,7 @@ def _number(field: str, feature: Feature, value: object) -> float | int:
     try:
         return feature.encode(value)
     except (SchemaError, UnicodeEncodeError) as error:
-        raise RequestError(field, value, rule_of(feature)) from error
+        raise RequestError(field, value, rule_of(feature, value)) from error
 
 
 def _pins(pins: Mapping[str, Any], candidate_ids: tuple[str | int, ...]) -> tuple[Pin, ...]:
@@ -255,7 +256,8 @@ def _quotas(rules: Sequence[object]) -> tuple[Quota, ...]:
 
 def _slots(entries: Mapping[str, Any], contract: RequestContract) -> Any:
     slots = _said(entries, "slots", "must be an integer")
-    if slots is not None and whole_number(slots) == 0:  # a message cannot tell it from none
+    number = None if slots is None else whole_number(slots)
+    if number is not None and number < 1:  # a message cannot tell 0 from none
         raise RequestError("slots", slots, f"must be an integer in [1, {contract.max_slots}]")
     return slots
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING
 
-from gerank.data.request import Above, Quota, Request, Spacing
+from gerank.data.request import Above, Quota, Request, RequestError, Spacing
 from gerank.data.request_values import check_id, real, text, whole
 from gerank.proto import rerank_pb2 as pb
 from gerank.wire.feature_blocks import blocks_from_columns, little_endian
@@ -34,7 +34,7 @@ def query_from_request(request: Request) -> pb.Query:
         candidate_features=blocks_from_columns("candidates", request.candidates, count),
         candidate_ids=[str(candidate_id) for candidate_id in request.candidate_ids],
         preset="" if request.preset is None else text("preset", request.preset),
-        slots=0 if request.slots is None else whole("slots", request.slots, low=1),
+        slots=_slots(request.slots),
         pins=[
             pb.Pin(
                 slot=whole(f"pins[{index}].slot", pin.slot),
@@ -53,6 +53,16 @@ def query_from_request(request: Request) -> pb.Query:
             None if request.temperature is None else real("temperature", request.temperature)
         ),
     )
+
+
+def _slots(slots: int | None) -> int:
+    """0 where the request does not say. The server, which knows its range, names a negative one."""
+    if slots is None:
+        return 0
+    number = whole("slots", slots)
+    if number == 0:
+        raise RequestError("slots", slots, "must be an integer of at least 1")
+    return number
 
 
 def _spacing_message(field: str, rule: Spacing) -> pb.Spacing:

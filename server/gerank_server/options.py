@@ -113,12 +113,8 @@ class ServerOptions(EngineOptions):
         except ValueError as error:
             raise OptionError(str(error)) from None
         for name, value in asdict(self).items():
-            option = option_table()[name]
-            if option.low is not None and not (value is None and name == "threads"):
-                _check_number(option, value)
-            if option.words and value not in option.words:
-                words = f"{', '.join(option.words[:-1])} or {option.words[-1]}"
-                raise OptionError(f"{name}: must be {words}, got {value!r}")
+            if not (value is None and name == "threads"):
+                self.check(name, value)
         for name in _PATHS:
             _read_path(self, name)
         for name in ("reflection", "plaintext", "admin_plaintext"):
@@ -126,6 +122,20 @@ class ServerOptions(EngineOptions):
                 raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")
         self._check_tls()
         self._check_exposures()
+
+    @staticmethod
+    def check(name: str, value: object) -> None:
+        """Checks a number or a word against `gerank.option_table`; others are let through.
+
+        Raises:
+            OptionError: The value is not what the option may be.
+        """
+        option = option_table()[name]
+        if option.low is not None:
+            _check_number(option, value)
+        if option.words and value not in option.words:
+            words = f"{', '.join(option.words[:-1])} or {option.words[-1]}"
+            raise OptionError(f"{name}: must be {words}, got {value!r}")
 
     def _check_exposures(self) -> None:
         if self.exposures is not None:

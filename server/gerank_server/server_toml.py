@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from gerank.option_table import option_table
-from gerank_server.options import OptionError
+from gerank_server.model_files import ModelFiles
+from gerank_server.options import OptionError, ServerOptions
+
+_OF_THE_COMMAND = ("model", "models", "address")
 
 
 def read_server_toml(path: Path) -> dict[str, Any]:
@@ -25,4 +28,21 @@ def read_server_toml(path: Path) -> dict[str, Any]:
     for name, value in told.items():
         if name not in option_table():
             raise OptionError(f"{path}: {name}: is no option of the server, got {value!r}")
+    return told
+
+
+def checked_server_toml(path: Path) -> dict[str, Any]:
+    """The same, each option checked by itself, so that a wrong one is told with the file's name.
+
+    Raises:
+        OptionError: As for `read_server_toml`, or an option is out of its range.
+    """
+    told = read_server_toml(path)
+    try:
+        ModelFiles.told((), told.get("model"), told.get("models", {}))
+        for name, value in told.items():
+            if name not in _OF_THE_COMMAND:
+                ServerOptions.check(name, value)
+    except OptionError as error:
+        raise OptionError(f"{path}: {error}") from None
     return told

@@ -168,3 +168,22 @@ def test_a_server_that_is_not_there_is_named(
     assert f"server {address}: " in result.err
     assert "Traceback" not in result.err
     assert target.read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("max_batch = '64'", "max_batch: must be an integer in [1, 1000000], got '64'"),
+        ("log_format = 'xml'", "log_format: must be text or json, got 'xml'"),
+        ("models = {'a b' = 'f'}", "models: must be 1 to 128 printable ASCII characters"),
+        ("models = []", "models: must be a table of names and files, got []"),
+    ],
+)
+def test_a_wrong_option_of_server_toml_is_told_with_its_file(
+    tmp_path: Path, text: str, told: str
+) -> None:
+    config = tmp_path / "server.toml"
+    config.write_text(text)
+    result = gerank("serve", "--config", config)
+    assert result.code == 1
+    assert f"{config}: {told}" in result.err

@@ -68,11 +68,11 @@ _RULE = {"group": "seller", "window": 3, "cap": 2}
 
 BAD_DOCUMENTS: dict[str, tuple[Callable[[Document], None], str, str]] = {
     # what is wrong: how to make it so, the field of the error, the value as its message shows it
-    "unknown key": (_put("slotz", value=5), "request.slotz", "'slots', got 5"),
-    "no id": (_remove("id"), "request.id", "missing"),
+    "unknown key": (_put("slotz", value=5), "slotz", "'slots', got 5"),
+    "no id": (_remove("id"), "id", "missing"),
     "id of another type": (_put("id", value=1.5), "id", "1.5"),
     "id beyond Unicode": (_put("id", value="\ud800"), "id", "'\\ud800'"),
-    "no candidates key": (_remove("candidates"), "request.candidates", "missing"),
+    "no candidates key": (_remove("candidates"), "candidates", "missing"),
     "candidates no array": (_put("candidates", value="abc"), "candidates", "'abc'"),
     "candidate no object": (_put("candidates", 2, value=7), "candidates[2]", "7"),
     "candidate without id": (_remove("candidates", 2, "id"), "candidates[2].id", "missing"),
@@ -104,7 +104,11 @@ BAD_DOCUMENTS: dict[str, tuple[Callable[[Document], None], str, str]] = {
     "text for a number": (_put("user", "age", value="old"), "user.age", "'old'"),
     "truth for a number": (_put("user", "age", value=True), "user.age", "True"),
     "null feature": (_put("user", "age", value=None), "user.age", "None"),
-    "unknown value name": (_put("user", "country", value="fr"), "user.country", "'fr'"),
+    "unknown value name": (
+        _put("user", "country", value="fr"),
+        "user.country",
+        "unknown value, must be one that the artifact knows, got 'fr'",
+    ),
     "id outside its vocabulary": (
         _put("candidates", 5, "category", value=5),
         "candidates[5].category",
@@ -123,6 +127,7 @@ BAD_DOCUMENTS: dict[str, tuple[Callable[[Document], None], str, str]] = {
         "1.5",
     ),
     "slots of 0": (_put("slots", value=0), "slots", "[1, 6], got 0"),
+    "slots of -1": (_put("slots", value=-1), "slots", "must be an integer in [1, 6], got -1"),
     "slots above the limit": (_put("slots", value=7), "slots", "[1, 6], got 7"),
     "slots no integer": (_put("slots", value="5"), "slots", "'5'"),
     "pins no object": (_put("pins", value=["item0"]), "pins", "['item0']"),

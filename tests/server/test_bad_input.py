@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import grpc
 import pytest
@@ -216,3 +217,15 @@ def test_a_message_above_the_size_limit_is_refused(channel: grpc.Channel) -> Non
     with pytest.raises(grpc.RpcError) as caught:
         _send(channel, b"\0" * (16 * 2**20 + 1))
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_slots_out_of_range_are_told_with_the_artifacts_own(client: RerankClient) -> None:
+    columns = parse_request(valid_document(), CONTRACT)
+    for slots in (-1, 7):
+        with pytest.raises(RequestError) as caught:
+            client.rerank([replace(columns, slots=slots)])
+        assert str(caught.value) == f"requests[0].slots: must be an integer in [1, 6], got {slots}"
+    with pytest.raises(
+        RequestError, match=r"^requests\[0\].slots: must be an integer of at least 1"
+    ):
+        client.rerank([replace(columns, slots=0)])
