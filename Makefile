@@ -134,7 +134,7 @@ test-tsan: build ## The engine's tests under ThreadSanitizer.
 	@PYTHONPATH=. $(PY) -m tests.engine.write_artifact build/tsan/model.gerank
 	@GERANK_TEST_ARTIFACT=build/tsan/model.gerank OMP_NUM_THREADS=1 TSAN_OPTIONS=exitcode=66 build/tsan/engine_tests
 
-# Of the C++, the parts without torch's headers, which alone take longer than all of these.
+# These are the parts of the C++ without torch's headers, which alone take longer than all of these.
 TIDY := (csrc/wire|csrc/exposures|server/native)/.*\.cpp$$
 
 check: build ## Lint, format, types, import arrows.

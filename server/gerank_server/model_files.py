@@ -44,7 +44,7 @@ class ModelFiles:
 
     @classmethod
     def told(cls, words: Sequence[str], model: Any, models: Any) -> Self:
-        """Those of a command line, else those of `server.toml`.
+        """The models of a command line, else those of `server.toml`.
 
         Args:
             words: The values of `--model`: FILE or NAME=FILE.

@@ -72,7 +72,7 @@ def packages_of(paths: list[Path]) -> set[str]:
 
 @built
 def test_the_image_has_the_libraries_that_the_server_names() -> None:
-    """Those of torch are copied, those of the system installed, and no others."""
+    """Libraries of torch are copied, those of the system installed, and no others."""
     paths = paths_of()
     named = set().union(*(needed(LIBRARIES / file) for file in OURS)) - set(OURS)
     of_torch = {name for name in named if "torch" in paths.get(name, Path()).parts}

@@ -192,7 +192,7 @@ def test_typed_contents_of_another_type_are_refused(channel: grpc.Channel) -> No
 
 
 def test_a_batch_beyond_the_limit_is_refused(channel: grpc.Channel) -> None:
-    """Of 2^40 pages none is made, and 257 are one too many."""
+    """No page of 2^40 is made, and 257 are one too many."""
     for pages in (257, 2**40):
         request = message("ModelInferRequest")()
         request.inputs.add(name="user.age", datatype="FP32", shape=[pages])

@@ -58,7 +58,7 @@ class Connection {
   // The time, read at most once in a turn.
   std::chrono::steady_clock::time_point now();
 
-  // Who is at the other end, as it was when it came: a reset takes the name away.
+  // This is who is at the other end, as it was when it came: a reset takes the name away.
   const std::string& peer() const { return peer_; }
 
   // Tells the log, at debug, why the connection ends before its peer meant it to.

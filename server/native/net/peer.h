@@ -1,4 +1,4 @@
-// Who is at the other end of a connection.
+// The name of who is at the other end of a connection.
 #pragma once
 
 #include <string>

@@ -112,7 +112,7 @@ class SetRanks {
     for (int i = 0; i < count; ++i) place(i, key(i));
   }
 
-  // Of sorted keys: the mean of the first and the last place of each run of equal ones.
+  // In sorted keys, a rank is the mean of the first and the last place of its run of equal ones.
   void rank_runs(int count) {
     vec first = S::set(0), last = S::set(static_cast<T>(count - 1));
     for (int i = 0; i < count; ++i) {
