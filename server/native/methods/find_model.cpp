@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::size_t kShownWanted = 80, kShownKnown = 200;  // characters, as the engine has them
 
-std::string cut(std::string text, std::size_t limit) {
+std::string cut(const std::string& text, std::size_t limit) {
   return text.size() <= limit ? text : text.substr(0, limit - 3) + "...";
 }
 
