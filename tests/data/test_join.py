@@ -354,7 +354,10 @@ def test_a_user_feature_may_be_the_person(served: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
-        ("request,slot,click", "has no column 'request_id'. Columns: request, slot, click"),
+        (
+            "request,slot,click",
+            "has no column 'request_id'; did you mean 'request'? Columns: request, slot, click",
+        ),
         ("request_id,click", "a column 'slot' or 'candidate_id' must tell"),
         ("request_id,slot,purchase", "no column 'click'"),
     ],

@@ -58,7 +58,7 @@ def test_pages_are_answered_by_the_model_and_version_they_name(
 def test_the_contract_is_that_of_the_model_and_version(client: RerankClient) -> None:
     assert client.contract(model="shop", version="shop-1").max_candidates == 8
     assert client.contract(model="feed").max_candidates == CONTRACT.max_candidates
-    with pytest.raises(ServerError, match="NOT_FOUND: no model 'shop' of version 'x'"):
+    with pytest.raises(ServerError, match="NOT_FOUND: no version of model 'shop' 'x' is published"):
         client.contract(model="shop", version="x")
 
 
