@@ -34,6 +34,9 @@ constexpr milliseconds kFollowing{1000};
 // So many bytes of large messages and answers leave enough in malloc's hands to ask for it back.
 constexpr std::int64_t kWorthTrimming = 16 << 20;
 
+// Below so many bytes held a burst is over.
+constexpr std::int64_t kQuietBytes = 1 << 20;
+
 // The part of the bytes that are held at once which large messages leave to small ones.
 constexpr std::int64_t kReservePart = 16;
 
@@ -103,7 +106,8 @@ struct Front::State {
   void give_memory_back() {
     const std::int64_t passed = budget.large_passed();
     if (passed - passed_before < kWorthTrimming || budget.held() >= kWorthTrimming) return;
-    passed_before = passed;
+    // What is still held leaves something behind, too: then the next second sees to it again.
+    if (budget.held() < kQuietBytes) passed_before = passed;
 #ifdef __GLIBC__
     malloc_trim(0);
 #endif

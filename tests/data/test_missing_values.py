@@ -87,7 +87,7 @@ def test_candidates_and_vectors_have_their_flags() -> None:
          "candidates[0].v_missing: says that 'v' is missing, and 'v_0' is 1.0"),
         ({}, {"price": None}, "candidates[0].price: the feature is missing"),
         ({"age": "x", "age_missing": 1}, {}, "user.age: must be a finite float32"),
-        ({"age_missing": "perhaps"}, {}, "user.age_missing: unknown value, must be one that the artifact knows"),
+        ({"age_missing": "perhaps"}, {}, "user.age_missing: unknown value, must be one that"),
     ],
 )  # fmt: skip
 def test_a_flag_that_contradicts_the_value_is_refused(
