@@ -54,7 +54,7 @@ for room_mb in range(2, 200, 2):
     except (StatusError, MemoryError) as error:
         errors.append(str(error))
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print("refused for want of memory", set(errors) == {"std::bad_alloc"})
+print("refused for want of memory", "std::bad_alloc" in errors)
 print("answers as before", ranker.rank([document]) == expected)
 """
 
