@@ -22,9 +22,17 @@ constexpr std::size_t kOneTurn = 1 << 20;
 // Bytes of the transport's own that may wait for a peer that does not read; it is not read then.
 constexpr std::size_t kMostOwn = 64 << 10;
 
+// A connection at rest keeps buffers of so many bytes for its next answers. Larger ones go: no
+// budget counts them, and there may be ten thousand connections.
+constexpr std::size_t kKept = 32 << 10;
+
 // How long the peer may take to close its side; a socket that is closed before throws away what the
 // peer has not yet read.
 constexpr std::chrono::milliseconds kLinger{1000};
+
+void drop_if_large(std::string* buffer) {
+  if (buffer->capacity() > kKept) std::string().swap(*buffer);
+}
 
 }  // namespace
 
@@ -118,6 +126,8 @@ bool Connection::write_out() {
 
 void Connection::finish_writing() {
   poll_.watch(UV_READABLE);
+  drop_if_large(&plain_);
+  drop_if_large(&out_);
   if (!is_over()) return;
   has_said_all_ = true;
   if (!over_) ends_since_ = set_.now();
