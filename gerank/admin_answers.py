@@ -76,7 +76,7 @@ class ServedModel:
     """One published version.
 
     Attributes:
-        name: Of its model.
+        name: The name of its model.
         version: As answers tell it.
         path: The file that it was loaded from.
         current: Whether it answers calls that name the model and no version, unless that is split.

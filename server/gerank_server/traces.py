@@ -1,4 +1,4 @@
-"""Whoever is told of each call as it begins and ends; by default nobody is."""
+"""What is told of each call as it begins and ends; by default nothing is."""
 
 from __future__ import annotations
 

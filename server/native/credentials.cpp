@@ -19,7 +19,7 @@ void tell_outcome(const Status& status, std::string_view what) {
   }
 }
 
-// Whoever balances the load or restarts a server has no token.
+// A load balancer and a supervisor have no token.
 bool is_open_to_all(std::string_view path) {
   return path.size() > kHealthService.size() + 1 && path.front() == '/' &&
          path.substr(1, kHealthService.size()) == kHealthService &&

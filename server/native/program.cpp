@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t kErrorBytes = 4096;
 
-// Whoever asks twice does not want to wait.
+// An operator who asks twice does not want to wait.
 void end_at_the_next_signal() {
   sigset_t signals;
   sigemptyset(&signals);

@@ -56,7 +56,7 @@ def test_log(tmp_path_factory: pytest.TempPathFactory) -> ExposureLog:
 def test_the_evaluator_has_learnt_what_a_repeat_across_the_boundary_costs(
     run: RunFolder, test_log: ExposureLog
 ) -> None:
-    """Of what was shown, the clicks of first slots drop where their seller stands above."""
+    """The clicks of first slots drop where their seller stands above."""
     feedback = EvaluatorFeedback(run.load_evaluator())
     rows = np.arange(len(test_log))
     pages = test_log.batch(rows)

@@ -57,7 +57,7 @@ def connection(server: ServerProcess) -> Iterator[RawConnection]:
 
 @pytest.fixture(autouse=True)
 def still_serving(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Whatever a test did to the server of its file: it lives, and answers the next caller."""
+    """The server of a file lives after each of its tests, and answers the next caller."""
     yield
     if "server" in request.fixturenames:
         running: ServerProcess = request.getfixturevalue("server")

@@ -105,7 +105,7 @@ def test_every_outcome_is_counted_where_it_belongs(model: StandIn) -> None:
             for (name, labels), value in page.samples.items()
             if name == "gerank_calls_total" and dict(labels)["method"] == method and value > 0
         }
-        # Whoever has heard first, the caller or the server, of a deadline that has passed.
+        # The caller or the server hears first of a deadline that has passed.
         late = found.pop("DEADLINE_EXCEEDED", 0) + found.pop("CANCELLED", 0)
         return found | ({"late or left": late} if late else {})
 

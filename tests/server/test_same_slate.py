@@ -148,7 +148,7 @@ def test_every_way_gives_the_same_slates(
 def test_altered_answers_are_found_out(
     artifact: Artifact, path: Path, documents: list[Document]
 ) -> None:
-    """Whatever an answer leaves out, adds or mixes up, the judge of the test above says so."""
+    """The judge of the test above sees all that an answer leaves out, adds or mixes up."""
     untrue = {"rule": "spacing", "name": "seller", "wanted": 1, "got": 2, "slots": [0, 1]}
     asked = documents[:100]
     requests = [parse_request(document, CONTRACT) for document in asked]

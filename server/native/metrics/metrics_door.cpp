@@ -9,7 +9,7 @@
 namespace gerank::server {
 namespace {
 
-// Whoever floods this port takes it from others for a moment at most: beyond kKept connections the
+// A flood takes this port from others for a moment at most: beyond kKept connections the
 // oldest goes. The library refuses more than kMost, until those have ended.
 constexpr unsigned kMost = 64, kKept = 32;
 constexpr unsigned kSilenceS = 10;         // of a client that neither sends nor reads

@@ -104,7 +104,7 @@ Option default_model() {
   return option;
 }
 
-// Those with names.
+// The models with names.
 Option models() {
   Option option{"models", "artifacts by the name under which each answers", {}, {}, {}, {}};
   option.get = [](const ServerOptions& options) {
