@@ -61,9 +61,10 @@ setup: $(VENV)/.ready ## A virtual environment with everything, gerank installed
 build: setup ## Compile what changed.
 	@$(PY) setup.py --quiet build_ext --inplace
 
-install-cpp: build ## What a C++ program needs, into PREFIX: libraries, headers, find_package(gerank).
+COMPONENT ?= cpp
+install-cpp: build ## What a C++ program needs, into PREFIX: libraries, headers, find_package(gerank). COMPONENT=runtime: without torch.
 	@test -n "$(PREFIX)" || { echo "install-cpp: say where: make install-cpp PREFIX=/opt/gerank"; exit 1; }
-	@$(BIN)/cmake --install build/cmake --component cpp --prefix "$(PREFIX)"
+	@$(BIN)/cmake --install build/cmake --component "$(COMPONENT)" --prefix "$(PREFIX)"
 
 demo: build ## Train on the simulator, export, serve, ask, stop.
 	$(BIN)/gerank demo

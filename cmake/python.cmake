@@ -8,10 +8,9 @@ set(GERANK_MODULE_DIR "${CMAKE_SOURCE_DIR}/gerank" CACHE PATH
 file(GLOB module_sources CONFIGURE_DEPENDS csrc/python/*.cpp)
 pybind11_add_module(gerank_module ${module_sources})
 target_compile_options(gerank_module PRIVATE -Wall -Wextra -Werror)
-target_link_libraries(gerank_module PRIVATE gerank_exposures gerank_wire gerank_engine)
-string(REPLACE "$ORIGIN/../../torch" "$ORIGIN/../torch" module_torch_rpath "${GERANK_TORCH_RPATH}")
+target_link_libraries(gerank_module PRIVATE gerank_exposures gerank_wire gerank_runtime)
 set_target_properties(gerank_module PROPERTIES
     OUTPUT_NAME _engine
     BUILD_WITH_INSTALL_RPATH ON
-    INSTALL_RPATH "$ORIGIN/lib;${module_torch_rpath}")
+    INSTALL_RPATH "$ORIGIN/lib")
 gerank_place(gerank_module "${GERANK_MODULE_DIR}")

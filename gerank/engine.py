@@ -121,7 +121,7 @@ class Engine:
             StatusError: As for `publish`.
         """
         self.native.may_wait("load")
-        ranker = Ranker.load(path)
+        ranker = Ranker.load(path, implementation=self.options.implementation)
         self.publish(name, ranker, keep_old)
         return ranker
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from gerank.data.scalars import whole_number
-from gerank.option_table import default
+from gerank.option_table import default, option_table
 from gerank.unknown_features import checked
 
 
@@ -15,7 +15,7 @@ class EngineOptions:
 
     Attributes:
         workers: Forward passes at once: one thread each.
-        intra_op_threads: Threads that torch may use within one forward pass.
+        intra_op_threads: Threads that one forward pass may use.
         max_batch: Most queries in one forward pass.
         max_batch_candidates: Most candidates in one forward pass, padding included.
         max_delay_us: How long a query may wait for others when a worker is free.
@@ -25,9 +25,11 @@ class EngineOptions:
         max_queries: Most queries in one call.
         unknown_features: What becomes of features that the artifact of a call does not know:
             `refuse` or `ignore`.
+        implementation: What computes slates, `auto`, `native` or `torchscript`; see `Ranker.load`.
 
     Raises:
-        ValueError: An option is no integer; whether it is in its range the engine checks.
+        ValueError: An option is no integer, or none of its words; whether a number is in its range
+            the engine checks.
     """
 
     workers: int = default("workers")
@@ -39,9 +41,15 @@ class EngineOptions:
     max_queue: int = default("max_queue")
     max_queries: int = default("max_queries")
     unknown_features: str = default("unknown_features")
+    implementation: str = default("implementation")
 
     def __post_init__(self) -> None:
         checked(self.unknown_features)
+        words = option_table()["implementation"].words
+        if self.implementation not in words:
+            raise ValueError(
+                f"implementation: must be {', '.join(words)}, got {self.implementation!r}"
+            )
         for name, value in self.numbers().items():
             number = whole_number(value)
             if number is None or not -(2**63) <= number < 2**63:
@@ -49,5 +57,5 @@ class EngineOptions:
 
     def numbers(self) -> dict[str, int]:
         """The engine's options that are numbers, whatever else stands beside them."""
-        names = [field.name for field in fields(EngineOptions) if field.name != "unknown_features"]
+        names = [field.name for field in fields(EngineOptions) if field.type == "int"]
         return {name: getattr(self, name) for name in names}

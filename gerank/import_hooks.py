@@ -1,7 +1,6 @@
 """What `import gerank` arranges for imports that come after it, while it stays cheap itself.
 
-- As soon as torch is there, the ops are: `torch.jit.load("model.gerank")` then needs nothing more.
-- Before the engine is loaded, libgerank is known to fit the installed torch.
+As soon as torch is there, the ops are: `torch.jit.load("model.gerank")` then needs nothing more.
 """
 
 from __future__ import annotations
@@ -33,10 +32,6 @@ class _Hooks(MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name == "gerank._engine":
-            from gerank.torch_version import check_torch
-
-            check_torch()
         if name != "torch" or self._looking:
             return None
         self._looking = True

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from gerank import _engine
+from gerank._engine import StatusError as StatusError
 from gerank.data.contract import RequestContract
 from gerank.data.native_query import native_query
 from gerank.data.relaxed import RULES, rule_names
@@ -39,15 +40,22 @@ class Ranker:
         self.native = native
 
     @classmethod
-    def load(cls, path: str | Path) -> Self:
+    def load(cls, path: str | Path, *, implementation: str = "auto") -> Self:
         """Loads an artifact and runs its golden requests.
+
+        Args:
+            path: The file.
+            implementation: `native`, the whole page in one pass without torch; `torchscript`, the
+                scripted module; `auto`, natively where the artifact is a stock generator.
 
         Raises:
             ArtifactError: The file is missing, truncated, altered or foreign, has another format
-                version, calls ops this library lacks, or answers its golden requests differently.
+                version, calls ops this library lacks, lacks the implementation that is asked for,
+                or answers its golden requests differently.
+            ValueError: `implementation` is none of the three words.
         """
         try:
-            return cls(_engine.Ranker.load(os.fsencode(path)))
+            return cls(_engine.Ranker.load(os.fsencode(path), implementation))
         except _engine.StatusError as error:
             if error.code != "FAILED_PRECONDITION":
                 raise
@@ -68,6 +76,11 @@ class Ranker:
     def model_version(self) -> str:
         """Names the model in every answer."""
         return self.native.model_version
+
+    @property
+    def implementation(self) -> str:
+        """What computes its slates: `native`, `torchscript` or `custom`."""
+        return self.native.implementation
 
     def rank(self, requests: Sequence[Request | Mapping[str, Any]]) -> list[Slate]:
         """Answers requests, all in one forward pass on this thread, without the GIL.

@@ -5,6 +5,7 @@
 
 #include "../decode/limits.h"
 #include "../decode/weights.h"
+#include "../kernels/value_checks.h"
 #include "page_model.h"
 
 namespace gerank::page {
@@ -240,6 +241,23 @@ std::string PageModel::look_at(const void* block, int64_t bytes) {
     if (std::string words = check(*header_); !words.empty()) return words;
   }
   return bad_content(*this);
+}
+
+std::string PageModel::bad_rules(const PaddedBatch& batch) {
+  for (const Bound& bound :
+       {Bound{"candidates", batch.M, 0, kMaxCandidates}, Bound{"slots", batch.N, 0, kMaxSlots}}) {
+    if (std::string words = outside(bound); !words.empty()) return words;
+  }
+  cpu::DecoderView<float> view = {};
+  view.batch = batch.B;
+  view.num_candidates = batch.M;
+  view.num_slots = batch.N;
+  view.mask = batch.candidate_mask;
+  view.pins = batch.pins;
+  view.dedup_keys = batch.dedup_keys;
+  view.slots = batch.slots;
+  view.temperature = batch.temperature;
+  return cpu::bad_values(view);
 }
 
 std::string PageModel::unknown_id(const PaddedBatch& batch) const {

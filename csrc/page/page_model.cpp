@@ -1,8 +1,8 @@
 #include "page_model.h"
 
-#include "../ops/cpu/block_size.h"
-#include "../ops/cpu/instruction_set.h"
-#include "../ops/cpu/thread_memory.h"
+#include "../kernels/block_size.h"
+#include "../kernels/instruction_set.h"
+#include "../kernels/thread_memory.h"
 
 namespace gerank::page {
 

@@ -2,6 +2,7 @@
 // is one block of memory, see page_format.h.
 #pragma once
 
+#include <gerank/export.h>
 #include <gerank/model.h>
 
 #include <cstdint>
@@ -12,7 +13,7 @@
 namespace gerank::page {
 
 // It looks at memory that its maker keeps alive and unchanged. Thread-safe.
-class PageModel {
+class GERANK_EXPORT PageModel {
  public:
   // Looks at a block of `bytes`, aligned to 8 bytes or, for speed, to 64. Empty if all is well,
   // else a sentence that names what is wrong: then nothing else may be called.
@@ -24,6 +25,9 @@ class PageModel {
   GERANK_HOST_DEVICE const value_t* section(Section which) const {
     return reinterpret_cast<const value_t*>(block_ + header_->sections[which]);
   }
+
+  // Empty if the rules of every request can be decoded, else a sentence.
+  static std::string bad_rules(const PaddedBatch& batch);
 
   // Empty if every id of a real candidate and of a user is one that has a row, else a sentence.
   std::string unknown_id(const PaddedBatch& batch) const;

@@ -34,12 +34,23 @@ std::shared_ptr<Ranker> held(const SharedRanker& ranker) {
   return std::const_pointer_cast<Ranker>(ranker);
 }
 
-std::shared_ptr<Ranker> load(const std::string& path) {
+ModelOptions model_options(const std::string& implementation) {
+  for (const auto& [word, meaning] :
+       {std::pair{"auto", Implementation::kAutomatic}, std::pair{"native", Implementation::kNative},
+        std::pair{"torchscript", Implementation::kTorchScript}}) {
+    if (implementation == word) return {meaning};
+  }
+  throw py::value_error("implementation: must be auto, native or torchscript, got '" +
+                        implementation + "'");
+}
+
+std::shared_ptr<Ranker> load(const std::string& path, const std::string& implementation) {
+  const ModelOptions options = model_options(implementation);
   SharedRanker ranker;
   Status status;
   {
     const py::gil_scoped_release no_gil;
-    status = Ranker::load(path, &ranker);
+    status = Ranker::load(path, &ranker, options);
   }
   raise_unless_ok(status);
   return held(ranker);
@@ -240,12 +251,25 @@ void bind_ranker(py::module_& module) {
       .def("pad", &pad, py::arg("queries"));
 
   py::class_<Ranker, std::shared_ptr<Ranker>>(module, "Ranker")
-      .def_static("load", &load, py::arg("path"))
+      .def_static("load", &load, py::arg("path"), py::arg("implementation") = "auto")
       .def_static("over_function", &over_function, py::arg("contract_json"),
                   py::arg("model_version"), py::arg("function"))
       .def_property_readonly("contract_json", &Ranker::contract_json)
       .def_property_readonly("model_version", &Ranker::model_version)
       .def_property_readonly("manifest_json", &Ranker::manifest_json)
+      .def_property_readonly("implementation", &Ranker::implementation)
+      .def(
+          "compare",
+          [](const Ranker& ranker, const py::bytes& golden) {
+            const std::string_view content = golden;
+            Status status;
+            {
+              const py::gil_scoped_release no_gil;
+              status = ranker.compare(content);
+            }
+            raise_unless_ok(status);
+          },
+          py::arg("golden"))
       .def("check", [](const Ranker& ranker,
                        const PythonQuery& query) { raise_unless_ok(ranker.check(query.query())); })
       .def("rank", &rank, py::arg("queries"));

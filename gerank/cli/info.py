@@ -27,7 +27,8 @@ def info(
         out.print_json(json.dumps(manifest))
         return
     limits = manifest["limits"]
-    out.print(f"[bold]{manifest['model_version']}[/]  format {manifest['format_version']}")
+    runs = "native pass and TorchScript" if "page" in manifest else "TorchScript alone"
+    out.print(f"[bold]{manifest['model_version']}[/]  format {manifest['format_version']}, {runs}")
     out.print(f"up to {limits['candidates']} candidates, {limits['slots']} slots")
     out.print(f"groups: {', '.join(manifest['groups'])}; flags: {', '.join(manifest['flags'])}")
     for table in _tables(manifest):

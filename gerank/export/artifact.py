@@ -1,18 +1,16 @@
 """Writes, checks and loads the one file that is served.
 
-It is a TorchScript archive with three extra files: `gerank.json` (the manifest), `golden.pt`
-(requests and the slates they must get) and `checksums.json` (CRC-32 of every other record).
+It is a TorchScript archive with three extra files: `gerank.json` (the manifest),
+`golden.safetensors` (requests and the slates they must get) and `checksums.json` (CRC-32 of every
+other record). The weights of the native pass are the record that the manifest's `page` names: the
+scripted module has them as its own tensor, so that the file holds them once.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import warnings
-import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from gerank.data.batch import RerankBatch, Slates
 from gerank.data.contract import RequestContract
 from gerank.data.whole_file import whole_file
 from gerank.export import golden
+from gerank.export.archive import no_deprecation, records_of, write_archive
 from gerank.export.manifest import (
     build_manifest,
     calibration_document,
@@ -131,12 +130,16 @@ def save_artifact(
     with own_torch_state():
         batch = golden.draw_batch(contract, _GOLDEN_REQUESTS, candidates, seed=0)
         answer = Slates(*scripted(*batch))
-        answers = golden.to_bytes(batch, answer)
-        extra = {"gerank.json": manifest_bytes(manifest), "golden.pt": answers}
-        extra["checksums.json"] = json.dumps(_checksums(_archive(scripted, extra))).encode()
-        content = _archive(scripted, extra)
+        records = records_of(scripted)
+    manifest = {name: part for name, part in manifest.items() if name != "page"}
+    if page := _page_record(scripted, records):
+        manifest["page"] = page
+    records["extra/gerank.json"] = manifest_bytes(manifest)
+    records["extra/golden.safetensors"] = golden.to_bytes(batch, answer)
+    records["extra/checksums.json"] = json.dumps(_checksums(records)).encode()
     with whole_file(path) as draft:
-        draft.write_bytes(content)
+        write_archive(records, draft)
+        Ranker.load(draft)  # as a server loads it: natively where it can be
         return load_artifact(draft)
 
 
@@ -148,7 +151,7 @@ def script(generator: Generator) -> torch.jit.ScriptModule:
     """
     if off := torchscript_is_off():
         raise ArtifactError(off)
-    with _no_deprecation():
+    with no_deprecation():
         scripted: torch.jit.ScriptModule = torch.jit.script(generator)
     return scripted
 
@@ -162,32 +165,24 @@ def load_artifact(path: Path) -> Artifact:
     """
     if off := torchscript_is_off():
         raise ArtifactError(f"{path}: {off}")
-    ranker = Ranker.load(path)
+    ranker = Ranker.load(path, implementation="torchscript")
     found = {"gerank.json": ""}
-    with path.open("rb") as file, own_torch_state(), _no_deprecation():
+    with path.open("rb") as file, own_torch_state(), no_deprecation():
         module = torch.jit.load(file, map_location="cpu", _extra_files=found).eval()  # type: ignore[no-untyped-call]
     if json.loads(found["gerank.json"]) != ranker.manifest:
         raise ArtifactError(f"{path}: was replaced while it was read")
     return Artifact(module, ranker.contract, ranker.manifest)
 
 
-def _archive(scripted: torch.jit.ScriptModule, extra: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with _no_deprecation():
-        torch.jit.save(scripted, buffer, _extra_files=extra)
-    return buffer.getvalue()
+def _page_record(scripted: torch.jit.ScriptModule, records: Mapping[str, bytes]) -> str | None:
+    """The record that is the module's page model; None if it has none."""
+    page = getattr(scripted, "page", None)  # artifacts from before rank_page have none
+    if page is None or page.numel() == 0:  # nor has an encoder of one's own
+        return None
+    content = page.detach().cpu().numpy().tobytes()
+    return next(name for name, body in records.items() if body == content)
 
 
-def _checksums(content: bytes) -> dict[str, int]:
-    """Record name without the archive's own prefix -> CRC-32, as `checksums.json` has them."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        bodies = {entry.split("/", 1)[1]: archive.read(entry) for entry in archive.namelist()}
-    return {name: zlib.crc32(body) for name, body in bodies.items() if name not in _UNCHECKED}
-
-
-@contextmanager
-def _no_deprecation() -> Iterator[None]:
-    """Keeps torch from saying that TorchScript is deprecated."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        yield
+def _checksums(records: Mapping[str, bytes]) -> dict[str, int]:
+    """Record name -> CRC-32, as `checksums.json` has them."""
+    return {name: zlib.crc32(body) for name, body in records.items() if name not in _UNCHECKED}

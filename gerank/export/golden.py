@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import torch
+from safetensors.torch import save
 from torch import Tensor
 
 from gerank.data.batch import RerankBatch, Slates
@@ -92,8 +91,6 @@ def _draw_quotas(
 
 
 def to_bytes(batch: RerankBatch, answer: Slates) -> bytes:
-    """Tensors under the names of their fields, readable by torch.load and torch::pickle_load."""
-    buffer = io.BytesIO()
+    """Tensors under the names of their fields, in the safetensors format."""
     tensors = batch._asdict() | answer._asdict()
-    torch.save({name: tensor.contiguous() for name, tensor in tensors.items()}, buffer)
-    return buffer.getvalue()
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gerank.data.contract import RequestContract
 from gerank.version import __version__
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _OPS = ("decode_slates", "encode_set", "rank_page", "set_features")
 
 

@@ -119,7 +119,7 @@ class GrpcioServer:
         """
         self._process.check("load")
         try:
-            ranker = Ranker.load(os.fsencode(path))
+            ranker = Ranker.load(os.fsencode(path), self._options.implementation)
             self._exposures.describe(ranker)
             self._engine.publish(name, ranker)
         except StatusError as error:

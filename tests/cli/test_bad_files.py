@@ -188,7 +188,10 @@ def altered(content: bytes) -> bytes:
         (lambda content: content[: len(content) // 2], "truncated"),
         (lambda content: content[:-1], "truncated"),
         (altered, "record 'extra/gerank.json' was altered"),
-        (other_version, f"format version {FORMAT_VERSION + 1}, this gerank reads {FORMAT_VERSION}"),
+        (
+            other_version,
+            f"format version {FORMAT_VERSION + 1}, this gerank reads 1 to {FORMAT_VERSION}",
+        ),
         (lambda _: b"not even a zip", "not an artifact"),
     ],
 )

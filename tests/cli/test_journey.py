@@ -189,7 +189,7 @@ def test_info_as_json_is_the_manifest(journey: Journey) -> None:
         "seller_diversity": {"min": 0.0, "max": 1.0, "default": 0.5},
     }
     assert set(manifest["versions"]) == {"gerank", "torch", "ops"}
-    assert manifest["format_version"] == 1
+    assert manifest["format_version"] == 2
 
 
 def test_info_for_people_names_all_that_a_request_needs(journey: Journey) -> None:

@@ -13,7 +13,7 @@ import gerank
 import gerank.ops
 
 LIBRARY = Path(gerank.__file__).parent / "lib" / gerank.LIBRARY
-ENGINE = LIBRARY.with_name("libgerank_engine.so")
+ENGINE = LIBRARY.with_name("libgerank_runtime.so")
 TORCH_PYTHON = Path(torch.__file__).parent / "lib" / "libtorch_python.so"
 
 

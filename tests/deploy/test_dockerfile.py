@@ -18,7 +18,7 @@ from gerank_server.native import library_path
 from tests.deploy.manifests import ROOT, container, instructions, ports
 
 LIBRARIES = library_path().parent
-OURS = ("gerank-server", "libgerank_server.so", "libgerank_engine.so", "libgerank.so")
+OURS = ("gerank-server", "libgerank_server.so", "libgerank_runtime.so", "libgerank.so")
 BESIDE = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 HADOLINT = shutil.which("hadolint", path=BESIDE)
 

@@ -24,7 +24,7 @@ def run(*words: object, **settings: str) -> str:
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = ROOT / "build" / "cmake"
-    if not (build / "libgerank_engine.so").exists():
+    if not (build / "libgerank_runtime.so").exists():
         pytest.skip("no build folder of `make build` to install from")
     folder = tmp_path_factory.mktemp("prefix")
     run("cmake", "--install", build, "--component", "cpp", "--prefix", folder)
@@ -36,7 +36,7 @@ def test_an_installation_is_headers_libraries_and_a_cmake_package(prefix: Path) 
     assert {
         "include/gerank/engine.h",
         "lib/libgerank.so",
-        "lib/libgerank_engine.so",
+        "lib/libgerank_runtime.so",
         "lib/cmake/gerank/gerankConfig.cmake",
     } <= files
     assert not [name for name in files if "python" in name or name.endswith(".py")]
@@ -49,7 +49,7 @@ def test_a_program_builds_and_runs_against_an_installation(
     run("cmake", "-S", EXAMPLE, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}")
     run("cmake", "--build", build)
     libraries = run("ldd", build / "cpp_embed")
-    assert str(prefix / "lib" / "libgerank_engine.so") in libraries
+    assert str(prefix / "lib" / "libgerank_runtime.so") in libraries
     assert "not found" not in libraries
     pages = tmp_path / "pages.txt"
     pages.write_text("0\n")

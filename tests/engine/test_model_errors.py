@@ -72,7 +72,7 @@ def unknown_pin(batch: RerankBatch) -> None:
 def spoiled(content: bytes, spoil: Spoil, path: Path) -> Path:  # noqa: F811
     """The artifact with another golden request, and checksums that agree."""
     parts = records(content)
-    name = name_of(parts, "extra/golden.pt")
+    name = name_of(parts, "extra/golden.safetensors")
     batch, slates = golden_of(parts[name])
     spoil(batch)
     parts[name] = golden.to_bytes(batch, slates)

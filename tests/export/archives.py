@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from typing import Any
 
-import torch
+from safetensors.torch import load
 
 from gerank.data.batch import RerankBatch, Slates
 
@@ -58,7 +58,7 @@ def resummed(parts: dict[str, bytes]) -> dict[str, bytes]:
 
 def golden_of(body: bytes) -> tuple[RerankBatch, Slates]:
     """The golden requests and their answers, out of the record that holds them."""
-    tensors = torch.load(io.BytesIO(body), weights_only=True)
+    tensors = load(body)
     return (
         RerankBatch(*(tensors[name] for name in RerankBatch._fields)),
         Slates(*(tensors[name] for name in Slates._fields)),

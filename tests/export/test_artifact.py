@@ -184,7 +184,7 @@ def test_something_may_stand_above_golden_requests(
     path = tmp_path / "model.gerank"
     write_artifact(generator, CONTRACT, path, name="test", training=FACTS)
     parts = records(path.read_bytes())
-    batch, answer = golden_of(parts[name_of(parts, "golden.pt")])
+    batch, answer = golden_of(parts[name_of(parts, "golden.safetensors")])
     assert (count_above(batch) == 2).all() and batch.pins.shape == (16, CONTRACT.max_slots + 2)
     assert all(map(torch.equal, load_artifact(path).rerank(batch), answer))
     assert gerank.load(path).contract == CONTRACT  # which answered them again
@@ -231,7 +231,7 @@ def test_a_difference_of_golden_answers_is_put_in_words(
     content: bytes, tmp_path: Path, spoil: Spoil, words: str
 ) -> None:
     parts = records(content)
-    name = name_of(parts, "extra/golden.pt")
+    name = name_of(parts, "extra/golden.safetensors")
     batch, answer = golden_of(parts[name])
     parts[name] = golden.to_bytes(batch, spoil(answer))
     path = tmp_path / "altered.gerank"

@@ -73,7 +73,7 @@ def test_a_truncated_file_is_refused(content: bytes, refused: Refused, kept: flo
 
 @pytest.mark.parametrize(
     "record",
-    ["gerank.json", "golden.pt", "checksums.json", "data.pkl", "generator.py", "data/20"],
+    ["gerank.json", "golden.safetensors", "checksums.json", "data.pkl", "generator.py", "data/20"],
 )
 def test_a_flipped_byte_is_refused(
     content: bytes, refused: Refused, seed: int, record: str
@@ -118,7 +118,8 @@ def test_any_flipped_bit_is_refused_or_harmless(content: bytes, tmp_path: Path, 
 
 
 @pytest.mark.parametrize(
-    "record", ["gerank.json", "golden.pt", "data.pkl", "generator.py", "data/20", "version"]
+    "record",
+    ["gerank.json", "golden.safetensors", "data.pkl", "generator.py", "data/20", "version"],
 )
 def test_an_altered_record_of_a_sound_archive_is_named(
     content: bytes, refused: Refused, record: str
@@ -132,7 +133,9 @@ def test_an_altered_record_of_a_sound_archive_is_named(
     assert f"record {name.split('/', 1)[1]!r} was altered" in message
 
 
-@pytest.mark.parametrize("record", ["golden.pt", "data/20", "generator.py", "constants.pkl"])
+@pytest.mark.parametrize(
+    "record", ["golden.safetensors", "data/20", "generator.py", "constants.pkl"]
+)
 def test_a_missing_record_is_named(content: bytes, refused: Refused, record: str) -> None:
     parts = records(content)
     name = name_of(parts, f"/{record}")
@@ -157,7 +160,7 @@ def test_another_format_version_is_named_with_ours(content: bytes, refused: Refu
     for version in (FORMAT_VERSION + 1, 0, "1", [1]):
         for checksums in (False, True):
             message = refused(with_manifest(content, checksums=checksums, format_version=version))
-            assert f"format version {version!r}, this gerank reads {FORMAT_VERSION}" in message
+            assert f"format version {version!r}, this gerank reads 1 to {FORMAT_VERSION}" in message
 
 
 def test_other_op_schemas_are_named_with_ours(content: bytes, refused: Refused) -> None:

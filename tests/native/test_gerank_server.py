@@ -106,9 +106,10 @@ def test_the_front_goes_before_the_workers_where_it_may(model: StandIn) -> None:
 def test_it_knows_nothing_of_python() -> None:
     for file in (PROGRAM, library_path()):
         libraries = subprocess.run(["ldd", file], capture_output=True, text=True, check=True).stdout
-        assert "libnghttp2" in libraries and "libgerank_engine" in libraries
+        assert "libnghttp2" in libraries and "libgerank_runtime" in libraries
         assert "libpython" not in libraries and "libtorch_python" not in libraries
         assert "libgrpc" not in libraries and "libprotobuf" not in libraries
+        assert "libtorch" not in libraries and "libc10" not in libraries
 
 
 def test_it_swaps_on_sighup_and_refuses_a_damaged_file(model: StandIn, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OBJECTS = ROOT / "build/cmake/CMakeFiles/gerank.dir/csrc/ops/cpu/kernels"
+OBJECTS = ROOT / "build/cmake/CMakeFiles/gerank_page.dir/csrc/kernels"
 
 DECODE = """
 import sys

@@ -1,16 +1,16 @@
 #include "archive.h"
 
-#include <c10/util/Exception.h>
-#include <caffe2/serialize/inline_container.h>
-
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "../contract/python_text.h"
 #include "checksum.h"
 #include "disk_file.h"
+#include "torchscript_part.h"
+#include "zip_directory.h"
 
 namespace gerank {
 namespace {
@@ -21,77 +21,78 @@ constexpr std::string_view kChecksums = "extra/checksums.json",
 // Torch packs a model's code, a few hundred kilobytes, and nothing else.
 constexpr std::size_t kMostSavedByPacking = std::size_t{64} << 20;
 
-class MemoryFile : public caffe2::serialize::ReadAdapterInterface {
+class MemoryFile : public ByteSource {
  public:
-  explicit MemoryFile(std::string content) : content_(std::move(content)) {}
+  explicit MemoryFile(const FileBytes& content) : content_(content) {}
 
-  std::size_t size() const override { return content_.size(); }
+  std::uint64_t size() const override { return content_.size(); }
 
-  std::size_t read(std::uint64_t position, void* buffer, std::size_t count,
-                   const char* what) const override {
-    static_cast<void>(what);
-    if (position >= content_.size()) return 0;
-    const std::size_t read = std::min<std::size_t>(count, content_.size() - position);
-    std::memcpy(buffer, content_.data() + position, read);
-    return read;
+  bool read(std::uint64_t position, void* buffer, std::size_t count) const override {
+    if (position > content_.size() || count > content_.size() - position) return false;
+    std::memcpy(buffer, content_.data() + position, count);
+    return true;
   }
 
  private:
-  std::string content_;
+  const FileBytes& content_;
 };
 
-Refusal damaged(const c10::Error& error) {
-  return {"not an artifact, truncated or altered: " + first_line(error.what_without_backtrace())};
-}
-
-// Looks at the archive's directory alone, of a few kilobytes at the end of the file, so that what
-// is no artifact is refused before all of it is read, whatever its size.
-void check_directory(const ArtifactFile& file) try {
-  caffe2::serialize::PyTorchStreamReader archive(file);
-  if (!archive.hasRecord(std::string(kManifest))) {
-    throw Refusal{"no gerank.json in it: a foreign or truncated archive"};
+// The entries of an artifact, named without their common folder.
+std::vector<ZipEntry> artifact_entries(const ByteSource& file) {
+  std::vector<ZipEntry> entries = read_directory(file);
+  std::string folder;
+  std::uint64_t bytes = 0;
+  bool has_manifest = false;
+  for (ZipEntry& entry : entries) {
+    const std::string own = entry.name.substr(0, entry.name.find('/') + 1);
+    if (&entry == entries.data()) folder = own;
+    if (own.empty() || own != folder) {
+      throw Refusal{"not an artifact: its records lie in more than one folder"};
+    }
+    entry.name.erase(0, own.size());
+    has_manifest = has_manifest || entry.name == kManifest;
+    bytes += std::min<std::uint64_t>(entry.size, ~std::uint64_t{0} - bytes);
   }
-  std::size_t bytes = 0;
-  for (const std::string& name : archive.getAllRecords()) bytes += archive.getRecordSize(name);
-  if (bytes > file->size() + kMostSavedByPacking) {
-    throw Refusal{"not an artifact: its " + std::to_string(file->size()) + " bytes hold " +
+  if (!has_manifest) throw Refusal{"no gerank.json in it: a foreign or truncated archive"};
+  if (bytes > file.size() + kMostSavedByPacking) {
+    throw Refusal{"not an artifact: its " + std::to_string(file.size()) + " bytes hold " +
                   std::to_string(bytes) + " bytes of records"};
   }
-} catch (const c10::Error& error) {
-  throw damaged(error);
+  return entries;
+}
+
+ArtifactFile read_file(const std::string& path) {
+  const DiskFile file(path);
+  artifact_entries(file);
+  return file.content();
 }
 
 }  // namespace
 
-std::string first_line(const char* text) { return std::string(text, std::strcspn(text, "\n")); }
-
-ArtifactFile read_file(const std::string& path) {
-  const auto file = std::make_shared<DiskFile>(path);
-  check_directory(file);
-  return std::make_shared<MemoryFile>(file->content());
-}
-
-Records read_records(const ArtifactFile& file) try {
-  caffe2::serialize::PyTorchStreamReader archive(file);
-  Records records;
-  for (const std::string& name : archive.getAllRecords()) {
-    const auto [bytes, size] = archive.getRecord(name);
-    records.emplace(name, std::string(static_cast<const char*>(bytes.get()), size));
+Archive::Archive(const std::string& path) : file_(read_file(path)) {
+  const std::vector<ZipEntry> entries = artifact_entries(MemoryFile(*file_));
+  if (std::all_of(entries.begin(), entries.end(), [](const auto& e) { return e.is_stored; })) {
+    for (const ZipEntry& entry : entries) {
+      records_.emplace(entry.name, file_->view().substr(entry.position, entry.size));
+    }
+    return;
   }
-  return records;
-} catch (const c10::Error& error) {
-  throw damaged(error);
+  // Artifacts of format 1 are as torch writes archives, with packed code.
+  if (Status status = torchscript_part().unpack(file_, &unpacked_); !status) {
+    throw Refusal{status.message()};
+  }
+  for (const auto& [name, content] : unpacked_) records_.emplace(name, content);
 }
 
-const std::string& record(const Records& records, std::string_view name) {
-  const auto found = records.find(name);
-  if (found == records.end()) throw Refusal{"malformed artifact: no record " + repr(name)};
+std::string_view Archive::record(std::string_view name) const {
+  const auto found = records_.find(name);
+  if (found == records_.end()) throw Refusal{"malformed artifact: no record " + repr(name)};
   return found->second;
 }
 
-Json parse_record(const Records& records, std::string_view name) {
+Json Archive::parse_record(std::string_view name) const {
   Json value;
-  if (const Status status = Json::parse(record(records, name), &value); !status) {
+  if (const Status status = Json::parse(record(name), &value); !status) {
     throw Refusal{"malformed artifact: " + repr(name) + ": " + status.message()};
   }
   if (value.type != Json::Type::kObject) {
@@ -100,17 +101,17 @@ Json parse_record(const Records& records, std::string_view name) {
   return value;
 }
 
-void check_sums(const Records& records) {
-  const Json written = parse_record(records, kChecksums);
+void Archive::check_sums() const {
+  const Json written = parse_record(kChecksums);
   std::map<std::string_view, const Json*> sums;
   for (const auto& [name, sum] : written.members) sums.emplace(name, &sum);
-  for (const auto& [name, content] : records) {
+  for (const auto& [name, content] : records_) {
     if (name != kChecksums && name != kSerialization) sums.emplace(name, nullptr);
   }
   for (const auto& [name, sum] : sums) {
-    const auto found = records.find(name);
-    if (found == records.end()) throw Refusal{"record " + repr(name) + " is missing"};
-    const std::string& content = found->second;
+    const auto found = records_.find(name);
+    if (found == records_.end()) throw Refusal{"record " + repr(name) + " is missing"};
+    const std::string_view content = found->second;
     if (sum == nullptr || sum->type != Json::Type::kInteger ||
         sum->integer != std::int64_t{crc32(content.data(), content.size())}) {
       throw Refusal{"record " + repr(name) + " was altered after it was written"};

@@ -1,47 +1,35 @@
 #include "artifact.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
-#include <gerank/ops.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <locale>
-#include <sstream>
 #include <string_view>
 
+#include "../../kernels/instruction_set.h"
 #include "../contract/json.h"
 #include "../contract/python_text.h"
 #include "archive.h"
 #include "golden.h"
-#include "scripted_generator.h"
-#include "torch_state.h"
+#include "native_generator.h"
+#include "torchscript_part.h"
 
 namespace gerank {
 namespace {
 
-constexpr std::int64_t kFormatVersion = 1;
+// Format 1 has golden requests as torch pickles them, packed code, and no place of a page model.
+constexpr std::int64_t kFirstFormat = 1, kFormat = 2;
 constexpr std::array kOps = {"decode_slates", "encode_set", "rank_page", "set_features"};
-constexpr std::string_view kGolden = "extra/golden.pt";
+constexpr std::string_view kGolden = "extra/golden.safetensors", kFirstGolden = "extra/golden.pt";
 
-void check_format(const Json& manifest) {
+std::int64_t format_version(const Json& manifest) {
   const Json* version = manifest.find("format_version");
   if (version != nullptr && version->type == Json::Type::kInteger &&
-      version->integer == kFormatVersion) {
-    return;
+      version->integer >= kFirstFormat && version->integer <= kFormat) {
+    return version->integer;
   }
   throw Refusal{"format version " + (version == nullptr ? "None" : repr(*version)) +
-                ", this gerank reads " + std::to_string(kFormatVersion)};
-}
-
-// As the loaded library states it; empty if it has no such op.
-std::string op_schema(const std::string& name) {
-  const auto op = c10::Dispatcher::singleton().findSchema({"gerank::" + name, ""});
-  if (!op) return "";
-  std::ostringstream text;
-  text.imbue(std::locale::classic());  // the host's may group the digits of a default
-  text << op->schema();
-  return text.str();
+                ", this gerank reads " + std::to_string(kFirstFormat) + " to " +
+                std::to_string(kFormat)};
 }
 
 const Json& versions_of(const Json& manifest) {
@@ -59,7 +47,7 @@ void check_ops(const Json& manifest) {
   }
   for (const auto& [name, schema] : ops->members) {
     const bool ours = std::find(kOps.begin(), kOps.end(), name) != kOps.end();
-    const std::string installed = ours ? op_schema(name) : "";
+    const std::string installed = ours ? torchscript_part().op_schema(name) : "";
     if (schema.type == Json::Type::kString && !installed.empty() && installed == schema.text) {
       continue;
     }
@@ -68,20 +56,64 @@ void check_ops(const Json& manifest) {
   }
 }
 
-Artifact read(const std::string& path) {
-  if (const std::string differs = torch_mismatch(); !differs.empty()) throw Refusal{differs};
-  if (const std::string error = instruction_set_error(); !error.empty()) throw Refusal{error};
-  const OwnTorchState state;
-  const ArtifactFile file = read_file(path);
-  const Records records = read_records(file);
-  Artifact artifact;
-  artifact.manifest = record(records, kManifest);
-  Json manifest;
-  if (!Json::parse(artifact.manifest, &manifest)) check_sums(records);  // the likelier reason
-  manifest = parse_record(records, kManifest);
-  check_format(manifest);
-  check_sums(records);
+// The name of the record that is the page model; empty if the file has none.
+std::string page_record(const Json& manifest) {
+  const Json* page = manifest.find("page");
+  if (page == nullptr) return "";
+  if (page->type != Json::Type::kString) {
+    throw Refusal{"malformed artifact: 'page' is " + cut(repr(*page), 80)};
+  }
+  return page->text;
+}
+
+std::unique_ptr<const Model> scripted_generator(const Archive& archive, const Json& manifest) {
+  const TorchScriptPart& part = torchscript_part();
+  if (const std::string differs = part.mismatch(); !differs.empty()) throw Refusal{differs};
   check_ops(manifest);
+  std::unique_ptr<const Model> model;
+  if (Status status = part.load_generator(archive.file(), &model); !status) {
+    throw Refusal{status.message()};
+  }
+  return model;
+}
+
+GoldenTensors read_golden(const Archive& archive, std::int64_t format) {
+  if (format > kFirstFormat) return read_safetensors(archive.record(kGolden));
+  GoldenTensors tensors;
+  const std::string_view content = archive.record(kFirstGolden);
+  if (Status status = torchscript_part().read_pickled_golden(content, &tensors); !status) {
+    throw Refusal{status.message()};
+  }
+  return tensors;
+}
+
+void make_model(const Archive& archive, const Json& manifest, Implementation wanted,
+                Artifact* artifact) {
+  const std::string page = page_record(manifest);
+  if (wanted == Implementation::kNative && page.empty()) {
+    throw Refusal{
+        "has no page model to run natively: it is no stock generator, or is of format 1; "
+        "the TorchScript implementation takes it"};
+  }
+  if (wanted == Implementation::kTorchScript || page.empty()) {
+    artifact->implementation = Implementation::kTorchScript;
+    artifact->model = scripted_generator(archive, manifest);
+  } else {
+    artifact->implementation = Implementation::kNative;
+    artifact->model = native_generator(archive.file(), archive.record(page), artifact->contract);
+  }
+}
+
+Artifact read(const std::string& path, const ModelOptions& options) {
+  if (const std::string error = cpu::instruction_set_error(); !error.empty()) throw Refusal{error};
+  const Archive archive(path);
+  Artifact artifact;
+  artifact.manifest = archive.record(kManifest);
+  Json manifest;
+  if (!Json::parse(artifact.manifest, &manifest)) archive.check_sums();  // the likelier reason
+  manifest = archive.parse_record(kManifest);
+  const std::int64_t format = format_version(manifest);
+  archive.check_sums();
   const Json* version = manifest.find("model_version");
   if (version == nullptr || version->type != Json::Type::kString) {
     throw Refusal{"malformed artifact: no 'model_version'"};
@@ -90,9 +122,9 @@ Artifact read(const std::string& path) {
   if (Status status = Contract::parse(artifact.manifest, &artifact.contract); !status) {
     throw Refusal{"malformed artifact: " + status.message()};
   }
-  artifact.model = load_generator(file);
+  make_model(archive, manifest, options.implementation, &artifact);
   const std::string differs =
-      golden_difference(record(records, kGolden), artifact.contract, *artifact.model);
+      golden_difference(read_golden(archive, format), artifact.contract, *artifact.model);
   if (!differs.empty()) {
     throw Refusal{differs + "; it was written with " + repr(versions_of(manifest))};
   }
@@ -101,8 +133,8 @@ Artifact read(const std::string& path) {
 
 }  // namespace
 
-Status read_artifact(const std::string& path, Artifact* artifact) try {
-  *artifact = read(path);
+Status read_artifact(const std::string& path, const ModelOptions& options, Artifact* artifact) try {
+  *artifact = read(path, options);
   return {};
 } catch (const Refusal& refusal) {
   return Status(Code::kFailedPrecondition, path + ": " + refusal.message);

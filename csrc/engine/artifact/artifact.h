@@ -3,6 +3,7 @@
 
 #include <gerank/contract.h>
 #include <gerank/model.h>
+#include <gerank/ranker.h>
 #include <gerank/status.h>
 
 #include <memory>
@@ -14,12 +15,12 @@ struct Artifact {
   std::string manifest;  // gerank.json, as it lies in the file
   std::string model_version;
   Contract contract;
+  Implementation implementation = Implementation::kNative;  // of `model`
   std::unique_ptr<const Model> model;
 };
 
-// Format version, checksums, op schemas, contract, golden requests: the checks of
-// gerank/export/artifact.py, in its order and words. kFailedPrecondition if one fails. May throw
-// std::exception where memory runs out.
-Status read_artifact(const std::string& path, Artifact* artifact);
+// Format version, checksums, contract, page model or op schemas, golden requests.
+// kFailedPrecondition if one fails. May throw std::exception where memory runs out.
+Status read_artifact(const std::string& path, const ModelOptions& options, Artifact* artifact);
 
 }  // namespace gerank

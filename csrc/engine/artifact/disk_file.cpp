@@ -5,9 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <memory>
 #include <system_error>
 
-#include "archive.h"
+#include "refusal.h"
 
 namespace gerank {
 namespace {
@@ -46,24 +47,20 @@ DiskFile::DiskFile(const std::string& path) {
 
 DiskFile::~DiskFile() { close(descriptor_); }
 
-std::size_t DiskFile::read(std::uint64_t position, void* buffer, std::size_t count,
-                           const char* what) const {
-  static_cast<void>(what);
+bool DiskFile::read(std::uint64_t position, void* buffer, std::size_t count) const {
   std::size_t done = 0;
   while (done < count) {
     const ssize_t got = pread(descriptor_, static_cast<char*>(buffer) + done, count - done,
                               static_cast<off_t>(position + done));
     if (got > 0) done += static_cast<std::size_t>(got);
-    if (got == 0 || (got < 0 && errno != EINTR)) break;
+    if (got == 0 || (got < 0 && errno != EINTR)) return false;
   }
-  return done;
+  return true;
 }
 
-std::string DiskFile::content() const {
-  std::string content(size_, '\0');
-  if (read(0, content.data(), size_) != size_) {
-    throw Refusal{"cannot be read to its end"};
-  }
+ArtifactFile DiskFile::content() const {
+  const auto content = std::make_shared<FileBytes>(size_);
+  if (!read(0, content->data(), size_)) throw Refusal{"cannot be read to its end"};
   return content;
 }
 

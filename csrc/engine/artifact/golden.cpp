@@ -1,21 +1,16 @@
 #include "golden.h"
 
-#include <ATen/core/Tensor.h>
-#include <ATen/core/ivalue.h>
-#include <torch/csrc/jit/serialization/pickle.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <exception>
 #include <initializer_list>
-#include <map>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "../batching/padded_buffers.h"
 #include "../contract/python_text.h"
-#include "archive.h"
+#include "refusal.h"
 
 namespace gerank {
 namespace {
@@ -61,41 +56,35 @@ std::string difference(const PaddedBatch& batch, const PaddedAnswer& expected,
   return "";
 }
 
-using Tensors = std::map<std::string, at::Tensor>;
-
-Tensors read_golden(const std::string& content) try {
-  Tensors tensors;
-  const c10::IValue golden =
-      torch::jit::pickle_load(std::vector<char>(content.begin(), content.end()));
-  for (const auto& entry : golden.toGenericDict()) {
-    tensors.emplace(entry.key().toStringRef(), entry.value().toTensor().contiguous());
-  }
-  return tensors;
-} catch (const std::exception& error) {
-  throw Refusal{"malformed artifact: 'extra/golden.pt': " + first_line(error.what())};
+template <typename T>
+constexpr GoldenType golden_type() {
+  if constexpr (std::is_same_v<T, float>) return GoldenType::kFloat;
+  if constexpr (std::is_same_v<T, std::int64_t>) return GoldenType::kInt64;
+  if constexpr (std::is_same_v<T, bool>) return GoldenType::kBool;
 }
 
 // The numbers of a golden tensor, which must have this type and shape.
 template <typename T>
-T* values(const Tensors& tensors, const char* name, std::initializer_list<std::int64_t> shape) {
+T* values(const GoldenTensors& tensors, const char* name,
+          std::initializer_list<std::int64_t> shape) {
   const auto found = tensors.find(name);
-  if (found == tensors.end() || found->second.sizes() != at::IntArrayRef(shape) ||
-      found->second.scalar_type() != c10::CppTypeToScalarType<T>::value) {
+  if (found == tensors.end() || found->second.type != golden_type<T>() ||
+      found->second.shape != std::vector<std::int64_t>(shape)) {
     throw Refusal{"malformed artifact: golden requests lack a sound " +
                   repr(std::string_view(name))};
   }
-  return found->second.data_ptr<T>();
+  return reinterpret_cast<T*>(found->second.values->data());
 }
 
-std::int64_t axis(const Tensors& tensors, const char* name, std::int64_t dimension) {
+std::int64_t axis(const GoldenTensors& tensors, const char* name, std::size_t dimension) {
   const auto found = tensors.find(name);
-  if (found == tensors.end() || found->second.dim() <= dimension) {
+  if (found == tensors.end() || found->second.shape.size() <= dimension) {
     throw Refusal{"malformed artifact: golden requests lack " + repr(std::string_view(name))};
   }
-  return found->second.size(dimension);
+  return found->second.shape[dimension];
 }
 
-PaddedBatch golden_batch(const Tensors& tensors, const Contract& contract) {
+PaddedBatch golden_batch(const GoldenTensors& tensors, const Contract& contract) {
   PaddedBatch batch;
   const auto B = batch.B = axis(tensors, "candidate_mask", 0);
   const auto M = batch.M = axis(tensors, "candidate_mask", 1);
@@ -122,9 +111,8 @@ PaddedBatch golden_batch(const Tensors& tensors, const Contract& contract) {
 
 }  // namespace
 
-std::string golden_difference(const std::string& golden, const Contract& contract,
+std::string golden_difference(const GoldenTensors& tensors, const Contract& contract,
                               const Model& model) {
-  const Tensors tensors = read_golden(golden);
   const PaddedBatch batch = golden_batch(tensors, contract);
   const auto B = batch.B, N = batch.N;
   const PaddedAnswer expected{values<std::int64_t>(tensors, "slates", {B, N}),

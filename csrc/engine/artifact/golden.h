@@ -6,11 +6,13 @@
 
 #include <string>
 
+#include "golden_tensors.h"
+
 namespace gerank {
 
-// What differs first between the answers in `golden`, a pickled dict of tensors, and those of
-// `model`, in words; empty where they agree to 1e-5. Throws Refusal if `golden` is malformed.
-std::string golden_difference(const std::string& golden, const Contract& contract,
+// What differs first between the answers in `golden` and those of `model`, in words; empty where
+// they agree to 1e-5. Throws Refusal if `golden` lacks a tensor of a batch or of its answer.
+std::string golden_difference(const GoldenTensors& golden, const Contract& contract,
                               const Model& model);
 
 }  // namespace gerank

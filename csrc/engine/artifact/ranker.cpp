@@ -9,7 +9,9 @@
 #include "../batching/warm_up.h"
 #include "../contract/json.h"
 #include "artifact.h"
+#include "golden.h"
 #include "ranker_parts.h"
+#include "refusal.h"
 
 namespace gerank {
 namespace {
@@ -36,16 +38,20 @@ Ranker::~Ranker() = default;
 const Contract& Ranker::contract() const noexcept { return parts_->contract; }
 const std::string& Ranker::contract_json() const noexcept { return parts_->contract_json; }
 const std::string& Ranker::model_version() const noexcept { return parts_->model_version; }
+std::string_view Ranker::implementation() const noexcept { return parts_->implementation; }
 const std::string& Ranker::manifest_json() const noexcept { return parts_->manifest_json; }
 
-Status Ranker::load(const std::string& path, std::shared_ptr<const Ranker>* ranker) noexcept try {
+Status Ranker::load(const std::string& path, std::shared_ptr<const Ranker>* ranker,
+                    const ModelOptions& options) noexcept try {
   Artifact artifact;
-  if (Status status = read_artifact(path, &artifact); !status) return status;
+  if (Status status = read_artifact(path, options, &artifact); !status) return status;
   auto parts = std::make_unique<Parts>();
   parts->contract = std::move(artifact.contract);
   parts->contract_json = contract_text(artifact.manifest);
   parts->model_version = std::move(artifact.model_version);
   parts->manifest_json = std::move(artifact.manifest);
+  parts->implementation =
+      artifact.implementation == Implementation::kNative ? "native" : "torchscript";
   parts->model = std::move(artifact.model);
   ranker->reset(new Ranker(std::move(parts)));
   return {};
@@ -85,6 +91,16 @@ Status Ranker::rank(std::span<const Query> queries, std::span<Slate> slates) con
     if (Status status = buffers.split(parts_->contract, i, &slates[i]); !status) return status;
   }
   return {};
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, error.what());
+}
+
+Status Ranker::compare(std::string_view golden) const noexcept try {
+  const std::string differs =
+      golden_difference(read_safetensors(golden), parts_->contract, *parts_->model);
+  return differs.empty() ? Status() : Status(Code::kFailedPrecondition, differs);
+} catch (const Refusal& refusal) {
+  return Status(Code::kFailedPrecondition, refusal.message);
 } catch (const std::exception& error) {
   return Status(Code::kInternal, error.what());
 }

@@ -7,12 +7,14 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace gerank {
 
 struct Ranker::Parts {
   Contract contract;
   std::string contract_json, model_version, manifest_json;
+  std::string_view implementation = "custom";
   std::unique_ptr<const Model> model;
 };
 

@@ -159,7 +159,7 @@ Status Engine::publish(std::string_view name, std::shared_ptr<const Ranker> rank
 Status Engine::load(std::string_view name, const std::string& path, bool keep_old) noexcept {
   if (Status status = state_->may_wait("load"); !status) return status;
   std::shared_ptr<const Ranker> ranker;
-  if (Status status = Ranker::load(path, &ranker); !status) return status;
+  if (Status status = Ranker::load(path, &ranker, state_->options.model); !status) return status;
   return publish(name, std::move(ranker), keep_old);
 }
 

@@ -3,18 +3,19 @@
 // there.
 #pragma once
 
+#include <gerank/export.h>
 #include <gerank/status.h>
 #include <sys/types.h>
 
 namespace gerank {
 
 // The id of this process. Costs a load: it is a fork that changes it.
-pid_t this_process() noexcept;
+GERANK_EXPORT pid_t this_process() noexcept;
 
 // Whether the calling thread is the one that made this process by a fork. What it had of pools of
 // threads, as OpenMP keeps one per thread, stayed behind: to use them would be to wait for ever.
 // False if nobody had asked this_process() before the fork.
-bool has_lost_its_pools() noexcept;
+GERANK_EXPORT bool has_lost_its_pools() noexcept;
 
 // OK in the process `made_in`, where an engine was made; in any other kFailedPrecondition, which
 // names both and says what to do.

@@ -1,7 +1,4 @@
 // The engine's threads: workers, which run batches, and the cleaner.
-
-#include <gerank/ops.h>
-
 #include <algorithm>
 #include <chrono>
 #include <exception>
@@ -11,6 +8,7 @@
 #include "batch_limits.h"
 #include "engine_state.h"
 #include "histogram.h"
+#include "pass_threads.h"
 
 namespace gerank {
 namespace {
@@ -54,7 +52,7 @@ void Engine::State::start_threads() {
 // A batch and a warm-up pass in turns, so that neither starves the other.
 void Engine::State::work(std::size_t worker) {
   const Inside working(this);  // see Note [Waiting for oneself]
-  set_intra_op_threads_here(options.intra_op_threads);
+  set_pass_threads(options.intra_op_threads);
   PaddedBuffers buffers;
   Batch batch;
   std::vector<Ended> ended;

@@ -35,7 +35,7 @@ struct EngineOptions {
   // Forward passes at once: one thread each. At least 1.
   int workers = 1;
 
-  // Threads that torch may use within one forward pass; 1: only the worker itself.
+  // Threads that one forward pass may use; 1: only the worker itself.
   int intra_op_threads = 1;
 
   // Most queries in one forward pass. At least 1.
@@ -66,6 +66,9 @@ struct EngineOptions {
   // What becomes of features that the artifact of a call does not know. With kIgnore a model with a
   // feature less can go live before all callers have changed; a feature more needs a default.
   UnknownFeatures unknown_features = UnknownFeatures::kRefuse;
+
+  // How load() loads artifacts.
+  ModelOptions model;
 
   // Must outlive the engine. Null: the machine's monotonic clock.
   Clock* clock = nullptr;
@@ -165,6 +168,8 @@ struct PublishedModel {
 
   // Queries that it answered, and that it failed, since it was published.
   std::uint64_t answered = 0, failed = 0;
+
+  std::string_view implementation;  // Ranker::implementation()
 };
 
 // Thread-safe: every method may be called from any thread at any time, with two exceptions.

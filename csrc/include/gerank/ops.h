@@ -18,10 +18,6 @@ namespace gerank {
 // Thread-safe.
 GERANK_EXPORT void link_ops() noexcept;
 
-// Why no op can run in this process: GERANK_CPU names no instruction set, or one that this
-// processor lacks. Empty if all is well. Thread-safe.
-GERANK_EXPORT std::string instruction_set_error();
-
 // Empty if the torch in this process is the one that the library was built for; else a sentence
 // that names both versions and what to do. Another torch has other symbols and other layouts, and
 // may answer wrongly before it fails. Thread-safe.

@@ -11,19 +11,39 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace gerank {
+
+// What computes the slates of an artifact.
+enum class Implementation {
+  // The native one where the artifact is a stock generator, else TorchScript.
+  kAutomatic,
+  // The whole page in one pass over the artifact's weights, without torch.
+  kNative,
+  // The scripted module: also for encoders of one's own. It needs libgerank_torchscript and torch,
+  // which are loaded when the first artifact asks for them.
+  kTorchScript
+};
+
+// How an artifact is loaded.
+struct ModelOptions {
+  Implementation implementation = Implementation::kAutomatic;
+};
 
 // Immutable: every method is const and thread-safe. Owned by shared_ptr; an Engine shares in it for
 // as long as it hosts it.
 class GERANK_EXPORT Ranker {
  public:
-  // Loads an artifact (`gerank export` writes one) and runs its golden requests. Takes 0.1 to 1 s.
+  // Loads an artifact (`gerank export` writes one) and runs its golden requests. Takes some
+  // milliseconds, and 0.1 to 1 s where torch must be loaded.
   //
   // kFailedPrecondition, with a message that begins with the path, if the file is missing,
   // truncated, altered or foreign, has another format version, calls ops that this library lacks,
-  // or answers its golden requests differently. *ranker is set only if OK.
-  static Status load(const std::string& path, std::shared_ptr<const Ranker>* ranker) noexcept;
+  // lacks the implementation that is asked for, or answers its golden requests differently.
+  // *ranker is set only if OK.
+  static Status load(const std::string& path, std::shared_ptr<const Ranker>* ranker,
+                     const ModelOptions& options = {}) noexcept;
 
   // A ranker over a model that is no artifact. `contract_json` as Contract::parse reads it.
   static Status make(const std::string& contract_json, std::string model_version,
@@ -43,6 +63,10 @@ class GERANK_EXPORT Ranker {
   // Names the model in every answer.
   const std::string& model_version() const noexcept;
 
+  // What computes its slates: "native", "torchscript", or "custom" where this ranker was made over
+  // a model.
+  std::string_view implementation() const noexcept;
+
   // The artifact's gerank.json, as it lies in the file; empty if this ranker was made over a model.
   const std::string& manifest_json() const noexcept;
 
@@ -55,6 +79,11 @@ class GERANK_EXPORT Ranker {
   //
   // kInvalidArgument names the query: `queries[3].slots`. kInternal: the model failed.
   Status rank(std::span<const Query> queries, std::span<Slate> slates) const noexcept;
+
+  // Answers requests and holds the slates against those that came with them; both are one batch of
+  // named arrays, as gerank/export/golden.py writes it. kFailedPrecondition tells what differs
+  // first: a slate, a relaxed rule, or a log_prob by more than 1e-5.
+  Status compare(std::string_view golden) const noexcept;
 
   // Runs batches of 1, 2, 4, ... and `max_batch` queries on this thread, which are answered as any
   // are: the first calls of a TorchScript model on a thread are slow. An Engine does it by itself.

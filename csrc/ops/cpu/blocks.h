@@ -7,8 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "block_size.h"
-#include "thread_memory.h"
+#include "../../kernels/block_size.h"
+#include "../../kernels/thread_memory.h"
 
 namespace gerank::cpu {
 

@@ -5,10 +5,10 @@
 
 #include <tuple>
 
+#include "../../kernels/instruction_set.h"
 #include "../checks.h"
 #include "blocks.h"
 #include "decoder_arguments.h"
-#include "instruction_set.h"
 
 namespace gerank::cpu {
 namespace {

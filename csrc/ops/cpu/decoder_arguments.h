@@ -4,11 +4,12 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cmath>
 #include <cstdint>
+#include <string>
 
+#include "../../kernels/tasks.h"
+#include "../../kernels/value_checks.h"
 #include "../checks.h"
-#include "kernels/tasks.h"
 
 namespace gerank::cpu {
 
@@ -92,46 +93,10 @@ struct DecoderInputs {
   const DecoderView<scalar_t> view;
 };
 
-// Two pins on one candidate, or on one dedup key, cannot both be served.
-inline void check_pin_pair(const RequestView& request, int64_t b, int slot, const char* op) {
-  const int64_t pin = request.pins[slot];
-  const int64_t key = request.dedup_keys[pin];
-  for (int other = 0; other < slot; ++other) {
-    const int64_t pinned = request.pins[other];
-    if (pinned < 0) continue;
-    TORCH_CHECK(pinned != pin, "gerank::", op, ": pins must name a candidate once, got candidate ",
-                pin, " at slots ", other, " and ", slot, " of request ", b);
-    TORCH_CHECK(key == -1 || request.dedup_keys[pinned] != key, "gerank::", op,
-                ": pins must name a dedup key once, got key ", key, " at slots ", other, " and ",
-                slot, " of request ", b);
-  }
-}
-
-inline void check_pins(const RequestView& request, int64_t b, const char* op) {
-  for (int slot = 0; slot < request.num_slots; ++slot) {
-    const int64_t pin = request.pins[slot];
-    if (pin == -1) continue;
-    TORCH_CHECK(pin >= 0 && pin < request.num_candidates, "gerank::", op,
-                ": pins must be -1 or a candidate below ", request.num_candidates, ", got ", pin,
-                " at slot ", slot, " of request ", b);
-    TORCH_CHECK(slot < request.slots, "gerank::", op, ": pins must lie in the ", request.slots,
-                " slots asked for, got candidate ", pin, " at slot ", slot, " of request ", b);
-    check_pin_pair(request, b, slot, op);
-  }
-}
-
 template <typename scalar_t>
 void check_values(const DecoderView<scalar_t>& inputs, const char* op) {
-  for (int64_t b = 0; b < inputs.batch; ++b) {
-    const int64_t slots = inputs.slots[b];
-    TORCH_CHECK(slots >= 0 && slots <= inputs.num_slots, "gerank::", op,
-                ": slots must be between 0 and ", inputs.num_slots, ", got ", slots,
-                " for request ", b);
-    const scalar_t temperature = inputs.temperature[b];
-    TORCH_CHECK(temperature > 0 && std::isfinite(temperature), "gerank::", op,
-                ": temperature must be positive and finite, got ", temperature, " for request ", b);
-    check_pins(inputs.request(b), b, op);
-  }
+  const std::string words = bad_values(inputs);
+  TORCH_CHECK(words.empty(), "gerank::", op, ": ", words);
 }
 
 }  // namespace gerank::cpu

@@ -81,20 +81,6 @@ void check_widths(const page::PageHeader& sizes, const PaddedBatch& batch) {
   }
 }
 
-// What the rules ask of values, as decode_slates does.
-void check_rules(const PaddedBatch& batch) {
-  DecoderView<float> view = {};
-  view.batch = batch.B;
-  view.num_candidates = batch.M;
-  view.num_slots = batch.N;
-  view.mask = batch.candidate_mask;
-  view.pins = batch.pins;
-  view.dedup_keys = batch.dedup_keys;
-  view.slots = batch.slots;
-  view.temperature = batch.temperature;
-  check_values(view, "rank_page");
-}
-
 std::tuple<at::Tensor, at::Tensor, at::Tensor> rank_page_cpu(
     const at::Tensor& page, const at::Tensor& user_dense, const at::Tensor& user_ids,
     const at::Tensor& candidate_dense, const at::Tensor& candidate_ids,
@@ -115,7 +101,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> rank_page_cpu(
   const PageInputs inputs(arguments);
   const PaddedBatch& batch = inputs.batch;
   check_widths(model.sizes(), batch);
-  check_rules(batch);
+  const std::string bad = page::PageModel::bad_rules(batch);
+  TORCH_CHECK(bad.empty(), "gerank::rank_page: ", bad);
   const std::string unknown = model.unknown_id(batch);
   TORCH_CHECK_INDEX(unknown.empty(), "gerank::rank_page: ", unknown);
   at::Tensor slates = at::empty(pins.sizes(), pins.options());

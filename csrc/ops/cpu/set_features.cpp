@@ -3,10 +3,10 @@
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
 
+#include "../../kernels/instruction_set.h"
 #include "../checks.h"
 #include "blocks.h"
 #include "decoder_arguments.h"
-#include "instruction_set.h"
 
 namespace gerank::cpu {
 namespace {

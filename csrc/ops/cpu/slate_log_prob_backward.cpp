@@ -8,10 +8,10 @@
 #include <algorithm>
 #include <tuple>
 
+#include "../../kernels/instruction_set.h"
 #include "../checks.h"
 #include "blocks.h"
 #include "decoder_arguments.h"
-#include "instruction_set.h"
 
 namespace gerank::cpu {
 namespace {

@@ -12,11 +12,11 @@
 #include <limits>
 #include <vector>
 
+#include "../../kernels/instruction_set.h"
 #include "../autograd/forward_mode.h"
 #include "../checks.h"
 #include "blocks.h"
 #include "decoder_arguments.h"
-#include "instruction_set.h"
 
 namespace gerank::cpu {
 namespace {

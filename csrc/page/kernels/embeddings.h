@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../../ops/cpu/kernels/vector_maths.h"
+#include "../../kernels/vector_maths.h"
 #include "../page_format.h"
 
 namespace gerank::cpu {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../../ops/cpu/kernels/tasks.h"
+#include "../../kernels/tasks.h"
 #include "candidate_rows.h"
 #include "layer.h"
 #include "page_task.h"

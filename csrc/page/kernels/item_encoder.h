@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../../ops/cpu/kernels/tasks.h"
+#include "../../kernels/tasks.h"
 #include "candidate_rows.h"
 #include "first_layer.h"
 #include "layer.h"

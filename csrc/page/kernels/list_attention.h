@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "../../ops/cpu/kernels/tasks.h"
-#include "../../ops/cpu/kernels/vector_maths.h"
+#include "../../kernels/tasks.h"
+#include "../../kernels/vector_maths.h"
 
 namespace gerank::cpu {
 namespace {

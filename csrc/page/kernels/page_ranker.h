@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "../../ops/cpu/kernels/slate_decoder.h"
-#include "../../ops/cpu/kernels/tasks.h"
+#include "../../kernels/slate_decoder.h"
+#include "../../kernels/tasks.h"
 #include "candidate_rows.h"
 #include "item_encoder.h"
 #include "page_task.h"

@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "../../ops/cpu/kernels/set_standing.h"
-#include "../../ops/cpu/kernels/tasks.h"
+#include "../../kernels/set_standing.h"
+#include "../../kernels/tasks.h"
 #include "embeddings.h"
 #include "layer.h"
 #include "page_task.h"

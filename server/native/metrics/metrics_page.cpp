@@ -103,6 +103,7 @@ void write_models(Exposition& out, const Engine& engine, const LoadNumbers& load
   for (const PublishedModel& model : models) {
     out.sample(1, {{"model", model.name},
                    {"version", model.version},
+                   {"implementation", std::string(model.implementation)},
                    {"current", model.current ? "true" : "false"},
                    {"default", model.is_default ? "true" : "false"}});
   }

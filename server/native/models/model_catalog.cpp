@@ -43,7 +43,7 @@ LoadOutcome ModelCatalog::load(const LoadOrder& order) {
 void ModelCatalog::load_under_lock(const LoadOrder& order, LoadOutcome* outcome) {
   std::shared_ptr<const Ranker> ranker;
   const FileStamp stamp = stamp_of(order.path);  // first: a file that changes meanwhile is another
-  outcome->status = Ranker::load(order.path, &ranker);
+  outcome->status = Ranker::load(order.path, &ranker, parts_.engine.options().model);
   if (!outcome->status) return;
   outcome->version = ranker->model_version();
   if (const auto now = parts_.engine.find(outcome->name)) {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "../../../decode/rules.h"
+#include "../decode/rules.h"
 #include "candidate_list.h"
 #include "context_codes.h"
 #include "distribution.h"

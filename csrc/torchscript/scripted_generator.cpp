@@ -1,6 +1,7 @@
 #include "scripted_generator.h"
 
 #include <ATen/Parallel.h>
+#include <gerank/ops.h>
 #include <torch/script.h>
 
 #include <algorithm>
@@ -12,7 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "../batching/process.h"
+#include "../engine/batching/pass_threads.h"
+#include "../engine/batching/process.h"
+#include "first_line.h"
+#include "packed_records.h"
 #include "torch_state.h"
 
 namespace gerank {
@@ -116,12 +120,22 @@ class WithoutLostPools {
   const int before_ = has_lost_its_pools() ? at::get_num_threads() : 0;
 };
 
+// Tells torch how many threads this thread's passes may use, where the engine has said so.
+void take_over_pass_threads() {
+  thread_local int told = 0;
+  const int wanted = pass_threads();
+  if (wanted == 0 || wanted == told) return;
+  set_intra_op_threads_here(wanted);
+  told = wanted;
+}
+
 class ScriptedGenerator : public Model {
  public:
   explicit ScriptedGenerator(torch::jit::Module module)
       : module_(std::move(module)), forward_(module_.get_method("forward")) {}
 
   Status run(const PaddedBatch& batch, const PaddedAnswer& answer) const override try {
+    take_over_pass_threads();
     const WithoutLostPools one_thread;
     const OwnTorchState state;
     // The profiling executor would spend the first calls of every thread on recompiling, for no
@@ -158,13 +172,15 @@ torch::jit::Module frozen(const torch::jit::Module& module) {
 
 }  // namespace
 
-std::unique_ptr<const Model> load_generator(const ArtifactFile& file) try {
+Status load_generator(const ArtifactFile& file, std::unique_ptr<const Model>* model) try {
   this_process();  // a fork is noted from now on
-  torch::jit::Module module = torch::jit::load(file, at::kCPU);
+  const OwnTorchState state;
+  torch::jit::Module module = torch::jit::load(torch_file(file), at::kCPU);
   module.eval();
-  return std::make_unique<ScriptedGenerator>(frozen(module));
+  *model = std::make_unique<ScriptedGenerator>(frozen(module));
+  return {};
 } catch (const std::exception& error) {
-  throw Refusal{"torch refuses it: " + first_line(error.what())};
+  return Status(Code::kFailedPrecondition, "torch refuses it: " + first_line(error));
 }
 
 }  // namespace gerank

@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../../../decode/attributes.h"
-#include "../../../decode/weights.h"
+#include "../decode/attributes.h"
+#include "../decode/weights.h"
 
 namespace gerank::cpu {
 

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../../../decode/philox.h"
+#include "../decode/philox.h"
 
 namespace gerank::cpu {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../../../page/kernels/page_task.h"
+#include "../page/kernels/page_task.h"
 #include "step_task.h"
 #include "tasks.h"
 

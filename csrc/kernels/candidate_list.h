@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../../../decode/rules.h"
+#include "../decode/rules.h"
 #include "context_codes.h"
 
 namespace gerank::cpu {

@@ -8,8 +8,8 @@
 
 #include <cstdint>
 
-#include "../../../decode/local_context.h"
-#include "../../../decode/weights.h"
+#include "../decode/local_context.h"
+#include "../decode/weights.h"
 
 namespace gerank::cpu {
 namespace {

@@ -1,7 +1,5 @@
 #include "instruction_set.h"
 
-#include <gerank/ops.h>
-
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -44,15 +42,13 @@ const Kernels<float>& float_kernels() {
   return chosen;
 }
 
-}  // namespace gerank::cpu
-
-namespace gerank {
+const Kernels<double>& double_kernels() { return kPlainDoubleKernels; }
 
 std::string instruction_set_error() try {
-  cpu::float_kernels();
+  float_kernels();
   return "";
 } catch (const std::runtime_error& error) {
   return error.what();
 }
 
-}  // namespace gerank
+}  // namespace gerank::cpu

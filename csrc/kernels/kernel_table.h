@@ -6,7 +6,7 @@
 #include <new>
 #include <type_traits>
 
-#include "../../../page/kernels/page_ranker.h"
+#include "../page/kernels/page_ranker.h"
 #include "kernels.h"
 #include "pointer_stepper.h"
 #include "set_encoder.h"

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "../../../decode/local_context.h"
+#include "../decode/local_context.h"
 
 namespace gerank::cpu {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "../../../decode/weights.h"
+#include "../decode/weights.h"
 #include "context_codes.h"
 #include "vector_maths.h"
 

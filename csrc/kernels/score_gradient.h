@@ -5,7 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "../../../decode/local_context.h"
+#include "../decode/local_context.h"
 #include "class_list.h"
 #include "distribution.h"
 #include "query.h"

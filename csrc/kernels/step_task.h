@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "../../../encode/layout.h"
+#include "../encode/layout.h"
 
 namespace gerank::cpu {
 

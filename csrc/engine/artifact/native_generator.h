@@ -1,0 +1,19 @@
+// The generator of a stock artifact: its page in one native pass, without torch.
+#pragma once
+
+#include <gerank/contract.h>
+#include <gerank/model.h>
+
+#include <memory>
+#include <string_view>
+
+#include "file_bytes.h"
+
+namespace gerank {
+
+// `page` is the block of csrc/page/page_format.h, and lies within `file`. Throws Refusal where it
+// is malformed or does not fit the contract.
+std::unique_ptr<const Model> native_generator(ArtifactFile file, std::string_view page,
+                                              const Contract& contract);
+
+}  // namespace gerank
