@@ -1,0 +1,77 @@
+"""What every re-ranker that is compared with the generator can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gerank.data.exposure_log import ExposureLog
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Pages to learn from.
+
+    Attributes:
+        log: The exposure log.
+        train: [T] int64. Rows to fit.
+        validation: [V] int64. Rows, of other people, that end training early and choose settings.
+        slots: N, of every slate.
+        score: The dense candidate feature that pages were sorted by before; None = there is none.
+    """
+
+    log: ExposureLog
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    slots: int
+    score: str | None = None
+
+
+class Comparator(ABC):
+    """A re-ranker that is fitted to logged pages and answers with slates.
+
+    Slates keep the rules of the log's requests, as the generator's do: what is pinned, dedup keys,
+    spacing and quotas are masks of the decoding.
+
+    Attributes:
+        name: As in configurations and tables: `seq2slate`.
+        paper: Where it is from.
+        grid: Setting -> the values that are tried on the validation pages.
+    """
+
+    name: ClassVar[str]
+    paper: ClassVar[str]
+    grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+
+    def __init__(self, settings: Mapping[str, Any] | None = None, *, seed: int = 0) -> None:
+        """A comparator before it has seen a page.
+
+        Args:
+            settings: Values of some of `grid`'s settings; the others take the first of theirs.
+            seed: The seed of everything that is drawn.
+
+        Raises:
+            ValueError: There is no such setting.
+        """
+        given = dict(settings or {})
+        unknown = sorted(given.keys() - self.grid.keys())
+        if unknown:
+            known = ", ".join(self.grid) or "none"
+            raise ValueError(f"{self.name}: no setting {unknown[0]!r}; there are {known}")
+        self.settings: dict[str, Any] = {name: tried[0] for name, tried in self.grid.items()}
+        self.settings |= given
+        self.seed = seed
+
+    @abstractmethod
+    def fit(self, pages: Pages) -> None:
+        """Learns from the training pages; the validation pages only end it early."""
+
+    @abstractmethod
+    def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
+        """The slates of some pages: [len(rows), N] int64, -1 behind the end."""
