@@ -1,7 +1,8 @@
-"""One request at a time in a C++ process: what the engine adds to the bare scripted generator.
+"""One request at a time in a C++ process: what the engine adds to the bare model.
 
-The target is at most 15 us. Both get the same page of 20 or 100 candidates with 64 floats and 10
-slots; the bare generator gets its tensors ready-made, the engine columns, which it checks and pads.
+The target is at most 15 us. Both implementations of one artifact, the native pass and the scripted
+module, get the same page of 20 or 100 candidates with 64 floats and 10 slots; the bare model gets a
+padded batch ready-made, the engine columns, which it checks and pads.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from gerank.nn.generator import Generator, GeneratorShape
 ROOT = Path(__file__).parents[1]
 CALLS = {20: 20, 100: 4}  # candidates -> calls of each way in a round
 FLOATS, SLOTS = 64, 10
+IMPLEMENTATIONS = ("native", "torchscript")
 WAYS = (
-    "bare scripted generator",
+    "bare model",
     "Ranker::rank",
     "Engine::rank",
     "Engine::submit and wait",
@@ -38,12 +40,11 @@ WAYS = (
 def program() -> Path:
     """Builds embedded/main.cpp against this gerank and its torch."""
     build = ROOT / "build" / "embedded"
-    prefix = f"{gerank.cmake_prefix_path};{torch.utils.cmake_prefix_path}"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     source = str(Path(__file__).with_suffix(""))
     configure = ["cmake", "-S", source, "-B", str(build), "-DCMAKE_BUILD_TYPE=Release"]
     for command in (
-        [*configure, f"-DCMAKE_PREFIX_PATH={prefix}"],
+        [*configure, f"-DCMAKE_PREFIX_PATH={gerank.cmake_prefix_path}"],
         ["cmake", "--build", str(build)],
     ):
         subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | {"PATH": path})
@@ -75,12 +76,16 @@ def compare(binary: Path, model: Path, candidates: int, rounds: int, calls: int)
     table = [[float(word) for word in line.split()] for line in output.splitlines()]
     deciles = [statistics.quantiles(column, n=10)[0] for column in zip(*table, strict=True)]
     rows: list[Row] = []
-    for place, way in enumerate(WAYS):
-        wall, cpu = deciles[2 * place : 2 * place + 2]
-        row: Row = {"candidates": candidates, "way": way, "wall us": wall, "CPU us": cpu}
-        if place > 0:
-            row |= {"wall above bare": wall - deciles[0], "CPU above bare": cpu - deciles[1]}
-        rows.append(row)
+    for index, implementation in enumerate(IMPLEMENTATIONS):
+        first = 2 * index * len(WAYS)
+        bare_wall, bare_cpu = deciles[first : first + 2]
+        for place, way in enumerate(WAYS):
+            wall, cpu = deciles[first + 2 * place : first + 2 * place + 2]
+            row: Row = {"candidates": candidates, "implementation": implementation, "way": way}
+            row |= {"wall us": wall, "CPU us": cpu}
+            if place > 0:
+                row |= {"wall above bare": wall - bare_wall, "CPU above bare": cpu - bare_cpu}
+            rows.append(row)
     return rows
 
 

@@ -1,5 +1,7 @@
 """The native front, the one in Python, a server written by hand, and grpc++ alone, in turns.
 
+The native front runs twice: with the native page pass, which is its default, and with TorchScript.
+
 A call has one query of 20 candidates of 64 floats, and 10 slots; client and server share the
 machine.
 
@@ -48,7 +50,8 @@ from serving.processes import (
 from serving.workload import LARGE, LONG, USUAL, WIDE, Size, make_artifact, write_payloads
 
 IN_FLIGHT = 32
-NATIVE, GRPCIO, PLAIN, ECHO = "native front", "grpcio front", "grpcio + torch.jit", "grpc++ echo"
+NATIVE, SCRIPTED = "native front", "native front, TorchScript"
+GRPCIO, PLAIN, ECHO = "grpcio front", "grpcio + torch.jit", "grpc++ echo"
 DEADLINE_MS = 100.0
 MAX_QUERIES = 8
 
@@ -71,6 +74,7 @@ def measure(folder: Path, arguments: argparse.Namespace) -> list[Row]:
     answer.write_bytes(bytes(240))  # the size of a slate of 10
     commands = {
         NATIVE: native_command(model),
+        SCRIPTED: native_command(model, implementation="torchscript"),
         GRPCIO: grpcio_command(model),
         PLAIN: plain_command(model),
         ECHO: echo_command(answer),
@@ -117,7 +121,7 @@ def throughput(
 
 
 def _throughput_row(name: str, server: Server, load: Load) -> Row:
-    modelled = name in (NATIVE, GRPCIO)
+    modelled = name in (NATIVE, SCRIPTED, GRPCIO)
     load_before = os.getloadavg()[0]  # what else the machine was doing in the last minute
     before = server.cpu_us_by_thread()
     counts = server.statistics() if modelled else None
@@ -130,7 +134,7 @@ def _throughput_row(name: str, server: Server, load: Load) -> Row:
     queries = after.answered - counts.answered
     row["queries_per_batch"] = queries / (after.batches - counts.batches)
     row["model_us"] = (after.model_us.sum - counts.model_us.sum) / queries
-    if name == NATIVE:
+    if name != GRPCIO:
         model_us = after.model_us.sum - counts.model_us.sum
         padding_us = after.batch_us.sum - counts.batch_us.sum
         worker = max(

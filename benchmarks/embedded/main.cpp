@@ -1,15 +1,12 @@
 // embedded MODEL CANDIDATES ROUNDS CALLS
 //
-// Times one request at a time, in turns: the bare scripted generator, on tensors made beforehand,
-// and the same request through Ranker and Engine, columns in and slates out, checks included.
-// Prints a line per round: microseconds per call of each way, bare, Ranker::rank, Engine::rank,
-// Engine::submit.
+// Times one request at a time, in turns, with the native and with the TorchScript implementation:
+// the bare model, on a batch that was padded beforehand, and the same request through Ranker and
+// Engine, columns in and slates out, checks included. Prints a line per round: for each
+// implementation microseconds per call of each way, wall and CPU.
 
-#include <ATen/Parallel.h>
 #include <gerank/engine.h>
-#include <gerank/ops.h>
 #include <time.h>
-#include <torch/script.h>
 
 #include <atomic>
 #include <chrono>
@@ -18,10 +15,12 @@
 #include <cstdlib>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -33,7 +32,7 @@ void require(const gerank::Status& status) {
   if (!status) throw std::runtime_error(status.message());
 }
 
-// One page of random numbers, as columns and as tensors.
+// One page of random numbers, as columns.
 class Page {
  public:
   Page(const gerank::Contract& contract, std::int64_t candidates) {
@@ -45,33 +44,9 @@ class Page {
     for (std::int64_t m = 0; m < candidates; ++m) ids_.push_back("item-" + std::to_string(m));
     id_views_.assign(ids_.begin(), ids_.end());
     query_.candidate_ids = id_views_;
-    const auto M = candidates, N = contract.max_slots;
-    const auto K = static_cast<std::int64_t>(contract.groups.size());
-    const auto Q = static_cast<std::int64_t>(contract.flags.size());
-    std::vector<float> weights;
-    for (const gerank::WeightRange& range : contract.weights) {
-      weights.push_back(static_cast<float>(range.standard));
-    }
-    at::Tensor quotas = at::zeros({1, Q, 2}, at::kLong);
-    quotas.select(2, 1).fill_(-1);
-    tensors_ = {tensor(user_.dense, {1, contract.user_dense}),
-                tensor(user_.ids, {1, contract.user_ids}),
-                tensor(candidates_.dense, {1, M, contract.candidate_dense}),
-                tensor(candidates_.ids, {1, M, contract.candidate_ids}),
-                at::ones({1, M}, at::kBool),
-                tensor(weights, {1, static_cast<std::int64_t>(weights.size())}),
-                at::full({1, N}, -1, at::kLong),
-                at::full({1, M}, -1, at::kLong),
-                at::zeros({1, K, 2}, at::kLong),
-                quotas,
-                at::full({1}, N, at::kLong),
-                at::ones({1}),
-                at::zeros({1}, at::kLong),
-                at::ones({1}, at::kBool)};
   }
 
   const gerank::Query& query() const { return query_; }
-  const std::vector<c10::IValue>& tensors() const { return tensors_; }
 
  private:
   struct Side {
@@ -80,11 +55,6 @@ class Page {
     std::vector<std::int64_t> ids;
     std::vector<gerank::FeatureBlock> blocks;
   };
-
-  template <typename T>
-  static at::Tensor tensor(std::vector<T>& values, std::vector<std::int64_t> shape) {
-    return at::from_blob(values.data(), shape, c10::CppTypeToScalarType<T>::value).clone();
-  }
 
   void fill(const std::vector<gerank::Feature>& features, std::int64_t rows, Side* side) {
     for (const gerank::Feature& feature : features) {
@@ -110,7 +80,6 @@ class Page {
   std::vector<std::string> ids_;
   std::vector<std::string_view> id_views_;
   gerank::Query query_;
-  std::vector<c10::IValue> tensors_;
 };
 
 // submit() and a wait, as a front that is not allowed to block in the engine would.
@@ -143,14 +112,58 @@ void submit_and_poll(gerank::Engine& engine, gerank::Call& call) {
   require(outcome);
 }
 
-std::unique_ptr<gerank::Engine> start(const std::string& model, gerank::Microseconds spin) {
+std::unique_ptr<gerank::Engine> start(const std::string& model, gerank::Microseconds spin,
+                                      gerank::Implementation implementation) {
   std::unique_ptr<gerank::Engine> engine;
   gerank::EngineOptions options;
   options.spin = spin;
+  options.model.implementation = implementation;
   require(gerank::Engine::start(options, &engine));
   require(engine->load("feed", model));
   return engine;
 }
+
+// The ways to ask one implementation.
+class Asked {
+ public:
+  Asked(const std::string& model, gerank::Implementation implementation, std::int64_t candidates)
+      : engine_(start(model, gerank::Microseconds(0), implementation)),
+        spinning_(start(model, kSpin, implementation)),
+        ranker_(engine_->find()),
+        page_(ranker_->contract(), candidates) {
+    call_.queries = {&page_.query(), 1};
+    const auto slots = static_cast<std::size_t>(ranker_->contract().max_slots);
+    slates_of_batch_.resize(slots);
+    relaxed_.resize(slots);
+    log_prob_.resize(slots);
+  }
+
+  const gerank::Contract& contract() const { return ranker_->contract(); }
+  const gerank::Query& query() const { return page_.query(); }
+
+  std::vector<std::function<void()>> ways(const gerank::PaddedBatch& batch) {
+    return {
+        [&] {
+          require(ranker_->model().run(
+              batch, {slates_of_batch_.data(), log_prob_.data(), relaxed_.data()}));
+        },
+        [&] { require(ranker_->rank({&page_.query(), 1}, slates_)); },
+        [&] { require(engine_->rank(&call_)); },
+        [&] { submit_and_wait(*engine_, call_); },
+        [&] { submit_and_wait(*spinning_, call_); },
+        [&] { submit_and_poll(*spinning_, call_); },
+    };
+  }
+
+ private:
+  std::unique_ptr<gerank::Engine> engine_, spinning_;
+  std::shared_ptr<const gerank::Ranker> ranker_;
+  Page page_;
+  gerank::Call call_;
+  std::vector<gerank::Slate> slates_{1};
+  std::vector<std::int64_t> slates_of_batch_, relaxed_;
+  std::vector<float> log_prob_;
+};
 
 struct Cost {
   double wall_us = 0;
@@ -172,36 +185,21 @@ Cost cost_per_call(const std::function<void()>& way, int calls) {
 }
 
 void run(const std::string& model, std::int64_t candidates, int rounds, int calls) {
-  at::set_num_threads(1);
-  gerank::link_ops();
-  auto bare = torch::jit::load(model);
-  bare.eval();
-  const auto engine = start(model, gerank::Microseconds(0));
-  const auto spinning = start(model, kSpin);
-  const auto ranker = engine->find();
-  const Page page(ranker->contract(), candidates);
-  gerank::Call call;
-  call.queries = {&page.query(), 1};
-  std::vector<gerank::Slate> slates(1);
-  const std::vector<std::function<void()>> ways = {
-      [&] {
-        const c10::InferenceMode no_gradients;
-        bare.forward(page.tensors());
-      },
-      [&] { require(ranker->rank({&page.query(), 1}, slates)); },
-      [&] { require(engine->rank(&call)); },
-      [&] { submit_and_wait(*engine, call); },
-      [&] { submit_and_wait(*spinning, call); },
-      [&] { submit_and_poll(*spinning, call); },
-  };
-  for (const auto& way : ways) cost_per_call(way, 50);
-  for (int round = 0; round < rounds; ++round) {
-    for (const auto& way : ways) {
-      const Cost cost = cost_per_call(way, calls);
-      std::printf("%.2f %.2f ", cost.wall_us, cost.cpu_us);
+  Asked native(model, gerank::Implementation::kNative, candidates);
+  Asked scripted(model, gerank::Implementation::kTorchScript, candidates);
+  const auto measure = [&](const gerank::PaddedBatch& batch) {
+    std::vector<std::function<void()>> ways = native.ways(batch);
+    for (auto& way : scripted.ways(batch)) ways.push_back(std::move(way));
+    for (const auto& way : ways) cost_per_call(way, 50);
+    for (int round = 0; round < rounds; ++round) {
+      for (const auto& way : ways) {
+        const Cost cost = cost_per_call(way, calls);
+        std::printf("%.2f %.2f ", cost.wall_us, cost.cpu_us);
+      }
+      std::printf("\n");
     }
-    std::printf("\n");
-  }
+  };
+  require(native.contract().pad({&native.query(), 1}, measure));
 }
 
 }  // namespace

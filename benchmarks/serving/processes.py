@@ -70,7 +70,7 @@ class Server:
         return self.process.stdout.readline()
 
 
-def native_command(model: Path, **options: int) -> list[str]:
+def native_command(model: Path, **options: object) -> list[str]:
     """The native front without Python."""
     program = ROOT / "gerank" / "lib" / "gerank-server"
     numbers = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]

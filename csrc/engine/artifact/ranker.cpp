@@ -39,6 +39,7 @@ const Contract& Ranker::contract() const noexcept { return parts_->contract; }
 const std::string& Ranker::contract_json() const noexcept { return parts_->contract_json; }
 const std::string& Ranker::model_version() const noexcept { return parts_->model_version; }
 std::string_view Ranker::implementation() const noexcept { return parts_->implementation; }
+const Model& Ranker::model() const noexcept { return *parts_->model; }
 const std::string& Ranker::manifest_json() const noexcept { return parts_->manifest_json; }
 
 Status Ranker::load(const std::string& path, std::shared_ptr<const Ranker>* ranker,

@@ -67,6 +67,10 @@ class GERANK_EXPORT Ranker {
   // a model.
   std::string_view implementation() const noexcept;
 
+  // What answers padded batches, such as Contract::pad makes; it checks their values, not whether
+  // they keep the contract. Lives as long as this ranker.
+  const Model& model() const noexcept;
+
   // The artifact's gerank.json, as it lies in the file; empty if this ranker was made over a model.
   const std::string& manifest_json() const noexcept;
 
