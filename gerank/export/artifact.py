@@ -94,13 +94,13 @@ def write_artifact(
         PresetError: A preset does not fit the contract.
         OSError: The file cannot be written.
     """
-    version = model_version(name, generator)
+    contract = replace(contract, presets=check_presets(presets or {}, contract))
+    version = model_version(name, generator, contract.presets)
     generator = generator.eval()
     generator.freeze()
     calibration = generator.features.calibration
     dense = contract.schema.candidate_dense
     scores = [dense[column].name for column in calibration.columns.tolist()]
-    contract = replace(contract, presets=check_presets(presets or {}, contract))
     manifest = build_manifest(
         contract,
         version,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -21,9 +22,19 @@ def op_schemas() -> dict[str, str]:
     return {name: str(getattr(torch.ops.gerank, name).default._schema) for name in _OPS}
 
 
-def model_version(name: str, model: nn.Module) -> str:
-    """`name` and a digest of the parameters: two artifacts share it only if they are one model."""
+def model_version(
+    name: str, model: nn.Module, presets: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
+    """`name` and a digest of what answers: two artifacts share it only if they answer alike.
+
+    Args:
+        name: First part of the version.
+        model: Whose parameters are part of the digest.
+        presets: Of the contract; without any, the digest is that of the parameters alone.
+    """
     digest = hashlib.sha256()
+    if presets:
+        digest.update(json.dumps(presets, sort_keys=True).encode())
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

@@ -72,7 +72,7 @@ def recalibrate(path: Path, log: ExposureLog, out: Path) -> tuple[Artifact, list
         rewrite_maps(page, knots, values)
     name = artifact.model_version.rpartition("-")[0]
     manifest = artifact.manifest | {
-        "model_version": model_version(name, artifact.module),
+        "model_version": model_version(name, artifact.module, artifact.contract.presets),
         "calibration": calibration_document(list(curves), knots, values),
     }
     return save_artifact(artifact.module, artifact.contract, manifest, out), report

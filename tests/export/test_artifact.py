@@ -113,6 +113,15 @@ def test_the_model_version_does_not_change_by_freezing(seed: int) -> None:
     assert model_version("run", generator) == version
 
 
+def test_the_model_version_changes_with_the_presets(seed: int) -> None:
+    generator = random_generator(seed)
+    plain = model_version("run", generator)
+    feed = model_version("run", generator, {"feed": {"slots": 4, "greedy": True}})
+    assert len({plain, feed, model_version("run", generator, {"feed": {"slots": 5}})}) == 3
+    assert model_version("run", generator, {"feed": {"greedy": True, "slots": 4}}) == feed
+    assert model_version("run", generator, {}) == plain
+
+
 def test_two_exports_of_one_model_have_one_version(written: Written, tmp_path: Path) -> None:
     again = write_artifact(
         random_generator(0, controllable=True),
