@@ -18,7 +18,8 @@ from gerank_server.native import library_path
 from tests.deploy.manifests import ROOT, container, instructions, ports
 
 LIBRARIES = library_path().parent
-OURS = ("gerank-server", "libgerank_server.so", "libgerank_runtime.so", "libgerank.so")
+SERVER = ("gerank-server", "libgerank_server.so", "libgerank_runtime.so")
+WITH_TORCH = ("libgerank_torchscript.so", "libgerank.so")  # beside those, where an image has torch
 BESIDE = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
 HADOLINT = shutil.which("hadolint", path=BESIDE)
 
@@ -53,10 +54,10 @@ def needed(file: Path) -> set[str]:
     return set(re.findall(r"NEEDED.*\[(.*)\]", told.stdout))
 
 
-def paths_of() -> dict[str, Path]:
-    """Name of each library that the server loads -> its file here."""
+def paths_of(file: str) -> dict[str, Path]:
+    """Name of each library that a file of ours loads -> its file here."""
     told = subprocess.run(
-        ["ldd", LIBRARIES / OURS[0]], capture_output=True, text=True, check=True
+        ["ldd", LIBRARIES / file], capture_output=True, text=True, check=True
     ).stdout
     return {name: Path(path) for name, path in re.findall(r"(\S+) => (/\S+)", told)}
 
@@ -72,20 +73,27 @@ def packages_of(paths: list[Path]) -> set[str]:
 
 @built
 def test_the_image_has_the_libraries_that_the_server_names() -> None:
-    """Libraries of torch are copied, those of the system installed, and no others."""
-    paths = paths_of()
-    named = set().union(*(needed(LIBRARIES / file) for file in OURS)) - set(OURS)
+    """All of them are of the system: the server needs no torch."""
+    paths = paths_of(SERVER[0])
+    named = set().union(*(needed(LIBRARIES / file) for file in SERVER)) - set(SERVER)
+    assert not [name for name in named if "torch" in paths.get(name, Path()).parts]
+    if not Path("/etc/debian_version").read_text().startswith("12."):
+        pytest.skip("this is not the image's release of Debian")
+    packages = packages_of([paths[name] for name in named if name in paths])
+    assert installed("runtime") == packages - {"libc6"}
+
+
+@built
+def test_an_image_with_torch_has_the_libraries_of_torch_that_are_named() -> None:
+    paths = paths_of(WITH_TORCH[0])
+    named = set().union(*(needed(LIBRARIES / file) for file in WITH_TORCH))
     of_torch = {name for name in named if "torch" in paths.get(name, Path()).parts}
     (build,) = (words for words in words_of("build", "RUN") if "/opt/torch/lib" in words)
     copied = re.search(r"lib\{(\S+)\}\*\.so\*", build)
     assert copied is not None
-    assert {re.sub(r"^lib|\.so.*$", "", name) for name in of_torch} == set(
+    assert {re.sub(r"^lib|[-.].*$", "", name) for name in of_torch} == set(
         copied.group(1).split(",")
     )
-    if not Path("/etc/debian_version").read_text().startswith("12."):
-        pytest.skip("this is not the image's release of Debian")
-    packages = packages_of([paths[name] for name in named - of_torch if name in paths])
-    assert installed("runtime") == packages - {"libc6"}
 
 
 @built
@@ -159,7 +167,8 @@ def test_the_context_is_what_the_image_copies() -> None:
 
 
 @built
-def test_cmake_finds_all_it_needs_in_the_context(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_torch", ["OFF", "ON"])
+def test_cmake_finds_all_it_needs_in_the_context(tmp_path: Path, with_torch: str) -> None:
     cmake = shutil.which("cmake", path=BESIDE)
     if cmake is None:
         pytest.skip("there is no cmake")
@@ -169,11 +178,12 @@ def test_cmake_finds_all_it_needs_in_the_context(tmp_path: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / file, target)
     (build,) = (words for words in words_of("build", "RUN") if "cmake -S" in words)
-    told = [word for word in build.split() if re.match(r"-D(CMAKE_BUILD|GERANK)", word)]
+    told = [word for word in build.split() if re.match(r"-D(CMAKE_BUILD|GERANK_LIB)", word)]
     configured = subprocess.run(
         [
             *(cmake, "-S", tmp_path / "src", "-B", tmp_path / "build"),
             *told,
+            f"-DGERANK_TORCH={with_torch}",
             f"-DGERANK_LIBRARY_DIR={tmp_path / 'lib'}",
             f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}",
             f"-DPython_EXECUTABLE={sys.executable}",
