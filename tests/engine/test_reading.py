@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,40 @@ def test_a_huge_file_that_is_no_artifact_is_refused_at_once_and_without_memory(
     assert time.process_time() - began < 1
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert kilobytes < 64 << 10
+
+
+def test_a_directory_of_more_entries_than_16_bits_can_count_is_read(
+    artifact: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "many.gerank"
+    shutil.copy(artifact, path)
+    with zipfile.ZipFile(path, "a") as archive:
+        folder = archive.namelist()[0].split("/")[0]
+        for place in range(1 << 16):
+            archive.writestr(f"{folder}/more/{place:05d}", b"")
+    with pytest.raises(ArtifactError, match="record 'more/00000' was altered after it was written"):
+        gerank.load(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("other/record", "its records lie in more than one folder"),
+        ("record", "its records lie in more than one folder"),
+        ("FOLDER/extra/gerank.json", "entry '.*/extra/gerank.json' comes twice"),
+    ],
+)
+def test_an_odd_directory_is_put_in_words(
+    artifact: Path, tmp_path: Path, entry: str, words: str
+) -> None:
+    path = tmp_path / "odd.gerank"
+    shutil.copy(artifact, path)
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "a") as archive:
+        warnings.simplefilter("ignore")  # Python, too, finds a name that comes twice odd
+        folder = archive.namelist()[0].split("/")[0]
+        archive.writestr(entry.replace("FOLDER", folder), b"{}")
+    with pytest.raises(ArtifactError, match=words):
+        gerank.load(path)
 
 
 @pytest.mark.parametrize("load", LOADS, ids=["gerank.load", "load_artifact"])

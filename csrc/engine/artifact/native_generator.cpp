@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,6 +39,10 @@ class NativeGenerator : public Model {
       page_.run(batch, answer, block * size, std::min((block + 1) * size, batch.B), size);
     });
     return {};
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kInternal, "the model has no memory for a batch of " +
+                                       std::to_string(batch.B) + " queries of up to " +
+                                       std::to_string(batch.M) + " candidates");
   } catch (const std::exception& error) {
     return Status(Code::kInternal, error.what());
   }
