@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -12,11 +13,13 @@ import pytest
 
 from gerank.data.batch import RerankBatch
 from gerank.export import golden
-from gerank.export.artifact import Artifact
+from gerank.export.artifact import Artifact, write_artifact
 from tests.cli.command import environment
 from tests.data.bad_requests import valid_document
+from tests.data.request_cases import CONTRACT
 from tests.export.archives import golden_of, name_of, packed, records, resummed
 from tests.export.conftest import content, written  # noqa: F401  fixtures
+from tests.nn.batches import random_generator
 
 Spoil = Callable[[RerankBatch], None]
 
@@ -42,19 +45,25 @@ from gerank.engine import StatusError
 from gerank.ranker import native_queries
 ranker, document = gerank.load(sys.argv[1]), json.loads(sys.argv[2])
 expected = ranker.rank([document])
-queries = native_queries([document], ranker.contract) * 10_000
+wide = document | {"pins": {}, "candidates": [
+    {name: value for name, value in candidate.items() if name not in ("id", "dedup_key")}
+    for candidate in document["candidates"] * 60
+]}
+queries = native_queries([wide], ranker.contract) * 60
 with open("/proc/self/statm") as file:
     used = int(file.read().split()[0]) * resource.getpagesize()
 errors = []
-for room_mb in range(2, 200, 2):
-    resource.setrlimit(resource.RLIMIT_AS, (used + room_mb * 2**20, resource.RLIM_INFINITY))
+for room_kb in range(512, 200_000, 256):
+    resource.setrlimit(resource.RLIMIT_AS, (used + room_kb * 2**10, resource.RLIM_INFINITY))
     try:
         ranker.native.rank(queries)
         break
     except (StatusError, MemoryError) as error:
         errors.append(str(error))
 resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-print("refused for want of memory", "std::bad_alloc" in errors)
+print("the padding was refused memory", "std::bad_alloc" in errors)
+words = "the model has no memory for a batch of 60 queries of up to 480 candidates"
+print("the model was refused memory", words in errors)
 print("answers as before", ranker.rank([document]) == expected)
 """
 
@@ -111,13 +120,15 @@ def test_an_artifact_whose_model_fails_is_refused_and_the_old_one_serves_on(
     assert answered == "1"
 
 
-def test_a_failed_allocation_in_the_model_fails_its_call_alone(
-    written: tuple[Path, Artifact],  # noqa: F811
-) -> None:
-    ended = run(NO_MEMORY, written[0], json.dumps(valid_document()))
+def test_a_failed_allocation_of_padding_or_model_fails_its_call_alone(tmp_path: Path) -> None:
+    path = tmp_path / "wide.gerank"
+    contract = dataclasses.replace(CONTRACT, max_candidates=512)
+    write_artifact(random_generator(1, controllable=True), contract, path, name="w", training={})
+    ended = run(NO_MEMORY, path, json.dumps(valid_document()))
     assert ended.returncode == 0, ended
     assert ended.stdout.splitlines() == [
-        "refused for want of memory True",
+        "the padding was refused memory True",
+        "the model was refused memory True",
         "answers as before True",
     ], ended
 
