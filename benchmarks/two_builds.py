@@ -1,15 +1,16 @@
 """The servers of two builds of gerank, in turns: throughput and CPU per call, new over old.
 
 `--old DIR` is the checkout of the other build, compiled in place; without it a build is compared
-with itself, which shows what the machine's noise alone makes of the ratios. Both serve one artifact
-to the same closed loop of 32 calls in flight; a round asks every server once, and a ratio is the
-median over rounds of the two neighbours in time.
+with itself, which shows what the machine's noise alone makes of the ratios. Each serves the same
+model, in an artifact that it wrote itself, to the same closed loop of 32 calls in flight; a round
+asks every server once, and a ratio is the median over rounds of the two neighbours in time.
 """
 
 from __future__ import annotations
 
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,16 +18,34 @@ from pathlib import Path
 from harness import Row, options, publish
 from serving.load import Load, apply, build_tools
 from serving.processes import ROOT, Server, running
-from serving.workload import make_artifact, write_payloads
+from serving.workload import write_payloads
 
 IN_FLIGHT = 32
 FRONTS = ("native", "grpcio")
 
 
+WRITE = (
+    "import sys; from pathlib import Path; from serving.workload import make_artifact; "
+    "make_artifact(Path(sys.argv[1]))"
+)
+
+
+def environment_of(checkout: Path) -> list[str]:
+    """Runs a program with the package, the servers and the benchmarks of a checkout."""
+    folders = (checkout, checkout / "server", checkout / "benchmarks")
+    return ["env", f"PYTHONPATH={os.pathsep.join(map(str, folders))}", "OMP_NUM_THREADS=1"]
+
+
+def written(checkout: Path, path: Path) -> Path:
+    """The model of the benchmark, as the build of a checkout writes it."""
+    words = [*environment_of(checkout), sys.executable, "-P", "-c", WRITE, str(path)]
+    subprocess.run(words, check=True)
+    return path
+
+
 def command(checkout: Path, model: Path, front: str) -> list[str]:
     """Serves the model with the build of a checkout."""
-    paths = os.pathsep.join([str(checkout), str(checkout / "server")])
-    environment = ["env", f"PYTHONPATH={paths}", "OMP_NUM_THREADS=1"]
+    environment = environment_of(checkout)
     if front == "native":
         program = checkout / "gerank" / "lib" / "gerank-server"
         return [*environment, str(program), "--model", str(model), "--address", "127.0.0.1:0"]
@@ -35,14 +54,15 @@ def command(checkout: Path, model: Path, front: str) -> list[str]:
 
 
 def compare(old: Path, folder: Path, seconds: float, rounds: int) -> list[Row]:
-    model, payloads = folder / "model.gerank", folder / "payloads"
-    make_artifact(model)
+    builds = {"old": old, "new": ROOT}
+    models = {name: written(build, folder / f"{name}.gerank") for name, build in builds.items()}
+    payloads = folder / "payloads"
     write_payloads(payloads, 256)
     load = Load(payloads, seconds, in_flight=IN_FLIGHT)
     commands = {
-        f"{front} {build}": command(checkout, model, front)
+        f"{front} {name}": command(build, models[name], front)
         for front in FRONTS
-        for build, checkout in (("old", old), ("new", ROOT))
+        for name, build in builds.items()
     }
     told: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     with running(commands) as servers:
