@@ -2,8 +2,9 @@
 
 An open loop asks for `--share` of what the server could answer at the start: pages of 20 and of 100
 candidates, and calls of eight pages. All along, a new artifact is swapped in every minute, and a
-client with calls in flight is killed every ten seconds. The server keeps metrics, a JSON log and
-exposures. Its resident memory and descriptors are read every second.
+client with calls in flight is killed every ten seconds; what such a client asks for is a part of the
+share. The server keeps metrics, a JSON log and exposures. Its resident memory and descriptors are
+read every second.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness import Row, options, progress, publish
-from serving.load import Load, apply, build_tools, finish
+from serving.load import RESOURCE_EXHAUSTED, Load, apply, build_tools, finish
 from serving.processes import Server, logged, native_command, running
 from serving.workload import LARGE, USUAL, Size, make_artifact, write_payloads
 
 NAME = "native front"
 SETTLED_S = 300.0  # memory is compared with that of this moment
 SWAP_S, KILL_S = 60.0, 10.0
+KILLED_SHARE = 0.02  # of the capacity, by the client that is killed
 
 
 @dataclass
@@ -58,9 +60,9 @@ def mixed_payloads(folder: Path) -> Path:
     return mixed
 
 
-def killed_client(server: Server, payloads: Path) -> subprocess.Popen[str]:
+def killed_client(server: Server, payloads: Path, rate: float) -> subprocess.Popen[str]:
     """A client of its own, which is to be killed."""
-    return Load(payloads, 60.0, in_flight=8, connections=2, warmup=0.0).start(server)
+    return Load(payloads, 60.0, rate=rate, connections=2, warmup=0.0).start(server)
 
 
 def soak(folder: Path, seconds: float, share: float) -> Row:
@@ -78,11 +80,12 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
         server.line()  # where its metrics are
         capacity = apply(Load(payloads, min(5.0, seconds), in_flight=32), server)["calls_per_s"]
         before = server.statistics()
-        load = Load(payloads, seconds, rate=share * capacity, warmup=1.0)
+        small = KILLED_SHARE * capacity
+        load = Load(payloads, seconds, rate=share * capacity - small, warmup=1.0)
         watch, generator = Watch(), load.start(server)
         began = time.monotonic()
         swaps = kills = 0
-        victim = killed_client(server, payloads)
+        victim = killed_client(server, payloads, small)
         with progress(int(seconds), "seconds") as advance:
             while generator.poll() is None:
                 time.sleep(1.0)
@@ -91,7 +94,7 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
                 if passed >= (kills + 1) * KILL_S:
                     victim.kill()
                     victim.wait()
-                    victim = killed_client(server, payloads)
+                    victim = killed_client(server, payloads, small)
                     kills += 1
                 if passed >= (swaps + 1) * SWAP_S:
                     swaps += 1
@@ -111,9 +114,10 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
     return {
         "seconds": seconds,
         "capacity_per_s": capacity,
-        "asked_per_s": load.rate,
+        "asked_per_s": load.rate + small,
         "calls": client["calls"],
         "failed": client["calls"] - client["ok"],
+        "refused": client["codes"].get(RESOURCE_EXHAUSTED, 0),
         "p50_ms": client["p50_us"] / 1e3,
         "p99_ms": client["p99_us"] / 1e3,
         "p99.9_ms": client["p999_us"] / 1e3,
