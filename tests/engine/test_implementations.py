@@ -14,7 +14,6 @@ import pytest
 import torch
 
 import gerank
-from gerank.data.slate import slate_document
 from gerank.engine import Engine, EngineOptions
 from gerank.export import golden
 from gerank.export.archive import no_deprecation
@@ -78,8 +77,7 @@ def test_the_native_pass_and_torchscript_give_the_same_bits(stock: Path, seed: i
     assert (native.implementation, scripted.implementation) == ("native", "torchscript")
     rng = np.random.default_rng(seed)
     documents = [any_document(rng) | {"seed": int(rng.integers(2**63))} for _ in range(300)]
-    for one, other in zip(native.rank(documents), scripted.rank(documents), strict=True):
-        assert slate_document(one) == slate_document(other)
+    assert native.rank(documents) == scripted.rank(documents)
     alone = [native.rank([document])[0] for document in documents[:40]]
     assert alone == native.rank(documents)[:40]
 
@@ -153,7 +151,7 @@ def test_verify_sees_weights_that_differ(stock: Path, tmp_path: Path) -> None:
     manifest = json.loads(parts[manifest_name])
     folder = manifest_name.split("/", 1)[0]
     page = np.frombuffer(parts[f"{folder}/{manifest['page']}"], np.float32).copy()
-    page[-200:] *= 1.5
+    page[-4000:] *= 1.5  # the decoder's, and the attention's
     other = parts | {
         f"{folder}/extra/page": page.tobytes(),
         manifest_name: json.dumps(manifest | {"page": "extra/page"}).encode(),

@@ -46,8 +46,8 @@ from gerank.ranker import native_queries
 ranker, document = gerank.load(sys.argv[1]), json.loads(sys.argv[2])
 expected = ranker.rank([document])
 wide = document | {"pins": {}, "candidates": [
-    {name: value for name, value in candidate.items() if name not in ("id", "dedup_key")}
-    for candidate in document["candidates"] * 60
+    candidate | {"id": f"item{place}", "dedup_key": f"product{place}"}
+    for place, candidate in enumerate(document["candidates"] * 60)
 ]}
 queries = native_queries([wide], ranker.contract) * 60
 with open("/proc/self/statm") as file:

@@ -22,7 +22,13 @@ from tests.export.archives import name_of, packed, records, resummed, with_manif
 Load = Callable[[Path], Artifact | Ranker]
 
 
-@pytest.fixture(params=[load_artifact, gerank.load], ids=["python", "engine"])
+def load_scripted(path: Path) -> Ranker:
+    return Ranker.load(path, implementation="torchscript")
+
+
+@pytest.fixture(
+    params=[load_artifact, gerank.load, load_scripted], ids=["python", "native", "torchscript"]
+)
 def load(request: pytest.FixtureRequest) -> Load:
     loader: Load = request.param
     return loader
@@ -163,6 +169,7 @@ def test_another_format_version_is_named_with_ours(content: bytes, refused: Refu
             assert f"format version {version!r}, this gerank reads 1 to {FORMAT_VERSION}" in message
 
 
+@pytest.mark.parametrize("load", [load_artifact, load_scripted])
 def test_other_op_schemas_are_named_with_ours(content: bytes, refused: Refused) -> None:
     manifest = json.loads(records(content)[name_of(records(content), "gerank.json")])
     versions = manifest["versions"]
@@ -173,6 +180,7 @@ def test_other_op_schemas_are_named_with_ours(content: bytes, refused: Refused) 
     assert versions["ops"]["decode_slates"] in message
 
 
+@pytest.mark.parametrize("load", [load_artifact, load_scripted])
 def test_an_op_that_this_library_lacks_is_named(content: bytes, refused: Refused) -> None:
     manifest = json.loads(records(content)[name_of(records(content), "gerank.json")])
     versions = manifest["versions"]
@@ -180,6 +188,14 @@ def test_an_op_that_this_library_lacks_is_named(content: bytes, refused: Refused
     message = refused(with_manifest(content, checksums=True, versions=versions | {"ops": ops}))
     assert "beam_search" in message
     assert "this library has None" in message
+
+
+def test_the_native_pass_calls_no_op_and_so_needs_none(content: bytes, tmp_path: Path) -> None:
+    manifest = json.loads(records(content)[name_of(records(content), "gerank.json")])
+    versions = manifest["versions"] | {"ops": {"beam_search": "gerank::beam_search() -> Tensor"}}
+    path = tmp_path / "model.gerank"
+    path.write_bytes(with_manifest(content, checksums=True, versions=versions))
+    assert gerank.load(path).implementation == "native"
 
 
 @pytest.mark.parametrize(

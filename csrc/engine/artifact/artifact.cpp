@@ -40,12 +40,16 @@ const Json& versions_of(const Json& manifest) {
   return *versions;
 }
 
-void check_ops(const Json& manifest) {
+const Json& ops_of(const Json& manifest) {
   const Json* ops = versions_of(manifest).find("ops");
   if (ops == nullptr || ops->type != Json::Type::kObject) {
     throw Refusal{"malformed artifact: no 'ops'"};
   }
-  for (const auto& [name, schema] : ops->members) {
+  return *ops;
+}
+
+void check_ops(const Json& manifest) {
+  for (const auto& [name, schema] : ops_of(manifest).members) {
     const bool ours = std::find(kOps.begin(), kOps.end(), name) != kOps.end();
     const std::string installed = ours ? torchscript_part().op_schema(name) : "";
     if (schema.type == Json::Type::kString && !installed.empty() && installed == schema.text) {
@@ -114,6 +118,7 @@ Artifact read(const std::string& path, const ModelOptions& options) {
   manifest = archive.parse_record(kManifest);
   const std::int64_t format = format_version(manifest);
   archive.check_sums();
+  ops_of(manifest);  // the native pass calls none of them; a manifest says them all the same
   const Json* version = manifest.find("model_version");
   if (version == nullptr || version->type != Json::Type::kString) {
     throw Refusal{"malformed artifact: no 'model_version'"};
