@@ -18,10 +18,10 @@ from tests.export.conftest import written  # noqa: F401  fixture
 # them is given. Then the parent answers, and tells how the child ended.
 HOST = """
 import gc, json, os, signal, sys
-import gerank
 from gerank.engine import Engine, EngineOptions, StatusError
+from gerank.ranker import Ranker
 document, action = json.loads(sys.argv[2]), sys.argv[3]
-ranker = gerank.load(sys.argv[1])
+ranker = Ranker.load(sys.argv[1], implementation=sys.argv[5])
 engine = Engine(EngineOptions(max_delay_us=1_000_000))
 engine.publish("feed", ranker)
 call = engine.submit([document])
@@ -80,10 +80,15 @@ with Engine() as own:
 
 
 def host(
-    artifact: Path, action: str, threads: int = 1, before: str = ""
+    artifact: Path,
+    action: str,
+    threads: int = 1,
+    before: str = "",
+    implementation: str = "native",
 ) -> subprocess.CompletedProcess[str]:
+    document = json.dumps(valid_document())
     return subprocess.run(
-        [sys.executable, "-c", HOST, artifact, json.dumps(valid_document()), action, before],
+        [sys.executable, "-c", HOST, artifact, document, action, before, implementation],
         env=environment() | {"OMP_NUM_THREADS": str(threads)},
         capture_output=True,
         text=True,
@@ -91,14 +96,16 @@ def host(
     )
 
 
+@pytest.mark.parametrize("implementation", ["native", "torchscript"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_forked_process_ranks_though_its_parent_did(
     threads: int,
+    implementation: str,
     written: tuple[Path, Artifact],  # noqa: F811
 ) -> None:
     action = "assert len(ranker.rank([document] * 500)) == 500"
     before = "ranker.rank([document] * 500)"
-    run = host(written[0], action, threads, before)
+    run = host(written[0], action, threads, before, implementation)
     assert run.stdout.splitlines() == ["child 0", "parent 1 1"], run
 
 

@@ -113,7 +113,7 @@ def test_another_module_runs_as_torchscript_and_never_natively(own: Path) -> Non
 def test_an_implementation_that_there_is_not_is_named(stock: Path) -> None:
     with pytest.raises(ValueError, match="implementation: must be auto, native or torchscript"):
         Ranker.load(stock, implementation="onnx")
-    with pytest.raises(ValueError, match="implementation: must be .*, got 'onnx'"):
+    with pytest.raises(ValueError, match=r"implementation: must be .*, got 'onnx'"):
         EngineOptions(implementation="onnx")
 
 

@@ -15,7 +15,6 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import gerank
 from gerank.data.slate import Slate
 from gerank.engine import Engine
 from gerank.export.artifact import load_artifact
@@ -58,10 +57,14 @@ STATES: dict[str, Callable[[], AbstractContextManager[Any]]] = {
 }
 WAYS: dict[str, Callable[[Path, Ranker, Engine, Documents], list[Slate]]] = {
     "Ranker.rank": lambda path, ranker, engine, asked: ranker.rank(asked),
-    "gerank.load": lambda path, ranker, engine, asked: gerank.load(path).rank(asked),
+    "Ranker.load": lambda path, ranker, engine, asked: loaded_again(path, ranker).rank(asked),
     "Engine.rank": lambda path, ranker, engine, asked: engine.rank(asked).slates,
     "Engine.submit": lambda path, ranker, engine, asked: engine.submit(asked).wait().slates,
 }
+
+
+def loaded_again(path: Path, ranker: Ranker) -> Ranker:
+    return Ranker.load(path, implementation=ranker.implementation)
 
 
 def documents(seed: int) -> Documents:
@@ -69,9 +72,9 @@ def documents(seed: int) -> Documents:
     return [random_document(rng, CONTRACT) for _ in range(16)]
 
 
-@pytest.fixture(scope="module")
-def ranker(artifact: Path) -> Ranker:
-    return gerank.load(artifact)
+@pytest.fixture(scope="module", params=["torchscript", "native"])
+def ranker(artifact: Path, request: pytest.FixtureRequest) -> Ranker:
+    return Ranker.load(artifact, implementation=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +161,7 @@ def model(*arrays):
     return nothing, nothing.astype(np.float32), nothing
 
 before = of_a_new_thread()
-engine = Engine(EngineOptions(workers=2, intra_op_threads=2))
+engine = Engine(EngineOptions(workers=2, intra_op_threads=2, implementation="torchscript"))
 started = of_a_new_thread()
 engine.load("feed", sys.argv[1])
 document = random_document(np.random.default_rng(0), CONTRACT)

@@ -30,6 +30,7 @@ from gerank.data.slate import Slate, slate_document
 from gerank.export.artifact import Artifact, write_artifact
 from gerank.nn.generator import Generator, GeneratorShape
 from gerank.proto import rerank_pb2 as pb
+from gerank.ranker import Ranker
 from gerank.wire.query import query_from_request
 from gerank.wire.slate import slate_from_message
 from gerank_server import Front, serve
@@ -107,9 +108,10 @@ def test_every_way_gives_the_same_slates(
     requests = [parse_request(document, CONTRACT) for document in documents]
     eager = _by_module(generator, requests)
     ways = {"scripted": _by_module(artifact.module, requests)}
-    ranker = gerank.load(path)
+    ranker, scripted = gerank.load(path), Ranker.load(path, implementation="torchscript")
     whole = {
         "engine": _answered(requests, ranker.rank),
+        "engine, TorchScript": _answered(requests, scripted.rank),
         "engine, documents": _answered(requests, ranker.rank, documents),
         "rerank --model": _by_command(documents, path.parent, "--model", path),
     }
