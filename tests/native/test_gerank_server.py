@@ -25,8 +25,8 @@ from gerank.wire.query import query_from_request
 from gerank_server.native import library_path
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
-from tests.exposures.reading import read_folder
 from tests.engine.write_artifact import write
+from tests.exposures.reading import read_folder
 from tests.server.stand_in import StandIn
 from tests.server.tls.certificates import Authority
 
