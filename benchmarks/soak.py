@@ -2,7 +2,7 @@
 
 An open loop asks for `--share` of what the server could answer at the start: pages of 20 and of 100
 candidates, and calls of eight pages. All along, a new artifact is swapped in every minute, and a
-client with calls in flight is killed every ten seconds; what such a client asks for is a part of the
+client with calls in flight is killed every ten seconds; what that client asks for is a part of the
 share. The server keeps metrics, a JSON log and exposures. Its resident memory and descriptors are
 read every second.
 """
