@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from gerank.engine_options import EngineOptions
 from gerank.option_table import Option, default, option_table
@@ -117,15 +117,12 @@ class ServerOptions(EngineOptions):
                 self.check(name, value)
         for name in _PATHS:
             _read_path(self, name)
-        for name in ("reflection", "plaintext", "admin_plaintext"):
-            if not isinstance(getattr(self, name), bool):
-                raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")
         self._check_tls()
         self._check_exposures()
 
     @staticmethod
     def check(name: str, value: object) -> None:
-        """Checks a number or a word against `gerank.option_table`; others are let through.
+        """Checks a value against `gerank.option_table`; of a text only that it is one, or a path.
 
         Raises:
             OptionError: The value is not what the option may be.
@@ -133,6 +130,14 @@ class ServerOptions(EngineOptions):
         option = option_table()[name]
         if option.low is not None:
             _check_number(option, value)
+        elif isinstance(option.default, bool):
+            if not isinstance(value, bool):
+                raise OptionError(f"{name}: must be true or false, got {value!r}")
+        elif name in _PATHS:
+            if value is not None and not isinstance(value, PurePath) and not _is_text(value):
+                raise OptionError(f"{name}: must be a path, got {value!r}")
+        elif value is not None and not isinstance(value, str):
+            raise OptionError(f"{name}: must be a text, got {value!r}")
         if option.words and value not in option.words:
             words = f"{', '.join(option.words[:-1])} or {option.words[-1]}"
             raise OptionError(f"{name}: must be {words}, got {value!r}")
@@ -170,11 +175,12 @@ class ServerOptions(EngineOptions):
 def _read_path(options: ServerOptions, name: str) -> None:
     """A path as a command line or `server.toml` gives it, a text, becomes one."""
     value = getattr(options, name)
-    if value is None or isinstance(value, Path):
-        return
-    if not isinstance(value, str) or not value:
-        raise OptionError(f"{name}: must be a path, got {value!r}")
-    object.__setattr__(options, name, Path(value))
+    if isinstance(value, str):
+        object.__setattr__(options, name, Path(value))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
 
 
 def _check_number(option: Option, value: object) -> None:

@@ -62,6 +62,8 @@ def test_a_file_tells_the_options_and_flags_win(config: Path) -> None:
         ("max_batch = 6.5", "max_batch: must be an integer, got 6.5"),
         ("max_batch = 'x'", "max_batch: must be an integer, got 'x'"),
         ("plaintext = 1", "plaintext: must be true or false, got 1"),
+        ("token_file = 5", "token_file: must be a"),
+        ("log_level = true", "log_level: must be "),
         ("unknown_features = 'hide'", "unknown_features: must be refuse or ignore, got 'hide'"),
         ("max_bach = 5", "max_bach: is no option of the server, got 5"),
         ("max_bach = []", "max_bach: is no option of the server, got ["),
@@ -83,6 +85,7 @@ def test_a_file_that_says_something_wrong_is_refused_by_name(
     again = run("serve", "--config", path)
     assert again.code == 1
     assert words.partition(": ")[0] in again.err and "Traceback" not in again.err
+    assert "server.toml: " in again.err.replace("\n", " ")
 
 
 def test_the_table_tells_what_each_option_is_for() -> None:
