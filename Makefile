@@ -127,10 +127,10 @@ test-asan: build ## The op tests and those of the native server under AddressSan
 	   LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
 	   $(abspath $(PY)) -m pytest -q --capture=sys -p no:cacheprovider tests/server -k native --deselect tests/server/test_same_slate.py
 
-# The engine and its tests alone are instrumented; of torch, which is not, they meet the operators.
+# The engine and its tests alone are instrumented; of the runtime, which is not, they meet the kernels.
 test-tsan: build ## The engine's tests under ThreadSanitizer.
 	@$(BIN)/cmake -S tests/engine/tsan -B build/tsan -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	  -DCMAKE_PREFIX_PATH="$$($(PY) -c "import gerank, torch; print(f'{gerank.cmake_prefix_path};{torch.utils.cmake_prefix_path}')")"
+	  -DCMAKE_PREFIX_PATH="$$($(PY) -c 'import gerank; print(gerank.cmake_prefix_path)')"
 	@$(BIN)/cmake --build build/tsan -j $(JOBS)
 	@PYTHONPATH=. $(PY) -m tests.engine.write_artifact build/tsan/model.gerank
 	@GERANK_TEST_ARTIFACT=build/tsan/model.gerank OMP_NUM_THREADS=1 TSAN_OPTIONS=exitcode=66 build/tsan/engine_tests

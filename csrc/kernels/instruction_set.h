@@ -19,7 +19,7 @@ GERANK_EXPORT const Kernels<double>& double_kernels();
 
 // Why no kernel can run in this process: GERANK_CPU names no instruction set, or one that this
 // processor lacks. Empty if all is well. Thread-safe.
-std::string instruction_set_error();
+GERANK_EXPORT std::string instruction_set_error();
 
 template <typename scalar_t>
 const Kernels<scalar_t>& kernels() {
