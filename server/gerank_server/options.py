@@ -120,6 +120,10 @@ class ServerOptions(EngineOptions):
         for name in ("reflection", "plaintext", "admin_plaintext"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}: must be true or false, got {getattr(self, name)!r}")
+        try:
+            self.check_precision()
+        except ValueError as error:
+            raise OptionError(str(error)) from None
         self._check_tls()
         self._check_exposures()
 
