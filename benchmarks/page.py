@@ -4,8 +4,9 @@ Pages have 64 floats, one hashed id and one flag, 10 slots and no rules; choices
 thread works. "Native pass" is the scripted module of an artifact, which calls `rank_page`;
 "scripted layers" is what artifacts were before, `set_features`, `encode_set` and `decode_slates`
 among small tensors, and "layers" the same in Python. "Eager PyTorch" is the same model without an
-op of ours, "torch.compile" that compiled. All ways run in turns in one process, and give the same
-slates; times are medians, in microseconds per page.
+op of ours, "torch.compile" that compiled. "Engine" is the artifact as the engine loads it, called
+with padded arrays, in float32 and in bfloat16. All ways run in turns in one process, and give the
+same slates, but for bfloat16; times are medians, in microseconds per page.
 
 The floor counts the arithmetic of the layers as they stand and of the scores at what a core can do
 at most, and for a page alone the weights' way from the level-2 cache where that is longer.
@@ -14,6 +15,8 @@ at most, and for a page alone the weights' way from the level-2 cache where that
 from __future__ import annotations
 
 import copy
+import tempfile
+from pathlib import Path
 
 import torch
 from embedded import FLOATS, SLOTS
@@ -26,17 +29,20 @@ from torch import Tensor, nn
 from gerank.data.batch import RerankBatch
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.schema import Feature, FeatureKind, FeatureSchema
-from gerank.export.artifact import script
+from gerank.export.artifact import script, write_artifact
 from gerank.export.golden import draw_batch
 from gerank.nn.generator import Generator, GeneratorShape
+from gerank.ranker import Ranker
 
 SIZES = [(20, 1), (20, 32), (100, 1)]  # candidates, requests
-LAYERS, SCRIPTED, NATIVE, EAGER, COMPILED = (
+LAYERS, SCRIPTED, NATIVE, EAGER, COMPILED, ENGINE, BFLOAT16 = (
     "layers",
     "scripted layers",
     "native pass",
     "eager PyTorch",
     "torch.compile",
+    "engine",
+    "engine, bfloat16",
 )
 
 
@@ -122,10 +128,25 @@ def ways(model: Generator, batch: RerankBatch, compiled: bool) -> dict[str, Work
     for name, module in served.items():
         scripted = torch.jit.freeze(script(Bare(module).eval()))
         works[name] = lambda scripted=scripted: scripted(*batch)
+    works |= by_engine(model, batch)
     works[EAGER] = lambda: plain(*batch.features)
     if compiled:
         whole = torch.compile(plain, dynamic=False, fullgraph=True)
         works[COMPILED] = lambda: whole(*batch.features)
+    return works
+
+
+def by_engine(model: Generator, batch: RerankBatch) -> dict[str, Work]:
+    """The artifact of a model in each precision that this processor has."""
+    fields = tuple(tensor.contiguous().numpy() for tensor in batch)
+    works: dict[str, Work] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.gerank"
+        write_artifact(copy.deepcopy(model), contract(), path, name="page", training={})
+        for name, precision in ((ENGINE, "float32"), (BFLOAT16, "bfloat16")):
+            ranker = Ranker.load(path, precision=precision)
+            if ranker.precision == precision:
+                works[name] = lambda native=ranker.native: native.run(fields)
     return works
 
 
@@ -159,11 +180,13 @@ def measured(
     with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[no-untyped-call]
         slates = works[LAYERS]()[0]  # type: ignore[index]
         for name, work in works.items():
-            assert torch.equal(work()[0], slates), name  # type: ignore[index]
+            assert name == BFLOAT16 or torch.equal(torch.as_tensor(work()[0]), slates), name  # type: ignore[index]
         times = {name: us / requests for name, us in interleaved_medians(works, seconds).items()}
     row: Row = {"M": candidates, "N": SLOTS, "B": requests}
-    row |= {f"{name}, us": times.get(name) for name in (EAGER, COMPILED, LAYERS, SCRIPTED, NATIVE)}
-    row["native over scripted layers"] = times[NATIVE] / times[SCRIPTED]
+    shown = (EAGER, COMPILED, LAYERS, SCRIPTED, NATIVE, ENGINE, BFLOAT16)
+    row |= {f"{name}, us": times.get(name) for name in shown}
+    row |= {f"{name} over scripted layers": times[name] / times[SCRIPTED]
+            for name in (NATIVE, ENGINE, BFLOAT16) if name in times}  # fmt: skip
     row |= {f"{name} over native": times[name] / times[NATIVE] for name in (EAGER, COMPILED)
             if name in times}  # fmt: skip
     floor = floor_us(model, peaks, candidates, requests)

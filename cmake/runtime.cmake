@@ -14,6 +14,8 @@ target_compile_options(gerank_page PRIVATE -O3 -fno-math-errno -fno-trapping-mat
 # GCC's own AVX-512 intrinsics read an undefined register on purpose and warn about it.
 set_source_files_properties(csrc/kernels/kernels_avx512.cpp PROPERTIES COMPILE_OPTIONS
     "-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mfma;-Wno-uninitialized;-Wno-maybe-uninitialized")
+set_source_files_properties(csrc/kernels/kernels_avx512bf16.cpp PROPERTIES COMPILE_OPTIONS
+    "-mavx512f;-mavx512dq;-mavx512bw;-mavx512vl;-mavx512bf16;-mfma;-Wno-uninitialized;-Wno-maybe-uninitialized")
 set_source_files_properties(csrc/kernels/kernels_avx2.cpp PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma")
 set_target_properties(gerank_page PROPERTIES
     POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)

@@ -121,7 +121,11 @@ class Engine:
             StatusError: As for `publish`.
         """
         self.native.may_wait("load")
-        ranker = Ranker.load(path, implementation=self.options.implementation)
+        ranker = Ranker.load(
+            path,
+            implementation=self.options.implementation,
+            precision=self.options.precision,
+        )
         self.publish(name, ranker, keep_old)
         return ranker
 

@@ -40,22 +40,28 @@ class Ranker:
         self.native = native
 
     @classmethod
-    def load(cls, path: str | Path, *, implementation: str = "auto") -> Self:
+    def load(
+        cls, path: str | Path, *, implementation: str = "auto", precision: str = "auto"
+    ) -> Self:
         """Loads an artifact and runs its golden requests.
 
         Args:
             path: The file.
             implementation: `native`, the whole page in one pass without torch; `torchscript`, the
                 scripted module; `auto`, natively where the artifact is a stock generator.
+            precision: In which numbers matrices are multiplied, `float32` or `bfloat16`; `auto`, as
+                the artifact says. Where bfloat16 cannot be, float32 runs: the property `precision`
+                tells.
 
         Raises:
             ArtifactError: The file is missing, truncated, altered or foreign, has another format
                 version, calls ops this library lacks, lacks the implementation that is asked for,
                 or answers its golden requests differently.
-            ValueError: `implementation` is none of the three words.
+            ValueError: `implementation` or `precision` is none of its three words, or the former
+                is `torchscript` and the latter `bfloat16`.
         """
         try:
-            return cls(_engine.Ranker.load(os.fsencode(path), implementation))
+            return cls(_engine.Ranker.load(os.fsencode(path), implementation, precision))
         except _engine.StatusError as error:
             if error.code != "FAILED_PRECONDITION":
                 raise
@@ -81,6 +87,16 @@ class Ranker:
     def implementation(self) -> str:
         """What computes its slates: `native`, `torchscript` or `custom`."""
         return self.native.implementation
+
+    @property
+    def precision(self) -> str:
+        """The precision that runs: `float32`, `bfloat16` or, of a model in Python, `custom`."""
+        return self.native.precision
+
+    @property
+    def wanted_precision(self) -> str:
+        """The one that was asked for, by `load` or else by the artifact."""
+        return self.native.wanted_precision
 
     def rank(self, requests: Sequence[Request | Mapping[str, Any]]) -> list[Slate]:
         """Answers requests, all in one forward pass on this thread, without the GIL.

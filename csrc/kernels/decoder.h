@@ -8,6 +8,7 @@
 #include "candidate_list.h"
 #include "context_codes.h"
 #include "distribution.h"
+#include "matrix_product.h"
 #include "slot_scorer.h"
 #include "tasks.h"
 #include "vector_maths.h"
@@ -41,7 +42,10 @@ class Decoder {
 
   // For blocks of at most `block` requests.
   Decoder(const DecoderView<scalar_t>& inputs, int64_t block, Arena& arena)
-      : inputs_(inputs), weights_(inputs.weight_layout()), scorer_(inputs, block, arena) {
+      : inputs_(inputs),
+        weights_(inputs.weight_layout()),
+        product_(inputs.width, arena),
+        scorer_(inputs, block, arena) {
     lay_out(block, arena);
     if (start_input_ != nullptr) {
       project_inputs(inputs.weights + weights_.start(), 1, start_input_);
@@ -172,9 +176,8 @@ class Decoder {
 
   // [rows, D] -> W_ih x + b_ih, [rows, 3D].
   void project_inputs(const scalar_t* x, int64_t rows, scalar_t* out) const {
-    Product<S>::multiply(x, width(), rows, width(), inputs_.weights + weights_.w_ih_t(),
-                         3 * width(), 3 * width(), inputs_.weights + weights_.b_ih(), out,
-                         3 * width());
+    product_.multiply(x, width(), rows, width(), matrix(weights_.w_ih_t(), 3 * width()),
+                      3 * width(), inputs_.weights + weights_.b_ih(), out, 3 * width());
   }
 
   void prepare_inputs() {
@@ -200,19 +203,25 @@ class Decoder {
   // others this slot's query.
   void project_state(int64_t begin, int64_t end) {
     const int64_t columns = weights_.state_columns(), gates = 3 * width();
-    const scalar_t* w = inputs_.weights + weights_.w_hs_t();
+    const Matrix<scalar_t> w = matrix(weights_.w_hs_t(), columns);
     if (begin < gates) {
-      Product<S>::multiply(hidden_, width(), count_, width(), w, columns, gates,
-                           inputs_.weights + weights_.b_hh(), state_, columns);
+      product_.multiply(hidden_, width(), count_, width(), w, gates,
+                        inputs_.weights + weights_.b_hh(), state_, columns);
     }
     if (end > gates) {
-      Product<S>::multiply(hidden_, width(), count_, width(), w + gates, columns, end - gates,
-                           nullptr, state_ + gates, columns);
+      product_.multiply(hidden_, width(), count_, width(), w.columns_from(gates), end - gates,
+                        nullptr, state_ + gates, columns);
     }
+  }
+
+  // The matrix at `offset` of the weights.
+  Matrix<scalar_t> matrix(int64_t offset, int64_t columns) const {
+    return matrix_of(inputs_, offset, columns);
   }
 
   const DecoderView<scalar_t>& inputs_;
   const WeightLayout weights_;
+  const MatrixProduct<S> product_;
   SlotScorer<S> scorer_;
   int64_t first_ = 0;
   int64_t count_ = 0;

@@ -20,9 +20,14 @@ const Kernels<float>& best_kernels() {
   return has_avx2() ? kAvx2Kernels : kPlainKernels;
 }
 
-const Kernels<float>& choose_kernels() {
+// What GERANK_CPU names; empty where it is not set.
+std::string forced_set() {
   const char* variable = std::getenv("GERANK_CPU");
-  const std::string wanted = variable == nullptr ? "" : variable;
+  return variable == nullptr ? "" : variable;
+}
+
+const Kernels<float>& choose_kernels() {
+  const std::string wanted = forced_set();
   if (wanted.empty()) return best_kernels();
   if (wanted == "plain") return kPlainKernels;
   if (wanted != "avx512" && wanted != "avx2") {
@@ -40,6 +45,12 @@ const Kernels<float>& choose_kernels() {
 const Kernels<float>& float_kernels() {
   static const Kernels<float>& chosen = choose_kernels();
   return chosen;
+}
+
+const Bfloat16Kernels* bfloat16_kernels() {
+  static const bool are_here =
+      forced_set().empty() && has_avx512() && __builtin_cpu_supports("avx512bf16");
+  return are_here ? &kAvx512Bf16Kernels : nullptr;
 }
 
 const Kernels<double>& double_kernels() { return kPlainDoubleKernels; }

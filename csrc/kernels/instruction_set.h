@@ -14,6 +14,10 @@ namespace gerank::cpu {
 // plain, set before the first op runs, forces one; throws std::runtime_error if that is not here.
 GERANK_EXPORT const Kernels<float>& float_kernels();
 
+// The kernels that multiply bfloat16; nullptr where this processor lacks AVX512_BF16, or where
+// GERANK_CPU forces an instruction set, none of which has it.
+const Bfloat16Kernels* bfloat16_kernels();
+
 // The float64 kernels, which are plain on every machine.
 GERANK_EXPORT const Kernels<double>& double_kernels();
 

@@ -120,6 +120,11 @@ void rank_page(const PageTask& task, int64_t block, int64_t first, int64_t end, 
 }
 
 template <typename S>
+constexpr PageKernels page_kernels() {
+  return {&memory_of<PageRanker<S>, PageTask>, &rank_page<S>};
+}
+
+template <typename S>
 constexpr Kernels<typename S::scalar_t> kernel_table() {
   using scalar_t = typename S::scalar_t;
   Kernels<scalar_t> kernels = {
@@ -142,12 +147,8 @@ constexpr Kernels<typename S::scalar_t> kernel_table() {
       &one_by_one<SetStanding<S>, &SetStanding<S>::describe, SetTask<scalar_t>>,
       &step_memory_of<SetEncoder<S>, EncodeTask<scalar_t>>,
       &one_by_one<SetEncoder<S>, &SetEncoder<S>::encode, EncodeTask<scalar_t>>,
-      nullptr,
-      nullptr};
-  if constexpr (std::is_same_v<scalar_t, float>) {
-    kernels.page_memory = &memory_of<PageRanker<S>, PageTask>;
-    kernels.rank_page = &rank_page<S>;
-  }
+      {}};
+  if constexpr (std::is_same_v<scalar_t, float>) kernels.page = page_kernels<S>();
   return kernels;
 }
 

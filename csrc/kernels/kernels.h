@@ -10,6 +10,22 @@
 
 namespace gerank::cpu {
 
+// A whole page, see page/page_model.h: bytes of memory, aligned to 64, for `block` requests at a
+// time, and the answers to the requests [first, end).
+struct PageKernels {
+  int64_t (*memory)(const PageTask& task, int64_t block);
+  void (*rank)(const PageTask& task, int64_t block, int64_t first, int64_t end, std::byte* memory);
+};
+
+// The same with products of bfloat16.
+struct Bfloat16Kernels {
+  PageKernels page;
+
+  // Packs a matrix [depth, columns] of float32 into [(depth + 1) / 2, columns] words of two rows
+  // each, the first one in the low half, rounded to the nearest.
+  void (*pack)(const float* matrix, int64_t depth, int64_t columns, uint32_t* out);
+};
+
 template <typename scalar_t>
 struct Kernels {
   // Bytes of memory, aligned to 64, that a kernel needs to work on `block` requests at a time.
@@ -50,10 +66,7 @@ struct Kernels {
   void (*encode_set)(const EncodeTask<scalar_t>& task, int64_t first, int64_t end,
                      std::byte* memory);
 
-  // A whole page, see page/page_model.h; float32 alone has it.
-  int64_t (*page_memory)(const PageTask& task, int64_t block);
-  void (*rank_page)(const PageTask& task, int64_t block, int64_t first, int64_t end,
-                    std::byte* memory);
+  PageKernels page;  // float32 alone has it
 };
 
 // One table per instruction set, in kernels_*.cpp.
@@ -61,5 +74,6 @@ extern const Kernels<float> kAvx512Kernels;
 extern const Kernels<float> kAvx2Kernels;
 extern const Kernels<float> kPlainKernels;
 extern const Kernels<double> kPlainDoubleKernels;
+extern const Bfloat16Kernels kAvx512Bf16Kernels;
 
 }  // namespace gerank::cpu

@@ -9,38 +9,53 @@
 namespace gerank::cpu {
 namespace {
 
+// What one step over the depth of a product multiplies: numbers of the instruction set's own type.
 template <typename S>
+struct NumberStep {
+  using element = typename S::scalar_t;
+  using operand = typename S::vec;
+
+  static operand set(element x) { return S::set(x); }
+  static operand load(const element* p) { return S::load(p); }
+  static operand load(const element* p, int64_t n) { return S::load(p, n); }
+  static operand fma(operand x, operand w, operand sum) { return S::fma(x, w, sum); }
+};
+
+template <typename S, typename Step = NumberStep<S>>
 class Product {
  public:
   using T = typename S::scalar_t;
+  using element = typename Step::element;
 
   // out[r, j] = bias[j] + sum_k x[r, k] * w[k, j]. Rows are ldx, ldw, ldo apart; no bias: nullptr.
-  static void multiply(const T* x, int64_t ldx, int64_t rows, int64_t depth, const T* w,
+  static void multiply(const element* x, int64_t ldx, int64_t rows, int64_t depth, const element* w,
                        int64_t ldw, int64_t columns, const T* bias, T* out, int64_t ldo) {
     Product product{x, ldx, depth, 1, w, ldw, columns, bias, out, ldo, false};
     product.run(rows);
   }
 
   // out[r, j] += sum_k x[r, k] * w[k, j].
-  static void accumulate(const T* x, int64_t ldx, int64_t rows, int64_t depth, const T* w,
-                         int64_t ldw, int64_t columns, T* out, int64_t ldo) {
+  static void accumulate(const element* x, int64_t ldx, int64_t rows, int64_t depth,
+                         const element* w, int64_t ldw, int64_t columns, T* out, int64_t ldo) {
     Product product{x, ldx, depth, 1, w, ldw, columns, nullptr, out, ldo, true};
     product.run(rows);
   }
 
   // out[r, j] += sum_k x[k, r] * w[k, j]: the gradient of a weight from two factors.
-  static void accumulate_transposed(const T* x, int64_t ldx, int64_t rows, int64_t depth,
-                                    const T* w, int64_t ldw, int64_t columns, T* out, int64_t ldo) {
+  static void accumulate_transposed(const element* x, int64_t ldx, int64_t rows, int64_t depth,
+                                    const element* w, int64_t ldw, int64_t columns, T* out,
+                                    int64_t ldo) {
     Product product{x, 1, depth, ldx, w, ldw, columns, nullptr, out, ldo, true};
     product.run(rows);
   }
 
  private:
   using vec = typename S::vec;
+  using operand = typename Step::operand;
   static constexpr int L = S::kLanes;
 
-  Product(const T* x, int64_t row_step, int64_t depth, int64_t depth_step, const T* w, int64_t ldw,
-          int64_t columns, const T* bias, T* out, int64_t ldo, bool adds)
+  Product(const element* x, int64_t row_step, int64_t depth, int64_t depth_step, const element* w,
+          int64_t ldw, int64_t columns, const T* bias, T* out, int64_t ldo, bool adds)
       : x_(x),
         row_step_(row_step),
         depth_(depth),
@@ -103,17 +118,17 @@ class Product {
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) sum[r][v] = S::set(0);
     }
-    const T* x = x_ + first * row_step_;
-    const T* w = w_ + column;
+    const element* x = x_ + first * row_step_;
+    const element* w = w_ + column;
     for (int64_t k = 0; k < depth_; ++k, x += depth_step_, w += ldw_) {
-      vec row[kVectors];
+      operand row[kVectors];
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) row[v] = read<kPartial>(w + v * L, rest);
+      for (int v = 0; v < kVectors; ++v) row[v] = read<kPartial, Step>(w + v * L, rest);
 #pragma GCC unroll 6
       for (int r = 0; r < kRows; ++r) {
-        const vec factor = S::set(x[r * row_step_]);
+        const operand factor = Step::set(x[r * row_step_]);
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) sum[r][v] = S::fma(factor, row[v], sum[r][v]);
+        for (int v = 0; v < kVectors; ++v) sum[r][v] = Step::fma(factor, row[v], sum[r][v]);
       }
     }
 #pragma GCC unroll 6
@@ -123,9 +138,9 @@ class Product {
       for (int v = 0; v < kVectors; ++v) {
         vec result = sum[r][v];
         if (bias_ != nullptr) {
-          result = S::add(result, read<kPartial>(bias_ + column + v * L, rest));
+          result = S::add(result, read<kPartial, S>(bias_ + column + v * L, rest));
         }
-        if (adds_) result = S::add(read<kPartial>(out + v * L, rest), result);
+        if (adds_) result = S::add(read<kPartial, S>(out + v * L, rest), result);
         if constexpr (kPartial) {
           S::store(out, result, rest);
         } else {
@@ -135,15 +150,17 @@ class Product {
     }
   }
 
-  template <bool kPartial>
-  static vec read(const T* p, int64_t rest) {
-    if constexpr (kPartial) return S::load(p, rest);
-    return S::load(p);
+  template <bool kPartial, typename Reader, typename value_t>
+  static auto read(const value_t* p, int64_t rest) {
+    if constexpr (kPartial)
+      return Reader::load(p, rest);
+    else
+      return Reader::load(p);
   }
 
-  const T* x_;
+  const element* x_;
   int64_t row_step_, depth_, depth_step_;
-  const T* w_;
+  const element* w_;
   int64_t ldw_, columns_;
   const T* bias_;
   T* out_;

@@ -92,6 +92,9 @@ struct Avx512 {
   }
   static float largest(vec x) { return _mm512_reduce_max_ps(x); }
 
+ protected:
+  static __mmask16 first(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+
  private:
   // 2^(i/16).
   static vec sixteenths() {
@@ -99,7 +102,6 @@ struct Avx512 {
                           1.29683955f, 1.35425555f, 1.41421356f, 1.47682615f, 1.54221083f,
                           1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f);
   }
-  static __mmask16 first(int64_t n) { return static_cast<__mmask16>((1u << n) - 1); }
 };
 
 }  // namespace

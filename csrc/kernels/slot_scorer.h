@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "attention_tables.h"
+#include "matrix_product.h"
 #include "open_slot.h"
 #include "query.h"
 #include "scorer.h"
@@ -22,7 +23,10 @@ class SlotScorer {
   using T = typename S::scalar_t;
 
   SlotScorer(const DecoderView<T>& inputs, int64_t block, Arena& arena)
-      : inputs_(inputs), weights_(inputs.weight_layout()), wide_(inputs) {
+      : inputs_(inputs),
+        weights_(inputs.weight_layout()),
+        product_(inputs.width, arena),
+        wide_(inputs) {
     lay_out(block, arena);
     if (tables_ != nullptr && inputs.attention_stride == 0) tables_[0].load(inputs.attention);
   }
@@ -86,8 +90,8 @@ class SlotScorer {
 
   void multiply_keys(int64_t count) {
     const int64_t D = weights_.width, M = inputs_.num_candidates;
-    Product<S>::multiply(inputs_.candidates + first_ * M * D, D, count * M, D,
-                         inputs_.weights + weights_.w_e_t(), H(), H(), nullptr, keys_, H());
+    product_.multiply(inputs_.candidates + first_ * M * D, D, count * M, D,
+                      matrix_of(inputs_, weights_.w_e_t(), H()), H(), nullptr, keys_, H());
   }
 
   // e^2key in place of key, unless that leaves the range. Padding may hold anything.
@@ -145,6 +149,7 @@ class SlotScorer {
 
   const DecoderView<T>& inputs_;
   const WeightLayout weights_;
+  const MatrixProduct<S> product_;
   WideScorer<S> wide_;
   int64_t first_ = 0;
   Sequence* sequences_;         // [block]

@@ -9,19 +9,18 @@
 namespace gerank::cpu {
 namespace {
 
-// Calls `visit(i, load, store)` for consecutive vectors of [0, size): `load(p)` reads p[i..] and
+// Calls `visit(load, store)` for consecutive vectors of [0, size): `load(p)` reads p[i..] and
 // `store(p, x)` writes it, the last ones cut off at `size`.
 template <typename S, typename Visit>
 inline __attribute__((always_inline)) void for_each_vector(int64_t size, Visit visit) {
-  using T = typename S::scalar_t;
-  using vec = typename S::vec;
   int64_t i = 0;
   for (; i + S::kLanes <= size; i += S::kLanes) {
-    visit([i](const T* p) { return S::load(p + i); }, [i](T* p, vec x) { S::store(p + i, x); });
+    visit([i](const auto* p) { return S::load(p + i); },
+          [i](auto* p, auto x) { S::store(p + i, x); });
   }
   if (const int64_t rest = size - i; rest > 0) {
-    visit([i, rest](const T* p) { return S::load(p + i, rest); },
-          [i, rest](T* p, vec x) { S::store(p + i, x, rest); });
+    visit([i, rest](const auto* p) { return S::load(p + i, rest); },
+          [i, rest](auto* p, auto x) { S::store(p + i, x, rest); });
   }
 }
 

@@ -13,10 +13,11 @@ int64_t PageModel::block_size(const PaddedBatch& batch, int threads) const {
 
 void PageModel::run(const PaddedBatch& batch, const PaddedAnswer& answer, int64_t first,
                     int64_t end, int64_t block) const {
-  const cpu::Kernels<float>& kernels = cpu::float_kernels();
+  const cpu::PageKernels& kernels =
+      rounded_ == nullptr ? cpu::float_kernels().page : cpu::bfloat16_kernels()->page;
   const cpu::PageTask task = {*this, batch, answer};
-  std::byte* memory = cpu::thread_memory(kernels.page_memory(task, block));
-  kernels.rank_page(task, block, first, end, memory);
+  std::byte* memory = cpu::thread_memory(kernels.memory(task, block));
+  kernels.rank(task, block, first, end, memory);
 }
 
 }  // namespace gerank::page

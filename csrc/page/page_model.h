@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "bfloat16_weights.h"
 #include "page_format.h"
 
 namespace gerank::page {
@@ -24,6 +25,15 @@ class GERANK_EXPORT PageModel {
   template <typename value_t>
   GERANK_HOST_DEVICE const value_t* section(Section which) const {
     return reinterpret_cast<const value_t*>(block_ + header_->sections[which]);
+  }
+
+  // Lets run() multiply by `rounded`, which is made of this model: rows become bfloat16 as they
+  // enter a product, sums are float32, and so is everything else. nullptr: everything is float32.
+  void multiply_by(const Bfloat16Weights* rounded) { rounded_ = rounded; }
+
+  // The packed words of a section; nullptr where its numbers count.
+  GERANK_HOST_DEVICE const uint32_t* pairs(Section which) const {
+    return rounded_ == nullptr ? nullptr : rounded_->section(which);
   }
 
   // Empty if the rules of every request can be decoded, else a sentence.
@@ -49,6 +59,7 @@ class GERANK_EXPORT PageModel {
  private:
   const char* block_ = nullptr;
   const PageHeader* header_ = nullptr;
+  const Bfloat16Weights* rounded_ = nullptr;
 };
 
 }  // namespace gerank::page

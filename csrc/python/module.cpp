@@ -9,12 +9,15 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "call_content.h"
+#include "padded_arrays.h"
 #include "python_call.h"
 #include "python_exposure_log.h"
 #include "python_model.h"
@@ -34,18 +37,35 @@ std::shared_ptr<Ranker> held(const SharedRanker& ranker) {
   return std::const_pointer_cast<Ranker>(ranker);
 }
 
-ModelOptions model_options(const std::string& implementation) {
-  for (const auto& [word, meaning] :
-       {std::pair{"auto", Implementation::kAutomatic}, std::pair{"native", Implementation::kNative},
-        std::pair{"torchscript", Implementation::kTorchScript}}) {
-    if (implementation == word) return {meaning};
+// The meaning of one of three words.
+template <typename Meaning>
+Meaning meaning_of(const std::string& field, const std::string& given,
+                   const std::array<std::pair<const char*, Meaning>, 3>& words) {
+  for (const auto& [word, meaning] : words) {
+    if (given == word) return meaning;
   }
-  throw py::value_error("implementation: must be auto, native or torchscript, got '" +
-                        implementation + "'");
+  throw py::value_error(field + ": must be " + words[0].first + ", " + words[1].first + " or " +
+                        words[2].first + ", got '" + given + "'");
 }
 
-std::shared_ptr<Ranker> load(const std::string& path, const std::string& implementation) {
-  const ModelOptions options = model_options(implementation);
+ModelOptions model_options(const std::string& implementation, const std::string& precision) {
+  ModelOptions options;
+  options.implementation =
+      meaning_of<Implementation>("implementation", implementation,
+                                 {{{"auto", Implementation::kAutomatic},
+                                   {"native", Implementation::kNative},
+                                   {"torchscript", Implementation::kTorchScript}}});
+  options.precision = meaning_of<Precision>("precision", precision,
+                                            {{{"auto", Precision::kAutomatic},
+                                              {"float32", Precision::kFloat32},
+                                              {"bfloat16", Precision::kBfloat16}}});
+  if (const Status status = options.check(); !status) throw py::value_error(status.message());
+  return options;
+}
+
+std::shared_ptr<Ranker> load(const std::string& path, const std::string& implementation,
+                             const std::string& precision) {
+  const ModelOptions options = model_options(implementation, precision);
   SharedRanker ranker;
   Status status;
   {
@@ -251,13 +271,17 @@ void bind_ranker(py::module_& module) {
       .def("pad", &pad, py::arg("queries"));
 
   py::class_<Ranker, std::shared_ptr<Ranker>>(module, "Ranker")
-      .def_static("load", &load, py::arg("path"), py::arg("implementation") = "auto")
+      .def_static("load", &load, py::arg("path"), py::arg("implementation") = "auto",
+                  py::arg("precision") = "auto")
       .def_static("over_function", &over_function, py::arg("contract_json"),
                   py::arg("model_version"), py::arg("function"))
       .def_property_readonly("contract_json", &Ranker::contract_json)
       .def_property_readonly("model_version", &Ranker::model_version)
       .def_property_readonly("manifest_json", &Ranker::manifest_json)
       .def_property_readonly("implementation", &Ranker::implementation)
+      .def_property_readonly("precision", &Ranker::precision)
+      .def_property_readonly("wanted_precision", &Ranker::wanted_precision)
+      .def("run", &run_arrays, py::arg("fields"))
       .def(
           "compare",
           [](const Ranker& ranker, const py::bytes& golden) {

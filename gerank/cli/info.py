@@ -29,6 +29,9 @@ def info(
     limits = manifest["limits"]
     runs = "native pass and TorchScript" if "page" in manifest else "TorchScript alone"
     out.print(f"[bold]{manifest['model_version']}[/]  format {manifest['format_version']}, {runs}")
+    if rounded := manifest.get("precision"):
+        share, requests = rounded["changed_slates"], rounded["requests"]
+        out.print(f"bfloat16: another slate than float32 for {share:.2%} of {requests} requests")
     out.print(f"up to {limits['candidates']} candidates, {limits['slots']} slots")
     out.print(f"groups: {', '.join(manifest['groups'])}; flags: {', '.join(manifest['flags'])}")
     for table in _tables(manifest):

@@ -29,6 +29,7 @@ from gerank.export.manifest import (
     manifest_bytes,
     model_version,
 )
+from gerank.export.precision import Precision, drawn_requests, precision_document
 from gerank.export.presets import Presets, check_presets
 from gerank.export.torch_state import own_torch_state, torchscript_is_off
 from gerank.nn.generator import Generator
@@ -74,6 +75,8 @@ def write_artifact(
     training: dict[str, Any],
     presets: Presets | None = None,
     utilities: dict[str, Any] | None = None,
+    precision: str = Precision.FLOAT32,
+    requests: RerankBatch | None = None,
 ) -> Artifact:
     """Freezes, scripts and writes a generator; whole or not at all.
 
@@ -85,6 +88,8 @@ def write_artifact(
         training: Facts of the training run, kept in the manifest.
         presets: Named parts of requests, checked here.
         utilities: What each utility is and what its weight is relative to; for people.
+        precision: One of `Precision`: what a server without a will of its own answers in.
+        requests: What bfloat16 is held against float32 with; None = random requests.
 
     Returns:
         The artifact, loaded back from the file and checked.
@@ -93,6 +98,7 @@ def write_artifact(
         ArtifactError: What was written does not pass its checks.
         PresetError: A preset does not fit the contract.
         OSError: The file cannot be written.
+        ValueError: There is no such precision.
     """
     contract = replace(contract, presets=check_presets(presets or {}, contract))
     version = model_version(name, generator, contract.presets)
@@ -108,7 +114,7 @@ def write_artifact(
         utilities=utilities,
         calibration=calibration_document(scores, calibration.knots, calibration.values),
     )
-    return save_artifact(script(generator), contract, manifest, path)
+    return save_artifact(script(generator), contract, manifest, path, precision, requests)
 
 
 def save_artifact(
@@ -116,8 +122,18 @@ def save_artifact(
     contract: RequestContract,
     manifest: dict[str, Any],
     path: Path,
+    precision: str = Precision.FLOAT32,
+    requests: RerankBatch | None = None,
 ) -> Artifact:
     """Writes a scripted generator with golden requests and their answers; whole or not at all.
+
+    Args:
+        scripted: The generator.
+        contract: What requests must satisfy.
+        manifest: `gerank.json`, but for what is found out here.
+        path: The file.
+        precision: One of `Precision`.
+        requests: As of `write_artifact`.
 
     Returns:
         The artifact, loaded back from the file and checked.
@@ -131,14 +147,17 @@ def save_artifact(
         batch = golden.draw_batch(contract, _GOLDEN_REQUESTS, candidates, seed=0)
         answer = Slates(*scripted(*batch))
         records = records_of(scripted)
-    manifest = {name: part for name, part in manifest.items() if name != "page"}
+    found_here = ("page", "precision")
+    manifest = {name: part for name, part in manifest.items() if name not in found_here}
     if page := _page_record(scripted, records):
         manifest["page"] = page
-    records["extra/gerank.json"] = manifest_bytes(manifest)
     records["extra/golden.safetensors"] = golden.to_bytes(batch, answer)
-    records["extra/checksums.json"] = json.dumps(_checksums(records)).encode()
+    chosen = Precision(precision)
     with whole_file(path) as draft:
-        write_archive(records, draft)
+        _write(records, manifest, draft)
+        if chosen is Precision.BFLOAT16:
+            asked = drawn_requests(contract) if requests is None else requests
+            _write(records, manifest | {"precision": precision_document(draft, asked)}, draft)
         Ranker.load(draft)  # as a server loads it: natively where it can be
         return load_artifact(draft)
 
@@ -165,13 +184,20 @@ def load_artifact(path: Path) -> Artifact:
     """
     if off := torchscript_is_off():
         raise ArtifactError(f"{path}: {off}")
-    ranker = Ranker.load(path, implementation="torchscript")
+    ranker = Ranker.load(path, implementation="torchscript", precision="float32")
     found = {"gerank.json": ""}
     with path.open("rb") as file, own_torch_state(), no_deprecation():
         module = torch.jit.load(file, map_location="cpu", _extra_files=found).eval()  # type: ignore[no-untyped-call]
     if json.loads(found["gerank.json"]) != ranker.manifest:
         raise ArtifactError(f"{path}: was replaced while it was read")
     return Artifact(module, ranker.contract, ranker.manifest)
+
+
+def _write(records: dict[str, bytes], manifest: dict[str, Any], draft: Path) -> None:
+    """Writes the archive with a manifest and the checksums of all."""
+    whole = records | {"extra/gerank.json": manifest_bytes(manifest)}
+    whole["extra/checksums.json"] = json.dumps(_checksums(whole)).encode()
+    write_archive(whole, draft)
 
 
 def _page_record(scripted: torch.jit.ScriptModule, records: Mapping[str, bytes]) -> str | None:

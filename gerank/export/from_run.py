@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from gerank.export.artifact import Artifact, write_artifact
+from gerank.export.held_out import held_out_requests
+from gerank.export.precision import Precision
 from gerank.export.presets import read_presets
 from gerank.train.conclusions import verdict_of
 from gerank.train.config_toml import to_toml
@@ -40,6 +42,7 @@ def export_run(
     force: bool = False,
     policy: str = Policy.GENERATOR,
     unfinished: bool = False,
+    precision: str = Precision.FLOAT32,
 ) -> Artifact:
     """Writes a policy of the run `run` to `path`, with the presets of a file.
 
@@ -53,13 +56,15 @@ def export_run(
         policy: One of `Policy`.
         unfinished: Export a run whose training has not ended, as far as it came. The artifact says
             so.
+        precision: One of `Precision`. Of bfloat16 the artifact says how many slates it changes, of
+            the pages that validated the run where their log is still there.
 
     Raises:
         RunError: `run` is no finished run, and `unfinished` is unset.
         ExportRefusedError: The verdict is not "better", and `force` is unset.
         PresetError: The file of presets is malformed, or one of them does not fit the model.
         ArtifactError: What was written does not pass its checks.
-        ValueError: There is no such policy.
+        ValueError: There is no such policy, or precision.
     """
     folder, chosen = RunFolder.open(run), Policy(policy)
     judgement = verdict_of(folder, unfinished=unfinished)
@@ -84,6 +89,8 @@ def export_run(
         training=facts,
         presets=named,
         utilities=_utilities(folder),
+        precision=precision,
+        requests=held_out_requests(folder) if precision == Precision.BFLOAT16 else None,
     )
 
 

@@ -14,6 +14,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema import FeatureSchema
 from gerank.export.artifact import Artifact, ArtifactError, load_artifact, save_artifact
 from gerank.export.manifest import calibration_document, model_version
+from gerank.export.precision import precision_of
 from gerank.metrics.calibration import expected_calibration_error
 from gerank.metrics.isotonic import MonotoneCurve
 from gerank.nn.packed_page import rewrite_maps
@@ -75,7 +76,8 @@ def recalibrate(path: Path, log: ExposureLog, out: Path) -> tuple[Artifact, list
         "model_version": model_version(name, artifact.module, artifact.contract.presets),
         "calibration": calibration_document(list(curves), knots, values),
     }
-    return save_artifact(artifact.module, artifact.contract, manifest, out), report
+    precision = precision_of(artifact.manifest)
+    return save_artifact(artifact.module, artifact.contract, manifest, out, precision), report
 
 
 def _check_log(path: Path, schema: FeatureSchema, scores: list[str], log: ExposureLog) -> None:

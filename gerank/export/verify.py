@@ -7,6 +7,7 @@ from pathlib import Path
 from gerank.data.batch import Slates
 from gerank.export import golden
 from gerank.export.artifact import load_artifact
+from gerank.export.precision import Precision
 from gerank.export.torch_state import own_torch_state
 from gerank.ranker import ArtifactError, Ranker, StatusError
 
@@ -20,13 +21,13 @@ def verify_artifact(path: Path) -> tuple[Ranker, int]:
         path: The file.
 
     Returns:
-        The artifact as a server loads it, and how many random requests both implementations
+        The artifact, in float32, and how many random requests both implementations
         answered alike; 0 where the artifact has only one.
 
     Raises:
         ArtifactError: The file is refused, or an answer differs.
     """
-    ranker = Ranker.load(path)
+    ranker = Ranker.load(path, precision=Precision.FLOAT32)  # as TorchScript answers
     if ranker.implementation != "native":
         return ranker, 0
     artifact = load_artifact(path)

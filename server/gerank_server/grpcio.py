@@ -119,7 +119,8 @@ class GrpcioServer:
         """
         self._process.check("load")
         try:
-            ranker = Ranker.load(os.fsencode(path), self._options.implementation)
+            options = self._options
+            ranker = Ranker.load(os.fsencode(path), options.implementation, options.precision)
             self._exposures.describe(ranker)
             self._engine.publish(name, ranker)
         except StatusError as error:

@@ -117,6 +117,10 @@ class ServerOptions(EngineOptions):
                 self.check(name, value)
         for name in _PATHS:
             _read_path(self, name)
+        try:
+            self.check_precision()
+        except ValueError as error:
+            raise OptionError(str(error)) from None
         self._check_tls()
         self._check_exposures()
 

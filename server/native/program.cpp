@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <stdexcept>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -111,6 +112,19 @@ void Program::tell_of_serving() {
   tell("serving");
   if (!metrics_place_.empty()) server::tell(STDOUT_FILENO, "metrics on " + metrics_place_ + "\n");
   if (!admin_place_.empty()) server::tell(STDOUT_FILENO, "admin on " + admin_place_ + "\n");
+  for (const Source& source : sources_) tell_of_precision(source.model.name);
+}
+
+// Only where bfloat16 was asked for.
+void Program::tell_of_precision(const std::string& model) {
+  char precision[32], wanted[32];
+  gerank_server_precision(server_, model.c_str(), precision, wanted, sizeof precision);
+  if (std::string_view(wanted) != "bfloat16") return;
+  const bool is_as_wanted = std::string_view(precision) == wanted;
+  server::tell(STDOUT_FILENO, "'" + model + "' answers in " + precision +
+                                  (is_as_wanted ? "\n"
+                                                : ": bfloat16 needs a processor with AVX512_BF16, "
+                                                  "and a native model\n"));
 }
 
 void Program::run_until_signal(const sigset_t& signals) {

@@ -49,6 +49,7 @@ class Program {
   bool reload();
   std::string version(const std::string& model);
   void tell(const std::string& event);
+  void tell_of_precision(const std::string& model);
 
   ServerOptions options_;
   const ListeningAddress address_;

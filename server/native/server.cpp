@@ -179,6 +179,13 @@ void gerank_server_version(const GerankServer* server, const char* name, char* v
   copy(ranker ? ranker->model_version() : "", version, version_size);
 }
 
+void gerank_server_precision(const GerankServer* server, const char* name, char* precision,
+                             char* wanted, std::size_t size) {
+  const auto ranker = server->engine->find(name);
+  copy(std::string(ranker ? ranker->precision() : ""), precision, size);
+  copy(std::string(ranker ? ranker->wanted_precision() : ""), wanted, size);
+}
+
 bool gerank_server_exposures(const GerankServer* server, GerankServerExposures* exposures,
                              char* error, std::size_t error_size) {
   if (!server->exposures) return false;

@@ -54,6 +54,11 @@ GERANK_EXPORT int gerank_server_load(GerankServer* server, const char* name, con
 GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char* name,
                                          char* version, std::size_t version_size);
 
+// In which precision that version answers, and in which it was asked to: see
+// gerank::Ranker::precision. Empty strings where there is none.
+GERANK_EXPORT void gerank_server_precision(const GerankServer* server, const char* name,
+                                           char* precision, char* wanted, std::size_t size);
+
 // What the exposure log did, and its last error, cut to `error_size` bytes. False: none is kept.
 GERANK_EXPORT bool gerank_server_exposures(const GerankServer* server,
                                            GerankServerExposures* exposures, char* error,

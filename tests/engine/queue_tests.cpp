@@ -245,5 +245,10 @@ TEST(options_out_of_range_are_named) {
   EXPECT_EQUAL(field_of([](auto& o) { o.max_delay = Microseconds(-1); }), "max_delay_us");
   EXPECT_EQUAL(field_of([](auto& o) { o.max_queue = 255; }), "max_queue");
   EXPECT_EQUAL(field_of([](auto& o) { o.intra_op_threads = 0; }), "intra_op_threads");
+  EXPECT_EQUAL(field_of([](auto& o) { o.model.precision = gerank::Precision::kBfloat16; }), "");
+  EXPECT_EQUAL(field_of([](auto& o) {
+                 o.model = {gerank::Implementation::kTorchScript, gerank::Precision::kBfloat16};
+               }),
+               "precision");
   EXPECT_EQUAL(field_of([](auto& o) { o.workers = 2; }), "");
 }

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gerank.export.artifact import load_artifact
+from gerank.data.exposure_log import ExposureLog
+from gerank.export.artifact import ArtifactError, load_artifact
 from gerank.export.from_run import ExportRefusedError, export_run
+from gerank.ranker import Ranker
 from gerank.train.config_toml import read_config
 from gerank.train.judge import JudgeOpinion
-from gerank.train.pages import as_requests
+from gerank.train.pages import as_requests, split_pages
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.train import train
 from gerank.train.verdict import Judgement, judge_slates
@@ -155,3 +157,35 @@ def test_a_run_with_a_reward_of_its_own_needs_no_verdict(tmp_path: Path) -> None
     assert "verdict" not in artifact.manifest["training"]
     with pytest.raises(RunError, match=r"clone\.best\.pt is missing"):
         export_run(folder.path, tmp_path / "clone.gerank", policy="clone")
+
+
+def test_bfloat16_is_measured_on_the_pages_that_validated_the_run(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    plain = export_run(run.path, tmp_path / "plain.gerank", force=True)
+    assert "precision" not in plain.manifest
+    if Ranker.load(tmp_path / "plain.gerank", precision="bfloat16").precision != "bfloat16":
+        pytest.skip("this processor lacks AVX512_BF16")
+    held_out = split_pages(ExposureLog.read(run.config.data.log), run.config.data).validation
+    path = tmp_path / "model.gerank"
+    found = export_run(run.path, path, force=True, precision="bfloat16").manifest["precision"]
+    assert (found["name"], found["requests"]) == ("bfloat16", len(held_out))
+    assert 0 <= found["changed_slates"] < 0.5
+    assert Ranker.load(path).precision == "bfloat16"
+
+
+def test_without_its_log_a_run_is_measured_on_random_requests(
+    run: RunFolder, tmp_path: Path
+) -> None:
+    copied = Path(shutil.copytree(run.path, tmp_path / "run"))
+    log = str(run.config.data.log)
+    config = (copied / "config.toml").read_text()
+    assert log in config
+    (copied / "config.toml").write_text(config.replace(log, str(tmp_path / "gone")))
+    path = tmp_path / "model.gerank"
+    try:
+        artifact = export_run(copied, path, force=True, precision="bfloat16")
+    except ArtifactError as error:
+        assert "lacks AVX512_BF16" in str(error)
+    else:
+        assert artifact.manifest["precision"]["requests"] == 1024

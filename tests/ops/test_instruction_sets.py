@@ -53,7 +53,7 @@ def test_an_unknown_instruction_set_is_an_error() -> None:
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm")
-@pytest.mark.parametrize("unit", ["kernels_avx512", "kernels_avx2"])
+@pytest.mark.parametrize("unit", ["kernels_avx512", "kernels_avx512bf16", "kernels_avx2"])
 def test_no_code_of_one_instruction_set_can_replace_that_of_another(unit: str) -> None:
     # A weak symbol is one of which the linker keeps any copy: perhaps that with AVX-512 in it.
     path = OBJECTS / f"{unit}.cpp.o"

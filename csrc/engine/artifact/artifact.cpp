@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "../../kernels/instruction_set.h"
+#include "../../page/bfloat16_weights.h"
 #include "../contract/json.h"
 #include "../contract/python_text.h"
 #include "archive.h"
@@ -104,8 +105,35 @@ void make_model(const Archive& archive, const Json& manifest, Implementation wan
     artifact->model = scripted_generator(archive, manifest);
   } else {
     artifact->implementation = Implementation::kNative;
-    artifact->model = native_generator(archive.file(), archive.record(page), artifact->contract);
+    artifact->model = native_generator(archive.file(), archive.record(page), artifact->contract,
+                                       Precision::kFloat32);
   }
+}
+
+// What the options ask for, else what the artifact does.
+Precision wanted_precision(const Json& manifest, Precision option) {
+  const Json* precision = manifest.find("precision");
+  if (option != Precision::kAutomatic || precision == nullptr) {
+    return option == Precision::kBfloat16 ? option : Precision::kFloat32;
+  }
+  const Json* name = precision->find("name");
+  if (name != nullptr && name->type == Json::Type::kString) {
+    if (name->text == "bfloat16") return Precision::kBfloat16;
+    if (name->text == "float32") return Precision::kFloat32;
+  }
+  throw Refusal{"malformed artifact: 'precision' is " + cut(repr(*precision), 80)};
+}
+
+// After the golden requests, whose answers are those of float32.
+void change_precision(const Archive& archive, const Json& manifest, Artifact* artifact) {
+  if (artifact->wanted_precision != Precision::kBfloat16 ||
+      artifact->implementation != Implementation::kNative ||
+      !page::Bfloat16Weights::can_be_used()) {
+    return;
+  }
+  artifact->precision = Precision::kBfloat16;
+  artifact->model = native_generator(archive.file(), archive.record(page_record(manifest)),
+                                     artifact->contract, Precision::kBfloat16);
 }
 
 Artifact read(const std::string& path, const ModelOptions& options) {
@@ -127,12 +155,14 @@ Artifact read(const std::string& path, const ModelOptions& options) {
   if (Status status = Contract::parse(artifact.manifest, &artifact.contract); !status) {
     throw Refusal{"malformed artifact: " + status.message()};
   }
+  artifact.wanted_precision = wanted_precision(manifest, options.precision);
   make_model(archive, manifest, options.implementation, &artifact);
   const std::string differs =
       golden_difference(read_golden(archive, format), artifact.contract, *artifact.model);
   if (!differs.empty()) {
     throw Refusal{differs + "; it was written with " + repr(versions_of(manifest))};
   }
+  change_precision(archive, manifest, &artifact);
   return artifact;
 }
 

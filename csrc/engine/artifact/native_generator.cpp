@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../../page/bfloat16_weights.h"
 #include "../../page/page_model.h"
 #include "../batching/padded_buffers.h"
 #include "../batching/pass_threads.h"
@@ -21,7 +22,12 @@ namespace {
 // A block of requests is the work of one thread.
 class NativeGenerator : public Model {
  public:
-  NativeGenerator(ArtifactFile file, page::PageModel page) : file_(std::move(file)), page_(page) {}
+  NativeGenerator(ArtifactFile file, page::PageModel page, Precision precision)
+      : file_(std::move(file)), page_(page) {
+    if (precision != Precision::kBfloat16) return;
+    rounded_ = std::make_unique<page::Bfloat16Weights>(page_);
+    page_.multiply_by(rounded_.get());
+  }
 
   Status run(const PaddedBatch& batch, const PaddedAnswer& answer) const override try {
     for (const std::string& words : {page::PageModel::bad_rules(batch), page_.unknown_id(batch)}) {
@@ -49,7 +55,8 @@ class NativeGenerator : public Model {
 
  private:
   const ArtifactFile file_;  // that page_ looks into
-  const page::PageModel page_;
+  page::PageModel page_;
+  std::unique_ptr<const page::Bfloat16Weights> rounded_;  // that page_ multiplies by; or none
 };
 
 void check_widths(const page::PageHeader& sizes, const Contract& contract) {
@@ -86,14 +93,14 @@ std::string_view aligned(std::string_view page, ArtifactFile* file) {
 }  // namespace
 
 std::unique_ptr<const Model> native_generator(ArtifactFile file, std::string_view page,
-                                              const Contract& contract) {
+                                              const Contract& contract, Precision precision) {
   page = aligned(page, &file);
   this_process();  // a fork is noted from now on
   page::PageModel model;
   const std::string wrong = model.look_at(page.data(), static_cast<std::int64_t>(page.size()));
   if (!wrong.empty()) throw Refusal{"malformed artifact: its page model " + wrong};
   check_widths(model.sizes(), contract);
-  return std::make_unique<NativeGenerator>(std::move(file), model);
+  return std::make_unique<NativeGenerator>(std::move(file), model, precision);
 }
 
 }  // namespace gerank

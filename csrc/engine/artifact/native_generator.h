@@ -3,6 +3,7 @@
 
 #include <gerank/contract.h>
 #include <gerank/model.h>
+#include <gerank/ranker.h>
 
 #include <memory>
 #include <string_view>
@@ -11,9 +12,10 @@
 
 namespace gerank {
 
-// `page` is the block of csrc/page/page_format.h, and lies within `file`. Throws Refusal where it
-// is malformed or does not fit the contract.
+// `page` is the block of csrc/page/page_format.h, and lies within `file`. bfloat16 needs
+// page::Bfloat16Weights::can_be_used(); any other precision is float32. Throws Refusal where the
+// block is malformed or does not fit the contract.
 std::unique_ptr<const Model> native_generator(ArtifactFile file, std::string_view page,
-                                              const Contract& contract);
+                                              const Contract& contract, Precision precision);
 
 }  // namespace gerank

@@ -30,7 +30,19 @@ std::string contract_text(const std::string& manifest) {
   return out + "}";
 }
 
+std::string_view precision_name(Precision precision) {
+  return precision == Precision::kBfloat16 ? "bfloat16" : "float32";
+}
+
 }  // namespace
+
+Status ModelOptions::check() const {
+  if (implementation != Implementation::kTorchScript || precision != Precision::kBfloat16) {
+    return {};
+  }
+  return Status::invalid("precision", "bfloat16",
+                         "must be auto or float32 where the implementation is torchscript");
+}
 
 Ranker::Ranker(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
 Ranker::~Ranker() = default;
@@ -39,11 +51,13 @@ const Contract& Ranker::contract() const noexcept { return parts_->contract; }
 const std::string& Ranker::contract_json() const noexcept { return parts_->contract_json; }
 const std::string& Ranker::model_version() const noexcept { return parts_->model_version; }
 std::string_view Ranker::implementation() const noexcept { return parts_->implementation; }
-const Model& Ranker::model() const noexcept { return *parts_->model; }
+std::string_view Ranker::precision() const noexcept { return parts_->precision; }
+std::string_view Ranker::wanted_precision() const noexcept { return parts_->wanted_precision; }
 const std::string& Ranker::manifest_json() const noexcept { return parts_->manifest_json; }
 
 Status Ranker::load(const std::string& path, std::shared_ptr<const Ranker>* ranker,
                     const ModelOptions& options) noexcept try {
+  if (Status status = options.check(); !status) return status;
   Artifact artifact;
   if (Status status = read_artifact(path, options, &artifact); !status) return status;
   auto parts = std::make_unique<Parts>();
@@ -53,6 +67,8 @@ Status Ranker::load(const std::string& path, std::shared_ptr<const Ranker>* rank
   parts->manifest_json = std::move(artifact.manifest);
   parts->implementation =
       artifact.implementation == Implementation::kNative ? "native" : "torchscript";
+  parts->precision = precision_name(artifact.precision);
+  parts->wanted_precision = precision_name(artifact.wanted_precision);
   parts->model = std::move(artifact.model);
   ranker->reset(new Ranker(std::move(parts)));
   return {};
@@ -92,6 +108,17 @@ Status Ranker::rank(std::span<const Query> queries, std::span<Slate> slates) con
     if (Status status = buffers.split(parts_->contract, i, &slates[i]); !status) return status;
   }
   return {};
+} catch (const std::exception& error) {
+  return Status(Code::kInternal, error.what());
+}
+
+Status Ranker::run(const PaddedBatch& batch, const PaddedAnswer& answer) const noexcept try {
+  PaddedBatch own = batch;
+  set_widths(parts_->contract, &own);
+  if (own != batch) {
+    return Status::invalid("batch", "other widths", "must have the widths of the contract");
+  }
+  return batch.B == 0 ? Status() : parts_->model->run(batch, answer);
 } catch (const std::exception& error) {
   return Status(Code::kInternal, error.what());
 }

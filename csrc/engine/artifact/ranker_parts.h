@@ -14,7 +14,7 @@ namespace gerank {
 struct Ranker::Parts {
   Contract contract;
   std::string contract_json, model_version, manifest_json;
-  std::string_view implementation = "custom";
+  std::string_view implementation = "custom", precision = "custom", wanted_precision = "custom";
   std::unique_ptr<const Model> model;
 };
 

@@ -26,6 +26,7 @@ Status check(const EngineOptions& options) {
   if (status) status = ranges::kSpinUs.check("spin_us", options.spin.count());
   if (status) status = ranges::kMaxQueries.check("max_queries", number(options.max_queries));
   if (status) status = ranges::kMaxQueue.check("max_queue", number(options.max_queue));
+  if (status) status = options.model.check();
   if (!status || options.max_queue >= options.max_queries) return status;
   return Status::invalid("max_queue", std::to_string(options.max_queue),
                          "must be at least max_queries, " + std::to_string(options.max_queries));

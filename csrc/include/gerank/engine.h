@@ -170,6 +170,7 @@ struct PublishedModel {
   std::uint64_t answered = 0, failed = 0;
 
   std::string_view implementation;  // Ranker::implementation()
+  std::string_view precision;       // Ranker::precision()
 };
 
 // Thread-safe: every method may be called from any thread at any time, with two exceptions.

@@ -26,9 +26,23 @@ enum class Implementation {
   kTorchScript
 };
 
+// In which numbers the matrices of a model are multiplied; sums are float32 always.
+enum class Precision {
+  // What the artifact asks for; float32 where it asks for nothing.
+  kAutomatic,
+  kFloat32,
+  // It runs natively on processors with AVX512_BF16. Elsewhere, and with TorchScript, an artifact
+  // answers in float32 all the same: see Ranker::precision.
+  kBfloat16
+};
+
 // How an artifact is loaded.
 struct ModelOptions {
   Implementation implementation = Implementation::kAutomatic;
+  Precision precision = Precision::kAutomatic;
+
+  // kInvalidArgument for what cannot be: TorchScript in bfloat16.
+  GERANK_EXPORT Status check() const;
 };
 
 // Immutable: every method is const and thread-safe. Owned by shared_ptr; an Engine shares in it for
@@ -40,8 +54,9 @@ class GERANK_EXPORT Ranker {
   //
   // kFailedPrecondition, with a message that begins with the path, if the file is missing,
   // truncated, altered or foreign, has another format version, calls ops that this library lacks,
-  // lacks the implementation that is asked for, or answers its golden requests differently.
-  // *ranker is set only if OK.
+  // lacks the implementation that is asked for, or answers its golden requests differently; these
+  // are answered in float32. kInvalidArgument where ModelOptions::check says so. *ranker is set
+  // only if OK.
   static Status load(const std::string& path, std::shared_ptr<const Ranker>* ranker,
                      const ModelOptions& options = {}) noexcept;
 
@@ -67,9 +82,13 @@ class GERANK_EXPORT Ranker {
   // a model.
   std::string_view implementation() const noexcept;
 
-  // What answers padded batches, such as Contract::pad makes; it checks their values, not whether
-  // they keep the contract. Lives as long as this ranker.
-  const Model& model() const noexcept;
+  // The precision that runs, "float32" or "bfloat16"; "custom" as above.
+  std::string_view precision() const noexcept;
+
+  // The one that the options or else the artifact asked for. It differs from precision() where
+  // this processor lacks AVX512_BF16, where GERANK_CPU forces an instruction set, and where the
+  // implementation is TorchScript.
+  std::string_view wanted_precision() const noexcept;
 
   // The artifact's gerank.json, as it lies in the file; empty if this ranker was made over a model.
   const std::string& manifest_json() const noexcept;
@@ -83,6 +102,11 @@ class GERANK_EXPORT Ranker {
   //
   // kInvalidArgument names the query: `queries[3].slots`. kInternal: the model failed.
   Status rank(std::span<const Query> queries, std::span<Slate> slates) const noexcept;
+
+  // Answers a batch that is padded already, as Model::run does. Rules and ids are checked where the
+  // implementation is native; that values are within the contract is the caller's business.
+  // kInvalidArgument if a width is not the contract's.
+  Status run(const PaddedBatch& batch, const PaddedAnswer& answer) const noexcept;
 
   // Answers requests and holds the slates against those that came with them; both are one batch of
   // named arrays, as gerank/export/golden.py writes it. kFailedPrecondition tells what differs

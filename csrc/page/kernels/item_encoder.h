@@ -23,6 +23,7 @@ class ItemEncoder {
         candidates_(task.batch.M),
         width_(task.model.sizes().width),
         layer_(task, arena),
+        product_(2 * width_, arena),
         bias_(arena.take<T>(3 * width_)),
         first_{arena.take<T>(candidates_ * 3 * width_), 3 * width_},
         encoded_(arena.take<T>(block * candidates_ * width_)),
@@ -43,22 +44,22 @@ class ItemEncoder {
       for_each_vector<S>(D,
                          [&](auto load, auto store) { store(row, S::mul(load(row), load(user))); });
     }
-    Product<S>::accumulate(first_.first, 3 * D, count, D, model_.section<T>(page::kProduct), H, H,
-                           first_.first + D, 3 * D);
+    product_.accumulate(first_.first, 3 * D, count, D, section_matrix<S>(model_, page::kProduct, H),
+                        H, first_.first + D, 3 * D);
     for (int r = 0; r < count; ++r) rectify<S>(first_[r] + D, H);
-    const Layer<S> out(model_.section<T>(page::kItem), H, D);
-    out({first_.first + D, 3 * D}, count, {encoded, D});
+    const Layer<S> out(model_, page::kItem, H, D);
+    out(product_, {first_.first + D, 3 * D}, count, {encoded, D});
     add_up(encoded, count, sums_[i]);
     spread_out(candidates, encoded);
   }
 
   // e_c of the first sets of the block.
   void encode_sets(int64_t count) {
-    const Layer<S> hidden(model_.section<T>(page::kSetHidden), width_, width_);
-    const Layer<S> out(model_.section<T>(page::kSetOut), width_, width_);
-    hidden({sums_.first, width_}, count, hidden_);
+    const Layer<S> hidden(model_, page::kSetHidden, width_, width_);
+    const Layer<S> out(model_, page::kSetOut, width_, width_);
+    hidden(product_, {sums_.first, width_}, count, hidden_);
     rectify<S>(hidden_.first, count * width_);
-    out({hidden_.first, width_}, count, sets_);
+    out(product_, {hidden_.first, width_}, count, sets_);
     for_each_vector<S>(count * width_, [&](auto load, auto store) {
       store(sets_.first, VectorMaths<S>::tanh(load(sets_.first)));
     });
@@ -99,6 +100,7 @@ class ItemEncoder {
   const int64_t candidates_;  // M
   const int64_t width_;       // D
   const FirstLayer<S> layer_;
+  const MatrixProduct<S> product_;
   T* bias_;               // [3D]
   const Rows<T> first_;   // [M, 3D] the candidates' side of the product, and the hidden layer
   T* encoded_;            // [block, M, D]

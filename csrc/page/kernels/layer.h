@@ -3,7 +3,9 @@
 
 #include <cstdint>
 
+#include "../../kernels/matrix_product.h"
 #include "../../kernels/vector_maths.h"
+#include "../page_model.h"
 
 namespace gerank::cpu {
 namespace {
@@ -17,21 +19,31 @@ struct Rows {
   T* operator[](int64_t row) const { return first + row * stride; }
 };
 
+// The matrix of a section, packed where the model has it so and the instruction set can use that.
+template <typename S>
+Matrix<typename S::scalar_t> section_matrix(const page::PageModel& model, page::Section which,
+                                            int64_t columns) {
+  const auto* values = model.section<typename S::scalar_t>(which);
+  if constexpr (HasPairs<S>) return {values, columns, model.pairs(which)};
+  return {values, columns};
+}
+
 template <typename S>
 struct Layer {
   using T = typename S::scalar_t;
 
   // The bias lies behind the matrix [inputs, outputs].
-  Layer(const T* weights, int64_t inputs, int64_t outputs)
-      : weights(weights), inputs(inputs), outputs(outputs) {}
+  Layer(const page::PageModel& model, page::Section which, int64_t inputs, int64_t outputs)
+      : weights(section_matrix<S>(model, which, outputs)), inputs(inputs), outputs(outputs) {}
 
   // out [rows, outputs] = x [rows, inputs] through the layer.
-  void operator()(Rows<const T> x, int64_t rows, Rows<T> out) const {
-    Product<S>::multiply(x.first, x.stride, rows, inputs, weights, outputs, outputs,
-                         weights + inputs * outputs, out.first, out.stride);
+  void operator()(const MatrixProduct<S>& product, Rows<const T> x, int64_t rows,
+                  Rows<T> out) const {
+    product.multiply(x.first, x.stride, rows, inputs, weights, outputs,
+                     weights.values + inputs * outputs, out.first, out.stride);
   }
 
-  const T* weights;
+  const Matrix<T> weights;
   int64_t inputs, outputs;
 };
 

@@ -61,6 +61,7 @@ class PageRanker {
     inputs.candidates = encoder_.encoded();
     inputs.set_vector = encoder_.sets();
     inputs.weights = task_.model.template section<T>(page::kDecoder);
+    if constexpr (HasPairs<S>) inputs.pairs = task_.model.pairs(page::kDecoder);
     inputs.attention = users_.attention();
     inputs.flags = flags_;
     inputs.groups = groups_;

@@ -26,6 +26,7 @@ class UserRows {
                     model_.section<page::IdUnit>(page::kUserUnits),
                     model_.section<int64_t>(page::kUserUnitColumns), sizes_.user_units,
                     model_.section<T>(page::kUserTable), sizes_.embedding_width),
+        product_(most(sizes_.user_width(), sizes_.utilities + sizes_.control_hidden), arena),
         inputs_(rows(block, sizes_.user_width(), arena)),
         first_(rows(block, 3 * sizes_.width, arena)),
         weights_(rows(block, sizes_.utilities + sizes_.control_hidden, arena)),
@@ -34,8 +35,8 @@ class UserRows {
 
   void load(Block block) {
     for (int64_t i = 0; i < block.count; ++i) describe(block.first + i, i);
-    layer(page::kUserFirst, sizes_.user_width(), first_.stride)(constant(inputs_), block.count,
-                                                                first_);
+    const Layer<S> first = layer(page::kUserFirst, sizes_.user_width(), first_.stride);
+    first(product_, constant(inputs_), block.count, first_);
     if (sizes_.has_head()) generate(block.count);
   }
 
@@ -61,8 +62,10 @@ class UserRows {
   }
   static Rows<const T> constant(Rows<T> rows) { return {rows.first, rows.stride}; }
 
+  static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
   Layer<S> layer(page::Section which, int64_t inputs, int64_t outputs) const {
-    return {model_.section<T>(which), inputs, outputs};
+    return {model_, which, inputs, outputs};
   }
 
   void describe(int64_t b, int64_t i) const {
@@ -98,18 +101,20 @@ class UserRows {
     if (sizes_.control == page::kHypernetwork) {
       const int64_t wide = sizes_.control_hidden;
       const Rows<T> second = {weights_.first + U, weights_.stride};
-      layer(page::kControlInput, U, wide)(constant(weights_), count, hidden_);
+      layer(page::kControlInput, U, wide)(product_, constant(weights_), count, hidden_);
       rectify<S>(hidden_.first, count * wide);
-      layer(page::kControlHidden, wide, wide)(constant(hidden_), count, second);
+      layer(page::kControlHidden, wide, wide)(product_, constant(hidden_), count, second);
       for (int64_t i = 0; i < count; ++i) rectify<S>(second[i], wide);
     }
-    layer(page::kControlHead, weights_.stride, head_.stride)(constant(weights_), count, head_);
+    const Layer<S> head = layer(page::kControlHead, weights_.stride, head_.stride);
+    head(product_, constant(weights_), count, head_);
   }
 
   const PageTask& task_;
   const page::PageModel& model_;
   const page::PageHeader& sizes_;
   const Embeddings<S> embeddings_;
+  const MatrixProduct<S> product_;
   const Rows<T> inputs_;   // [block, Xu]
   const Rows<T> first_;    // [block, 3D]
   const Rows<T> weights_;  // [block, U + hidden]

@@ -104,6 +104,7 @@ void write_models(Exposition& out, const Engine& engine, const LoadNumbers& load
     out.sample(1, {{"model", model.name},
                    {"version", model.version},
                    {"implementation", std::string(model.implementation)},
+                   {"precision", std::string(model.precision)},
                    {"current", model.current ? "true" : "false"},
                    {"default", model.is_default ? "true" : "false"}});
   }

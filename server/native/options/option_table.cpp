@@ -155,6 +155,10 @@ std::vector<Option> make_table() {
       choice("implementation", {"auto", "native", "torchscript"},
              "what computes slates; auto: natively where the artifact is a stock generator",
              [](auto& o) -> auto& { return o.engine.model.implementation; }),
+      choice("precision", {"auto", "float32", "bfloat16"},
+             "in which it multiplies; auto: as the artifact says; bfloat16 is float32 where the "
+             "processor lacks AVX512_BF16",
+             [](auto& o) -> auto& { return o.engine.model.precision; }),
       number("max_message_bytes", {1, 2'147'483'647}, "of one call; a larger one is refused",
              [](auto& o) -> auto& { return o.front.max_message_bytes; }),
       number("max_calls_per_connection", {1, 1'000'000}, "calls of one connection at once",

@@ -1,0 +1,152 @@
+"""The native pass in bfloat16: what it rounds, and the same bits by every way in."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gerank.data.batch import RerankBatch, Slates
+from gerank.data.request_check import parse_request
+from gerank.engine import Engine, EngineOptions
+from gerank.export.artifact import write_artifact
+from gerank.export.precision import answer
+from gerank.ranker import Ranker
+from tests.data.request_cases import CONTRACT, random_document
+from tests.nn.batches import random_generator as generator_of_contract
+from tests.ops.parity import follow
+from tests.page.page_cases import (
+    CONTROLS,
+    random_contract,
+    random_generator,
+    random_requests,
+    random_schema,
+)
+from tests.page.rounded_reference import follow_rounded, log_prob_error, rounded_case
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDED_FROM = 8  # candidates
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bfloat16_is_here(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("probe") / "model.gerank"
+    write_artifact(generator_of_contract(0), CONTRACT, path, name="probe", training={})
+    if Ranker.load(path, precision="bfloat16").precision != "bfloat16":
+        pytest.skip("this processor lacks AVX512_BF16")
+
+
+class Case:
+    """A random generator, as it was before it was frozen, and requests to it in bfloat16."""
+
+    def __init__(self, seed: int, folder: Path, requests: int = 25, candidates: int = 30) -> None:
+        rng = np.random.default_rng(seed)
+        contract = random_contract(rng, random_schema(rng))
+        self.generator = random_generator(rng, contract, CONTROLS[seed % len(CONTROLS)])
+        self.path = folder / f"{seed}.gerank"
+        served = copy.deepcopy(self.generator)  # it is frozen when it is written
+        write_artifact(served, contract, self.path, name="case", training={})
+        self.batch = random_requests(rng, contract, requests, candidates)
+        self.ranker = Ranker.load(self.path, precision="bfloat16")
+
+    def answer(self) -> Slates:
+        return answer(self.ranker, self.batch)
+
+
+def rows(batch: RerankBatch, first: int, end: int) -> RerankBatch:
+    return RerankBatch(*(tensor[first:end] for tensor in batch))
+
+
+@pytest.mark.parametrize("place", range(6))
+def test_rounds_what_enters_a_product_and_nothing_else(
+    seed: int, place: int, tmp_path: Path
+) -> None:
+    case = Case(seed + place, tmp_path, requests=60, candidates=FOLDED_FROM - 1)
+    given = case.answer()
+    rounded = rounded_case(case.generator, case.batch)
+    error = log_prob_error(follow_rounded(rounded, given.slates), given)
+    assert error.max() < 2e-2  # a number that lies between two is rounded to either
+    assert error.mean() < 5e-4
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_is_near_float32_for_sets_of_any_size(seed: int, place: int, tmp_path: Path) -> None:
+    case = Case(seed + place, tmp_path, candidates=(1, 8, 40, 100)[place])
+    given, exact = case.answer(), answer(Ranker.load(case.path, precision="float32"), case.batch)
+    same = (given.slates == exact.slates).cumprod(1).bool()  # up to the first other choice
+    torch.testing.assert_close(given.log_prob[same], exact.log_prob[same], rtol=0.1, atol=0.1)
+    assert same.float().mean() > 0.8
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_an_answer_is_the_same_in_any_company(seed: int, place: int, tmp_path: Path) -> None:
+    case = Case(seed + place, tmp_path)
+    together = case.answer()
+    for first, end in ((0, 1), (24, 25), (3, 5), (2, 16)):
+        alone = answer(case.ranker, rows(case.batch, first, end))
+        for whole, part in zip(together, alone, strict=True):
+            assert torch.equal(whole[first:end], part)
+
+
+def test_an_answer_is_the_same_on_any_number_of_threads(seed: int, tmp_path: Path) -> None:
+    path = tmp_path / "model.gerank"
+    write_artifact(generator_of_contract(1), CONTRACT, path, name="threads", training={})
+    ranker = Ranker.load(path, precision="bfloat16")
+    rng = np.random.default_rng(seed)
+    requests = [parse_request(random_document(rng, CONTRACT), CONTRACT) for _ in range(40)]
+    answers = []
+    for threads in (1, 2, 3):
+        with Engine(EngineOptions(workers=1, intra_op_threads=threads, max_batch=64)) as engine:
+            engine.publish("default", ranker)
+            answers.append(engine.rank(requests).slates)
+    for other in answers[1:]:
+        for one, two in zip(answers[0], other, strict=True):
+            assert (one.candidates, one.log_prob) == (two.candidates, two.log_prob)
+
+
+def test_what_lies_in_padding_is_not_read(seed: int, tmp_path: Path) -> None:
+    case = Case(seed, tmp_path)
+    real = case.batch.candidate_mask.unsqueeze(2)
+    spoiled = case.batch._replace(
+        candidate_dense=torch.where(real, case.batch.candidate_dense, torch.nan),
+        candidate_ids=torch.where(real, case.batch.candidate_ids, -(2**40)),
+    )
+    assert all(map(torch.equal, case.answer(), answer(case.ranker, spoiled)))
+
+
+def test_an_instruction_set_that_is_forced_answers_in_float32(seed: int, tmp_path: Path) -> None:
+    case = Case(seed, tmp_path)
+    code = (
+        "import sys; from gerank.ranker import Ranker; "
+        "ranker = Ranker.load(sys.argv[1], precision='bfloat16'); "
+        "print(ranker.precision, ranker.wanted_precision)"
+    )
+    for forced in ("avx512", "avx2", "plain"):
+        result = subprocess.run(
+            [sys.executable, "-c", code, str(case.path)],
+            cwd=ROOT,
+            env=os.environ | {"GERANK_CPU": forced},
+            capture_output=True,
+            text=True,
+        )
+        assert result.stdout.split() == ["float32", "bfloat16"], result.stderr
+
+
+def test_the_rounded_reference_is_not_the_exact_one(seed: int, tmp_path: Path) -> None:
+    # Else the first test could not fail.
+    case = Case(seed, tmp_path, requests=60, candidates=FOLDED_FROM - 1)
+    given = case.answer()
+    rounded = rounded_case(case.generator, case.batch)
+    near = log_prob_error(follow_rounded(rounded, given.slates), given).mean()
+    model = case.generator.double()
+    wide = RerankBatch(*(t.double() if t.is_floating_point() else t for t in case.batch))
+    with torch.no_grad():
+        encoded = model.encode_batch(wide)
+    exact = type(rounded)(*encoded, *wide.rules, wide.seeds, wide.greedy, 1, model.context_window)
+    assert log_prob_error(follow(exact, given.slates, 0), given).mean() > 3 * near
