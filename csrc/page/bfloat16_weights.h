@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <gerank/export.h>
+
 #include <cstdint>
 
 #include "../kernels/spare_memory.h"
@@ -17,7 +19,7 @@ class PageModel;
 //
 // Packed are the layers of the encoder and the decoder; what weights make of the policy, and what
 // candidates ask of lists, are little work and stay float32.
-class Bfloat16Weights {
+class GERANK_EXPORT Bfloat16Weights {
  public:
   // Whether this processor multiplies bfloat16, and GERANK_CPU lets it.
   static bool can_be_used();
