@@ -40,12 +40,15 @@ class Decoder {
  public:
   using scalar_t = typename S::scalar_t;
 
-  // For blocks of at most `block` requests.
-  Decoder(const DecoderView<scalar_t>& inputs, int64_t block, Arena& arena)
+  // For blocks of at most `block` requests. `pairs` [P] has the matrices of the weights, each at
+  // its place, packed in bfloat16; nullptr: the weights themselves count.
+  Decoder(const DecoderView<scalar_t>& inputs, int64_t block, Arena& arena,
+          const uint32_t* pairs = nullptr)
       : inputs_(inputs),
         weights_(inputs.weight_layout()),
+        packed_{inputs.weights, 0, pairs},
         product_(inputs.width, arena),
-        scorer_(inputs, block, arena) {
+        scorer_(inputs, block, arena, pairs) {
     lay_out(block, arena);
     if (start_input_ != nullptr) {
       project_inputs(inputs.weights + weights_.start(), 1, start_input_);
@@ -216,11 +219,12 @@ class Decoder {
 
   // The matrix at `offset` of the weights.
   Matrix<scalar_t> matrix(int64_t offset, int64_t columns) const {
-    return matrix_of(inputs_, offset, columns);
+    return packed_.at(offset, columns);
   }
 
   const DecoderView<scalar_t>& inputs_;
   const WeightLayout weights_;
+  const Matrix<scalar_t> packed_;  // all weights, from which matrix() takes one
   const MatrixProduct<S> product_;
   SlotScorer<S> scorer_;
   int64_t first_ = 0;

@@ -25,19 +25,16 @@ struct Matrix {
   Matrix columns_from(int64_t first) const {
     return {values + first, stride, pairs == nullptr ? nullptr : pairs + first};
   }
+  // The matrix of `columns` that begins `offset` numbers behind this one, packed or not as it is.
+  Matrix at(int64_t offset, int64_t columns) const {
+    return {values + offset, columns, pairs == nullptr ? nullptr : pairs + offset};
+  }
   // Rows from `first` on, which is even.
   Matrix rows_from(int64_t first) const {
     return {values + first * stride, stride,
             pairs == nullptr ? nullptr : pairs + first / 2 * stride};
   }
 };
-
-// The matrix at `offset` of a decoder's weights.
-template <typename T>
-Matrix<T> matrix_of(const DecoderView<T>& decoder, int64_t offset, int64_t columns) {
-  return {decoder.weights + offset, columns,
-          decoder.pairs == nullptr ? nullptr : decoder.pairs + offset};
-}
 
 // One step multiplies two numbers in bfloat16; sums are float32.
 template <typename S>

@@ -13,8 +13,10 @@ class SlateDecoder {
  public:
   using scalar_t = typename S::scalar_t;
 
-  SlateDecoder(const DecodeTask<scalar_t>& task, int64_t block, Arena& arena)
-      : task_(task), decoder_(task.inputs, block, arena) {}
+  // `pairs` as of a Decoder.
+  SlateDecoder(const DecodeTask<scalar_t>& task, int64_t block, Arena& arena,
+               const uint32_t* pairs = nullptr)
+      : task_(task), decoder_(task.inputs, block, arena, pairs) {}
 
   void decode(Block block) {
     decoder_.load(block);

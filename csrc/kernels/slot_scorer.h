@@ -22,9 +22,12 @@ class SlotScorer {
  public:
   using T = typename S::scalar_t;
 
-  SlotScorer(const DecoderView<T>& inputs, int64_t block, Arena& arena)
+  // `pairs` as of a Decoder.
+  SlotScorer(const DecoderView<T>& inputs, int64_t block, Arena& arena,
+             const uint32_t* pairs = nullptr)
       : inputs_(inputs),
         weights_(inputs.weight_layout()),
+        packed_{inputs.weights, 0, pairs},
         product_(inputs.width, arena),
         wide_(inputs) {
     lay_out(block, arena);
@@ -91,7 +94,7 @@ class SlotScorer {
   void multiply_keys(int64_t count) {
     const int64_t D = weights_.width, M = inputs_.num_candidates;
     product_.multiply(inputs_.candidates + first_ * M * D, D, count * M, D,
-                      matrix_of(inputs_, weights_.w_e_t(), H()), H(), nullptr, keys_, H());
+                      packed_.at(weights_.w_e_t(), H()), H(), nullptr, keys_, H());
   }
 
   // e^2key in place of key, unless that leaves the range. Padding may hold anything.
@@ -149,6 +152,7 @@ class SlotScorer {
 
   const DecoderView<T>& inputs_;
   const WeightLayout weights_;
+  const Matrix<T> packed_;  // all weights
   const MatrixProduct<S> product_;
   WideScorer<S> wide_;
   int64_t first_ = 0;

@@ -30,10 +30,6 @@ struct DecoderView {
   const int64_t* slots;         // [B]
   const scalar_t* temperature;  // [B]
 
-  // [P] the matrices of `weights`, each at its place, packed in bfloat16: see
-  // page/bfloat16_weights.h. nullptr: `weights` count.
-  const uint32_t* pairs = nullptr;
-
   GERANK_HOST_DEVICE WeightLayout weight_layout() const {
     return {width, attention_width, num_flags};
   }

@@ -5,6 +5,15 @@
 #include "../kernels/thread_memory.h"
 
 namespace gerank::page {
+namespace {
+
+void rank(const cpu::PageKernels& kernels, const cpu::PageTask& task, int64_t first, int64_t end,
+          int64_t block) {
+  std::byte* memory = cpu::thread_memory(kernels.memory(task, block));
+  kernels.rank(task, block, first, end, memory);
+}
+
+}  // namespace
 
 int64_t PageModel::block_size(const PaddedBatch& batch, int threads) const {
   const int64_t keys = batch.M * header_->attention_width * static_cast<int64_t>(sizeof(float));
@@ -13,11 +22,12 @@ int64_t PageModel::block_size(const PaddedBatch& batch, int threads) const {
 
 void PageModel::run(const PaddedBatch& batch, const PaddedAnswer& answer, int64_t first,
                     int64_t end, int64_t block) const {
-  const cpu::PageKernels& kernels =
-      rounded_ == nullptr ? cpu::float_kernels().page : cpu::bfloat16_kernels()->page;
-  const cpu::PageTask task = {*this, batch, answer};
-  std::byte* memory = cpu::thread_memory(kernels.memory(task, block));
-  kernels.rank(task, block, first, end, memory);
+  rank(cpu::float_kernels().page, {*this, batch, answer}, first, end, block);
+}
+
+void PageModel::run(const PaddedBatch& batch, const PaddedAnswer& answer, int64_t first,
+                    int64_t end, int64_t block, const Bfloat16Weights& rounded) const {
+  rank(cpu::bfloat16_kernels()->page, {*this, batch, answer, &rounded}, first, end, block);
 }
 
 }  // namespace gerank::page

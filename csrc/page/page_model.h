@@ -8,10 +8,11 @@
 #include <cstdint>
 #include <string>
 
-#include "bfloat16_weights.h"
 #include "page_format.h"
 
 namespace gerank::page {
+
+class Bfloat16Weights;
 
 // It looks at memory that its maker keeps alive and unchanged. Thread-safe.
 class GERANK_EXPORT PageModel {
@@ -25,15 +26,6 @@ class GERANK_EXPORT PageModel {
   template <typename value_t>
   GERANK_HOST_DEVICE const value_t* section(Section which) const {
     return reinterpret_cast<const value_t*>(block_ + header_->sections[which]);
-  }
-
-  // Lets run() multiply by `rounded`, which is made of this model: rows become bfloat16 as they
-  // enter a product, sums are float32, and so is everything else. nullptr: everything is float32.
-  void multiply_by(const Bfloat16Weights* rounded) { rounded_ = rounded; }
-
-  // The packed words of a section; nullptr where its numbers count.
-  GERANK_HOST_DEVICE const uint32_t* pairs(Section which) const {
-    return rounded_ == nullptr ? nullptr : rounded_->section(which);
   }
 
   // Empty if the rules of every request can be decoded, else a sentence.
@@ -51,6 +43,11 @@ class GERANK_EXPORT PageModel {
   void run(const PaddedBatch& batch, const PaddedAnswer& answer, int64_t first, int64_t end,
            int64_t block) const;
 
+  // The same by products with `rounded`, which was made of this model: rows become bfloat16 as they
+  // enter one, sums are float32, and so is everything else.
+  void run(const PaddedBatch& batch, const PaddedAnswer& answer, int64_t first, int64_t end,
+           int64_t block, const Bfloat16Weights& rounded) const;
+
   // Answers all, on this thread.
   void run(const PaddedBatch& batch, const PaddedAnswer& answer) const {
     run(batch, answer, 0, batch.B, block_size(batch, 1));
@@ -59,7 +56,6 @@ class GERANK_EXPORT PageModel {
  private:
   const char* block_ = nullptr;
   const PageHeader* header_ = nullptr;
-  const Bfloat16Weights* rounded_ = nullptr;
 };
 
 }  // namespace gerank::page

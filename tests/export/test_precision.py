@@ -20,7 +20,7 @@ from tests.data.request_cases import CONTRACT
 from tests.nn.batches import random_generator
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUESTS = 300
+REQUESTS = 4000
 
 
 @pytest.fixture(scope="module")

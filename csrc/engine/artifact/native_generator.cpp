@@ -24,9 +24,9 @@ class NativeGenerator : public Model {
  public:
   NativeGenerator(ArtifactFile file, page::PageModel page, Precision precision)
       : file_(std::move(file)), page_(page) {
-    if (precision != Precision::kBfloat16) return;
-    rounded_ = std::make_unique<page::Bfloat16Weights>(page_);
-    page_.multiply_by(rounded_.get());
+    if (precision == Precision::kBfloat16) {
+      rounded_ = std::make_unique<page::Bfloat16Weights>(page_);
+    }
   }
 
   Status run(const PaddedBatch& batch, const PaddedAnswer& answer) const override try {
@@ -38,11 +38,11 @@ class NativeGenerator : public Model {
     const std::int64_t size = page_.block_size(batch, threads);
     const std::int64_t blocks = (batch.B + size - 1) / size;
     if (threads == 1 || blocks == 1) {
-      page_.run(batch, answer, 0, batch.B, size);
+      run_block(batch, answer, 0, batch.B, size);
       return {};
     }
     share_out(blocks, threads, [&](std::int64_t block) {
-      page_.run(batch, answer, block * size, std::min((block + 1) * size, batch.B), size);
+      run_block(batch, answer, block * size, std::min((block + 1) * size, batch.B), size);
     });
     return {};
   } catch (const std::bad_alloc&) {
@@ -54,9 +54,18 @@ class NativeGenerator : public Model {
   }
 
  private:
+  void run_block(const PaddedBatch& batch, const PaddedAnswer& answer, std::int64_t first,
+                 std::int64_t end, std::int64_t size) const {
+    if (rounded_ == nullptr) {
+      page_.run(batch, answer, first, end, size);
+    } else {
+      page_.run(batch, answer, first, end, size, *rounded_);
+    }
+  }
+
   const ArtifactFile file_;  // that page_ looks into
-  page::PageModel page_;
-  std::unique_ptr<const page::Bfloat16Weights> rounded_;  // that page_ multiplies by; or none
+  const page::PageModel page_;
+  std::unique_ptr<const page::Bfloat16Weights> rounded_;  // of page_; null: float32
 };
 
 void check_widths(const page::PageHeader& sizes, const Contract& contract) {

@@ -23,7 +23,7 @@ class FirstLayer {
       : context_(task.model.sizes().context),
         inputs_(task.model.sizes().candidate_width()),
         outputs_(3 * task.model.sizes().width),
-        weights_(section_matrix<S>(task.model, page::kCandidateFirst, outputs_)),
+        weights_(section_matrix<S>(task, page::kCandidateFirst, outputs_)),
         product_(inputs_, arena),
         folded_(arena.take<T>((weights_.pairs == nullptr ? context_ : 2) * outputs_)),
         pairs_(weights_.pairs == nullptr ? nullptr

@@ -19,7 +19,8 @@ class ItemEncoder {
   using T = typename S::scalar_t;
 
   ItemEncoder(const PageTask& task, int64_t block, Arena& arena)
-      : model_(task.model),
+      : task_(task),
+        model_(task.model),
         candidates_(task.batch.M),
         width_(task.model.sizes().width),
         layer_(task, arena),
@@ -44,10 +45,10 @@ class ItemEncoder {
       for_each_vector<S>(D,
                          [&](auto load, auto store) { store(row, S::mul(load(row), load(user))); });
     }
-    product_.accumulate(first_.first, 3 * D, count, D, section_matrix<S>(model_, page::kProduct, H),
+    product_.accumulate(first_.first, 3 * D, count, D, section_matrix<S>(task_, page::kProduct, H),
                         H, first_.first + D, 3 * D);
     for (int r = 0; r < count; ++r) rectify<S>(first_[r] + D, H);
-    const Layer<S> out(model_, page::kItem, H, D);
+    const Layer<S> out(task_, page::kItem, H, D);
     out(product_, {first_.first + D, 3 * D}, count, {encoded, D});
     add_up(encoded, count, sums_[i]);
     spread_out(candidates, encoded);
@@ -55,8 +56,8 @@ class ItemEncoder {
 
   // e_c of the first sets of the block.
   void encode_sets(int64_t count) {
-    const Layer<S> hidden(model_, page::kSetHidden, width_, width_);
-    const Layer<S> out(model_, page::kSetOut, width_, width_);
+    const Layer<S> hidden(task_, page::kSetHidden, width_, width_);
+    const Layer<S> out(task_, page::kSetOut, width_, width_);
     hidden(product_, {sums_.first, width_}, count, hidden_);
     rectify<S>(hidden_.first, count * width_);
     out(product_, {hidden_.first, width_}, count, sets_);
@@ -96,6 +97,7 @@ class ItemEncoder {
     }
   }
 
+  const PageTask& task_;
   const page::PageModel& model_;
   const int64_t candidates_;  // M
   const int64_t width_;       // D

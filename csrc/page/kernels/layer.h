@@ -5,7 +5,7 @@
 
 #include "../../kernels/matrix_product.h"
 #include "../../kernels/vector_maths.h"
-#include "../page_model.h"
+#include "page_task.h"
 
 namespace gerank::cpu {
 namespace {
@@ -19,12 +19,12 @@ struct Rows {
   T* operator[](int64_t row) const { return first + row * stride; }
 };
 
-// The matrix of a section, packed where the model has it so and the instruction set can use that.
+// The matrix of a section, packed where it is to be multiplied so and the instruction set can.
 template <typename S>
-Matrix<typename S::scalar_t> section_matrix(const page::PageModel& model, page::Section which,
+Matrix<typename S::scalar_t> section_matrix(const PageTask& task, page::Section which,
                                             int64_t columns) {
-  const auto* values = model.section<typename S::scalar_t>(which);
-  if constexpr (HasPairs<S>) return {values, columns, model.pairs(which)};
+  const auto* values = task.model.section<typename S::scalar_t>(which);
+  if constexpr (HasPairs<S>) return {values, columns, task.pairs(which)};
   return {values, columns};
 }
 
@@ -33,8 +33,8 @@ struct Layer {
   using T = typename S::scalar_t;
 
   // The bias lies behind the matrix [inputs, outputs].
-  Layer(const page::PageModel& model, page::Section which, int64_t inputs, int64_t outputs)
-      : weights(section_matrix<S>(model, which, outputs)), inputs(inputs), outputs(outputs) {}
+  Layer(const PageTask& task, page::Section which, int64_t inputs, int64_t outputs)
+      : weights(section_matrix<S>(task, which, outputs)), inputs(inputs), outputs(outputs) {}
 
   // out [rows, outputs] = x [rows, inputs] through the layer.
   void operator()(const MatrixProduct<S>& product, Rows<const T> x, int64_t rows,

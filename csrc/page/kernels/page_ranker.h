@@ -28,7 +28,7 @@ class PageRanker {
         flags_(arena.take<bool>(block * task.batch.M * sizes_.flags)),
         groups_(arena.take<int64_t>(block * task.batch.M * sizes_.groups)),
         decode_(decode_task()),
-        decoder_(decode_, block, arena) {}
+        decoder_(decode_, block, arena, task.pairs(page::kDecoder)) {}
 
   void rank(Block block) {
     users_.load(block);
@@ -61,7 +61,6 @@ class PageRanker {
     inputs.candidates = encoder_.encoded();
     inputs.set_vector = encoder_.sets();
     inputs.weights = task_.model.template section<T>(page::kDecoder);
-    if constexpr (HasPairs<S>) inputs.pairs = task_.model.pairs(page::kDecoder);
     inputs.attention = users_.attention();
     inputs.flags = flags_;
     inputs.groups = groups_;

@@ -65,7 +65,7 @@ class UserRows {
   static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
   Layer<S> layer(page::Section which, int64_t inputs, int64_t outputs) const {
-    return {model_, which, inputs, outputs};
+    return {task_, which, inputs, outputs};
   }
 
   void describe(int64_t b, int64_t i) const {
