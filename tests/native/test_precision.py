@@ -27,8 +27,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def told(model: Path, *options: str, forced: str = "") -> tuple[list[str], float]:
-    """What it prints behind its first two lines, and its gauge of a model in bfloat16."""
+def told(model: Path, *options: str, forced: str = "") -> tuple[list[str], str]:
+    """What it prints behind its first two lines, and the precision that its metrics tell."""
     words = [PROGRAM, "--model", model, "--address", "127.0.0.1:0", *options]
     with subprocess.Popen(
         [*map(str, words), "--metrics-address", "127.0.0.1:0"],
@@ -40,28 +40,30 @@ def told(model: Path, *options: str, forced: str = "") -> tuple[list[str], float
         try:
             assert process.stdout.readline().startswith("serving served-")
             place = process.stdout.readline().split()[-1]
-            gauge = scrape(place)("gerank_model_info", precision="bfloat16")
+            samples = scrape(place).samples
         finally:
             process.terminate()
         rest = process.stdout.read()
-    return [line for line in rest.splitlines() if line != "draining"], gauge
+    (labels,) = (dict(labels) for name, labels in samples if name == "gerank_model_info")
+    return [line for line in rest.splitlines() if line != "draining"], labels["precision"]
 
 
 def test_where_bfloat16_is_asked_for_it_says_what_runs(model: Path) -> None:
-    runs = Ranker.load(model, precision="bfloat16").precision == "bfloat16"
-    lines, gauge = told(model, "--precision", "bfloat16")
-    assert gauge == runs
-    assert lines[0].startswith("'default' answers in bfloat16" if runs else LACKS)
+    runs = Ranker.load(model, precision="bfloat16").precision
+    lines, labelled = told(model, "--precision", "bfloat16")
+    assert labelled == runs
+    answers = "'default' answers in bfloat16"
+    assert lines[0].startswith(answers if runs == "bfloat16" else LACKS)
 
 
 def test_what_a_processor_lacks_is_said(model: Path) -> None:
-    lines, gauge = told(model, "--precision", "bfloat16", forced="plain")
+    lines, labelled = told(model, "--precision", "bfloat16", forced="plain")
     assert lines[0].startswith(LACKS)
-    assert gauge == 0
+    assert labelled == "float32"
 
 
 def test_of_float32_nothing_is_said(model: Path) -> None:
-    assert told(model) == ([], 0)
+    assert told(model) == ([], "float32")
 
 
 def test_torchscript_in_bfloat16_is_refused(model: Path) -> None:
