@@ -1,12 +1,12 @@
 """A whole page, from padded features to slates, in one native pass and in every other way.
 
 Pages have 64 floats, one hashed id and one flag, 10 slots and no rules; choices are greedy; one
-thread works. "Native pass" is the scripted module of an artifact, which calls `rank_page`;
-"scripted layers" is what artifacts were before, `set_features`, `encode_set` and `decode_slates`
-among small tensors, and "layers" the same in Python. "Eager PyTorch" is the same model without an
-op of ours, "torch.compile" that compiled. "Engine" is the artifact as the engine loads it, called
-with padded arrays, in float32 and in bfloat16. All ways run in turns in one process, and give the
-same slates, but for bfloat16; times are medians, in microseconds per page.
+thread works. "Native" is the artifact as the engine loads it, called with padded arrays, in float32
+and in bfloat16; "scripted op" its scripted module, which calls `rank_page`. "Scripted layers" is
+what artifacts were before, `set_features`, `encode_set` and `decode_slates` among small tensors,
+and "layers" the same in Python. "Eager PyTorch" is the same model without an op of ours, compiled
+by torch.compile and, ahead, by AOTInductor. All ways run in turns in one process, and give the same
+slates, but for bfloat16; times are medians, in microseconds per page.
 
 The floor counts the arithmetic of the layers as they stand and of the scores at what a core can do
 at most, and for a page alone the weights' way from the level-2 cache where that is longer.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -35,15 +36,14 @@ from gerank.nn.generator import Generator, GeneratorShape
 from gerank.ranker import Ranker
 
 SIZES = [(20, 1), (20, 32), (100, 1)]  # candidates, requests
-LAYERS, SCRIPTED, NATIVE, EAGER, COMPILED, ENGINE, BFLOAT16 = (
+LAYERS, SCRIPTED, OP, NATIVE, BFLOAT16 = (
     "layers",
     "scripted layers",
-    "native pass",
-    "eager PyTorch",
-    "torch.compile",
-    "engine",
-    "engine, bfloat16",
+    "scripted op",
+    "native",
+    "native, bfloat16",
 )
+EAGER, COMPILED, AHEAD = "eager PyTorch", "torch.compile", "AOTInductor"
 
 
 def contract() -> RequestContract:
@@ -122,28 +122,40 @@ def ways(model: Generator, batch: RerankBatch, compiled: bool) -> dict[str, Work
     native.freeze()
     layers.encoder.freeze()
     layers.decoder.freeze()
-    served = {NATIVE: native, SCRIPTED: layers}
+    served = {OP: native, SCRIPTED: layers}
     plain = PlainPage(model, SLOTS, len(batch.slots), batch.candidate_mask.size(1)).eval()
     works: dict[str, Work] = {LAYERS: lambda: layers(*batch)}
     for name, module in served.items():
         scripted = torch.jit.freeze(script(Bare(module).eval()))
         works[name] = lambda scripted=scripted: scripted(*batch)
-    works |= by_engine(model, batch)
+    works |= without_torch(model, batch)
     works[EAGER] = lambda: plain(*batch.features)
     if compiled:
         whole = torch.compile(plain, dynamic=False, fullgraph=True)
         works[COMPILED] = lambda: whole(*batch.features)
+        ahead = compiled_ahead(plain, batch)
+        works[AHEAD] = lambda: ahead(*batch.features)
     return works
 
 
-def by_engine(model: Generator, batch: RerankBatch) -> dict[str, Work]:
+def compiled_ahead(plain: PlainPage, batch: RerankBatch) -> Callable[..., tuple[Tensor, ...]]:
+    """The plain model by AOTInductor, for the shapes of this batch."""
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        path = str(Path(folder) / "page.pt2")
+        program = torch.export.export(plain, tuple(batch.features))
+        torch._inductor.aoti_compile_and_package(program, package_path=path)
+        loaded: Callable[..., tuple[Tensor, ...]] = torch._inductor.aoti_load_package(path)
+    return loaded
+
+
+def without_torch(model: Generator, batch: RerankBatch) -> dict[str, Work]:
     """The artifact of a model in each precision that this processor has."""
     fields = tuple(tensor.contiguous().numpy() for tensor in batch)
     works: dict[str, Work] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.gerank"
         write_artifact(copy.deepcopy(model), contract(), path, name="page", training={})
-        for name, precision in ((ENGINE, "float32"), (BFLOAT16, "bfloat16")):
+        for name, precision in ((NATIVE, "float32"), (BFLOAT16, "bfloat16")):
             ranker = Ranker.load(path, precision=precision)
             if ranker.precision == precision:
                 works[name] = lambda native=ranker.native: native.run(fields)
@@ -183,14 +195,21 @@ def measured(
             assert name == BFLOAT16 or torch.equal(torch.as_tensor(work()[0]), slates), name  # type: ignore[index]
         times = {name: us / requests for name, us in interleaved_medians(works, seconds).items()}
     row: Row = {"M": candidates, "N": SLOTS, "B": requests}
-    shown = (EAGER, COMPILED, LAYERS, SCRIPTED, NATIVE, ENGINE, BFLOAT16)
+    shown = (EAGER, COMPILED, AHEAD, LAYERS, SCRIPTED, OP, NATIVE, BFLOAT16)
     row |= {f"{name}, us": times.get(name) for name in shown}
-    row |= {f"{name} over scripted layers": times[name] / times[SCRIPTED]
-            for name in (NATIVE, ENGINE, BFLOAT16) if name in times}  # fmt: skip
-    row |= {f"{name} over native": times[name] / times[NATIVE] for name in (EAGER, COMPILED)
-            if name in times}  # fmt: skip
+    row |= {
+        f"{name} over scripted layers": times[name] / times[SCRIPTED]
+        for name in (OP, NATIVE, BFLOAT16)
+        if name in times
+    }
+    row |= {
+        f"{name} over native": times[name] / times[NATIVE]
+        for name in (EAGER, COMPILED, AHEAD)
+        if name in times
+    }
     floor = floor_us(model, peaks, candidates, requests)
-    return row | {"floor, us": floor, "share of floor": floor / times[NATIVE]}
+    row |= {"floor, us": floor, "floor over scripted layers": floor / times[SCRIPTED]}
+    return row | {"share of floor": floor / times[NATIVE]}
 
 
 def main() -> None:
