@@ -6,12 +6,14 @@ what a click at a slot may depend:
     weights = choice_weights(log_prob, target_log_prob, ClickDependence.ABOVE)
     mean_interval(ips(clicks, weights), people, seed=0)
 
-| dependence | weight of slot n | name of `ips` with it |
-|---|---|---|
-| `SLOT` | ratio of the placements' probabilities at n | independent IPS (Li et al., KDD 2018) |
-| `ABOVE` | ratio of the choices' probabilities up to n | reward-interaction IPS (McInerney et al., \
-KDD 2020) |
-| `SLATE` | ratio of the whole slates' probabilities | standard IPS |
+`SLOT`: the weight is the ratio of the placements' probabilities at the slot. Independent IPS, Li et
+al., "Offline evaluation of ranking policies with click models", KDD 2018.
+
+`ABOVE`: the ratio of the choices' probabilities up to the slot. Reward-interaction IPS, McInerney
+et al., "Counterfactual evaluation of slate recommendations with sequential reward interactions",
+KDD 2020.
+
+`SLATE`: the ratio of the whole slates' probabilities. Standard IPS.
 
 Fewer assumptions cost more variance. A target that does not draw has `placement_weights` and
 `prefix_weights`. `self_normalised` and `slot_normalised` trade a little bias for less variance,
@@ -220,4 +222,3 @@ def clipped_ips(
         mean_interval(clipped - whole, people, seed=seed),
         share,
     )
-
