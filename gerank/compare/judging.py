@@ -52,15 +52,29 @@ def judged_rewards(
 ) -> dict[str, NDArray[np.float64]]:
     """Judge -> reward [E] of the slates [E, N], cut to the length that was shown.
 
-    A judge is the mean of its members. Where a run has no judge, as without `data.judge_share`,
-    nobody says anything.
+    Where a run has no judge, as without `data.judge_share`, nobody says anything.
     """
     weights = default_weights(folder) / folder.scales
     return {
+        name: judge.rewards(slates, weights).double().numpy()
+        for name, judge in page_judges(folder, log).items()
+    }
+
+
+def predicted_clicks(
+    folder: RunFolder, log: ExposureLog, slates: Tensor
+) -> NDArray[np.float32] | None:
+    """[E, N] clicks that the first judge expects in slates [E, N]; None where there is no judge."""
+    for judge in page_judges(folder, log).values():
+        expected: NDArray[np.float32] = judge.feedback(slates)[1].numpy()
+        return expected
+    return None
+
+
+def page_judges(folder: RunFolder, log: ExposureLog) -> dict[str, PageJudge]:
+    """The judges by name, each the mean of its members."""
+    return {
         name: PageJudge(mean_feedback(members), log, folder.config.reward)
-        .rewards(slates, weights)
-        .double()
-        .numpy()
         for name, members in judges_of(folder).items()
     }
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from gerank.baselines.registry import comparator_class
 from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of
 from gerank.compare.judging import logged_ndcg
-from gerank.compare.work import SLATES, TRUTH, judged, shown_slates
+from gerank.compare.work import PREDICTED, SLATES, TRUTH, judged, shown_slates
 from gerank.compare.workspace import Workspace
 from gerank.train.logged_clicks import PageValues, WeightedValues, page_values
 
@@ -26,6 +30,7 @@ class Policy:
     Attributes:
         name: As in the configuration, or of foreign slates.
         settings: As chosen; None of foreign slates.
+        firsts: The first value of every setting.
         slates: [S, E, N] int64. By seed, cut to the length that was shown.
         measures: Name -> [S, E] values; larger is better, but for repeats.
         weighted: By the log's propensities, averaged over the seeds: what a policy that draws a
@@ -34,6 +39,7 @@ class Policy:
 
     name: str
     settings: dict[str, Any] | None
+    firsts: dict[str, Any]
     slates: NDArray[np.int64]
     measures: dict[str, Floats]
     weighted: WeightedValues | None
@@ -90,6 +96,8 @@ def _policy(
     cut = [shown_slates(space, order) for order in slates]
     measures: dict[str, Floats] = {}
     for judge in rewards[0]:
+        if judge == PREDICTED:
+            continue
         title = TRUE_CLICKS if judge == TRUTH else judge
         measures[title] = np.stack([found[judge] for found in rewards])
     slots = space.config.data.slots
@@ -101,7 +109,13 @@ def _policy(
             [neighbouring_repeats(space, column, order.numpy()) for order in cut]
         )
     stacked = np.stack([order.numpy() for order in cut])
-    return Policy(name, settings, stacked, measures, _weighted(space, name, cut))
+    predicted = [found[PREDICTED] for found in rewards if PREDICTED in found]
+    row = rows_of(space.config).get(name)
+    firsts = {}
+    if row is not None and settings is not None:
+        grid = comparator_class(row.comparator or name).grid
+        firsts = json.loads(json.dumps({setting: tried[0] for setting, tried in grid.items()}))
+    return Policy(name, settings, firsts, stacked, measures, _weighted(space, name, cut, predicted))
 
 
 def neighbouring_repeats(space: Workspace, column: int, slates: NDArray[np.int64]) -> Floats:
@@ -114,20 +128,26 @@ def neighbouring_repeats(space: Workspace, column: int, slates: NDArray[np.int64
     return repeats
 
 
-def _weighted(space: Workspace, name: str, slates: list[Any]) -> WeightedValues | None:
+def _weighted(
+    space: Workspace, name: str, slates: list[Tensor], predicted: list[NDArray[np.float32]]
+) -> WeightedValues | None:
     """Estimates from logged clicks; of `logged` with weights of one, for it drew the slates."""
-    own = {"logged": slates[0]} if name == "logged" else {}
-    others = {} if own else {str(seed): order for seed, order in enumerate(slates)}
-    found: list[PageValues] = list(page_values(own | others, None, space.test).values())
+    keys = ["logged"] if name == "logged" else list(map(str, range(len(slates))))
+    orders = dict(zip(keys, slates, strict=True))
+    expected = None
+    if predicted:
+        expected = dict(zip(keys, map(torch.from_numpy, predicted), strict=True))
+    found: list[PageValues] = list(page_values(orders, expected, space.test).values())
     known = [values.weighted for values in found if values.weighted is not None]
     if len(known) < len(found):
         return None
+    robust = [each.doubly_robust for each in known if each.doubly_robust is not None]
     return WeightedValues(
         np.mean([each.ips for each in known], axis=0),
         (
             np.mean([each.snips[0] for each in known], axis=0),
             np.mean([each.snips[1] for each in known], axis=0),
         ),
-        None,
+        None if not robust else np.mean(robust, axis=0),
         np.mean([each.weights for each in known], axis=0),
     )

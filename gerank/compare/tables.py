@@ -177,8 +177,15 @@ def settings_table(results: Results, tried: Mapping[str, int]) -> Table:
         if policy.settings is None:
             rows.append((name, "slates of a file", ""))
             continue
-        rows.append((name, f"{tried[name]}", json.dumps(policy.settings)))
+        rows.append((name, f"{tried[name]}", _told(policy)))
     rows += [(name, "left out", reason) for name, reason in results.left_out.items()]
     return Table(
         "Settings, chosen on validation pages", ("re-ranker", "tried", "chosen"), tuple(rows)
     )
+
+
+def _told(policy: Policy) -> str:
+    """The settings that are not the first values of the comparator's own grid."""
+    settings = policy.settings or {}
+    told = (f"{s} = {json.dumps(v)}" for s, v in settings.items() if v != policy.firsts.get(s))
+    return ", ".join(told) or "the first of all"

@@ -13,13 +13,19 @@ from gerank.baselines.comparator import Comparator, UnfitPagesError
 from gerank.baselines.registry import comparator_class
 from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of, trials_of, write_cell
 from gerank.compare.config import TunedBy
-from gerank.compare.judging import judged_rewards, train_judges, validation_score
+from gerank.compare.judging import (
+    judged_rewards,
+    predicted_clicks,
+    train_judges,
+    validation_score,
+)
 from gerank.compare.tuning import best_trial
 from gerank.compare.workspace import Workspace
 from gerank.train.orders import exposed_slates, shown_length
 
-SLATES, VALIDATION, TRUTH = "slates", "validation", "truth"
-"""Arrays of cells: test pages [E, N], validation pages [V, N], true clicks [E]."""
+SLATES, VALIDATION, TRUTH, PREDICTED = "slates", "validation", "truth", "predicted"
+"""Arrays of cells: slates of test pages [E, N] and of validation pages [V, N], true clicks [E], and
+clicks that the first judge expects [E, N]."""
 
 
 def do(cell: Cell, space: Workspace) -> None:
@@ -106,12 +112,15 @@ def _judge(cell: Cell, space: Workspace) -> None:
 
 
 def judged(space: Workspace, slates: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
-    """Judge -> reward [E] of slates [E, N] of the test pages; `truth` -> true clicks [E].
+    """Judge -> reward [E] of slates [E, N] of the test pages; and `TRUTH` and `PREDICTED`.
 
     Slates are cut to the length that was shown: a longer one would win by its length.
     """
     cut = shown_slates(space, slates)
     rewards: dict[str, NDArray[Any]] = dict(judged_rewards(space.judges, space.test, cut))
+    predicted = predicted_clicks(space.judges, space.test, cut)
+    if predicted is not None:
+        rewards[PREDICTED] = predicted
     if space.truth is not None:
         rewards[TRUTH] = space.truth.expected_clicks(space.test_rows, cut).double().numpy()
     return rewards

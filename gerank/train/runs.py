@@ -50,16 +50,15 @@ def find_runs(folders: Sequence[Path]) -> list[RunSummary]:
         for file in sorted(folder.rglob("run.json")):
             if (file.parent / "config.toml").exists():
                 found[file.parent.resolve()] = summary_of(RunFolder.open(file.parent))
-    return sorted(found.values(), key=lambda run: (str(run.figures["written"]), str(run.path)))
+    return sorted(found.values(), key=lambda run: (_written(run.path), str(run.path)))
 
 
 def summary_of(folder: RunFolder) -> RunSummary:
     """What a run's own files say of it."""
     facts = folder.facts
-    written = (folder.path / "run.json").stat().st_mtime
     log = facts.get("log") or {}
     figures: dict[str, Value] = {
-        "written": datetime.fromtimestamp(written, UTC).isoformat(timespec="seconds"),
+        "written": datetime.fromtimestamp(_written(folder.path), UTC).isoformat(timespec="seconds"),
         "finished": folder.finished,
         "pages": log.get("pages"),
         "people": log.get("people"),
@@ -103,6 +102,11 @@ def frame_of(runs: Sequence[RunSummary]) -> Any:
         for run in runs
     ]
     return pandas.DataFrame(rows, index=pandas.Index([str(run.path) for run in runs], name="run"))
+
+
+def _written(run: Path) -> float:
+    """When a run last changed what it says of itself, in seconds since 1970."""
+    return (run / "run.json").stat().st_mtime
 
 
 def _table(title: str, runs: Sequence[RunSummary], rows: list[dict[str, Value]]) -> Table:
