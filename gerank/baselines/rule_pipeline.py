@@ -134,4 +134,5 @@ def serves_owed(
     left = slots - (chosen >= 0).sum(axis=1)
     pressing = np.maximum(owed, 0).sum(axis=1) >= left  # [B]
     served = (flags & (owed > 0)[:, None]).sum(axis=2) * pressing[:, None]
-    return served.astype(np.float64)
+    serving: NDArray[np.float64] = served.astype(np.float64)
+    return serving
