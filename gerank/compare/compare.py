@@ -45,10 +45,12 @@ class Comparison:
     Attributes:
         tables: For people.
         fit_seconds: Name -> seconds of the fits whose slates are compared, by seed.
+        results: What the tables are made of, page by page.
     """
 
     tables: list[Table]
     fit_seconds: dict[str, list[float]]
+    results: Results
 
     def to_json(self) -> dict[str, Any]:
         """All figures as numbers."""
@@ -75,7 +77,8 @@ def compare(
         watch: Is told of every cell that begins (False) and that is done (True).
 
     Raises:
-        CompareError: The logs do not fit, `out` holds another comparison, or a name is there twice.
+        CompareError: The logs do not fit, `out` holds another comparison, a name is there twice, or
+            the pages are unfit for the reference.
         ForeignSlatesError: A file of slates does not fit the test pages.
         CellError: The work of a cell failed.
     """
@@ -90,16 +93,18 @@ def compare(
     space.begin(resume=resume)
     run_cells(config, test, out, watch)
     results = gather(space, foreign)
-    comparison = Comparison(_tables(space, results), _fit_seconds(space, results))
+    comparison = Comparison(_tables(space, results), _fit_seconds(space, results), results)
     write_text(out / "tables.json", json.dumps(comparison.to_json(), indent=2) + "\n")
     return comparison
 
 
 def _tables(space: Workspace, results: Results) -> list[Table]:
-    config, policies = space.config, results.policies
-    reference = config.reference if config.reference in policies else next(iter(policies), None)
-    if reference is None:
-        return [settings_table(results, {})]
+    config, policies, reference = space.config, results.policies, space.config.reference
+    if reference not in policies:
+        raise CompareError(
+            f"reference {reference!r} was left out: {results.left_out[reference]}; choose another "
+            "one and pass --resume"
+        )
     people = np.asarray(space.test.person_ids).astype(np.str_)
     tables = [
         measure_table(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from gerank.baselines.registry import UnknownComparatorError, comparator_class
+from gerank.baselines.registry import UnknownComparatorError, comparator_class, comparators
 from gerank.data.settings import SettingsReader
 from gerank.train.config import (
     DataConfig,
@@ -113,10 +113,10 @@ class CompareConfig:
         require(">= 0", lambda count: count >= 0, self, "workers", "optimum_pages")
         require(">= 100", lambda count: count >= 100, self, "resamples")
         require("a table with a utility or more", bool, self, "reward")
-        if self.comparators and self.reference not in self.comparators:
+        known = self.comparators or comparators()
+        if self.reference not in known:
             raise ConfigError(
-                f"reference: {self.reference!r} is not one of comparators: "
-                f"{', '.join(self.comparators)}"
+                f"reference: {self.reference!r} is not one of comparators: {', '.join(known)}"
             )
         for name, row in self.comparators.items():
             _check_row(name, row)

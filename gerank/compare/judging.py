@@ -23,6 +23,7 @@ from gerank.train.log_identity import LogIdentity
 from gerank.train.orders import exposed_slates, shown_length
 from gerank.train.pages import PageSplit
 from gerank.train.run_folder import RunFolder
+from gerank.train.setting_rules import ConfigError
 from gerank.train.stage import MetricsLog
 from gerank.train.train import learn_judges
 
@@ -89,10 +90,19 @@ def validation_score(
         folder: The run of the evaluator; None = it is not asked.
         log: The validation pages.
         slates: [V, N].
+
+    Raises:
+        ConfigError: NDCG is to choose, and no page has a click.
     """
     cut = shown_length(slates, exposed_slates(log, config.data.slots))
     if config.tuning.by is TunedBy.NDCG or folder is None:
-        return float(np.nanmean(logged_ndcg(log, cut.numpy())))
+        ndcg = logged_ndcg(log, cut.numpy())
+        if np.isnan(ndcg).all():
+            raise ConfigError(
+                f"tuning.by: none of the {len(log)} validation pages has a click, so that NDCG "
+                "chooses nothing"
+            )
+        return float(np.nanmean(ndcg))
     evaluator = WithHeads(EvaluatorFeedback(folder.load_evaluator()), load_heads(folder))
     weights = default_weights(folder) / folder.scales
     return PageJudge(evaluator, log, folder.config.reward).rewards(cut, weights).mean().item()

@@ -5,7 +5,9 @@ many there are.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,6 +23,7 @@ from gerank.compare.config import CompareConfig
 from gerank.compare.work import do
 from gerank.compare.workspace import Workspace
 
+_SCRATCH = "scratch"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _space: Workspace | None = None
@@ -51,8 +54,12 @@ def run_cells(
     if not waiting:
         return
     workers = min(config.workers or len(os.sched_getaffinity(0)), len(waiting))
-    with _one_thread_each(), _pool(workers, config, test, out) as pool:
-        _work_through(pool, workers, config, waiting, done, watch)
+    shutil.rmtree(out / _SCRATCH, ignore_errors=True)  # of workers that were killed
+    try:
+        with _one_thread_each(), _pool(workers, config, test, out) as pool:
+            _work_through(pool, workers, config, waiting, done, watch)
+    finally:
+        shutil.rmtree(out / _SCRATCH, ignore_errors=True)
 
 
 def _work_through(
@@ -101,10 +108,16 @@ def _pool(workers: int, config: CompareConfig, test: Path, out: Path) -> Process
 
 
 def _start(config: CompareConfig, test: Path, out: Path) -> None:
-    """Prepares a worker: what training tells goes to a file, for the terminal is the table's."""
+    """Prepares a worker.
+
+    What training tells goes to a file, for the terminal is the table's; temporary files lie where
+    they are found again after a kill.
+    """
     global _space
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
+    (out / _SCRATCH).mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(out / _SCRATCH)
     told = out / "log" / f"worker-{os.getpid()}.txt"
     told.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr = told.open("a", encoding="utf-8", buffering=1)

@@ -116,6 +116,30 @@ def test_nobody_is_above_the_best_of_all_slates(compared: Compared) -> None:
     assert row(found, "logged")[4] == 0
 
 
+def test_logged_clicks_estimate_what_the_slates_would_earn(compared: Compared) -> None:
+    test = ExposureLog.read(compared.folder / "test")
+    estimates = table(compared, f"Clicks in the first {SLOTS}, from logged clicks")
+    _, ips, normalised, robust, effective = row(estimates, "logged")
+    assert ips.estimate == pytest.approx(test.clicks.sum() / len(test))
+    assert normalised.estimate == pytest.approx(ips.estimate)
+    assert robust.estimate == pytest.approx(ips.estimate) and effective == len(test)
+    assert 1 <= row(estimates, "trees")[4] < len(test)
+    clipped = table(compared, "Clicks with weights of at most 20")
+    assert all(each[2].estimate <= 0 for each in clipped.rows)
+
+
+def test_a_reference_that_is_left_out_is_told(compared: Compared) -> None:
+    config = dataclasses.replace(compared.config, reference="no_score")
+    with pytest.raises(CompareError, match=r"reference 'no_score' was left out: .* are too few"):
+        compare(config, compared.folder / "test", compared.out, resume=True)
+
+
+def test_nothing_temporary_is_left(compared: Compared) -> None:
+    assert {path.name for path in compared.out.iterdir()} == {
+        *("cells", "compare.json", "judges", "log", "tables.json"),
+    }
+
+
 def test_tables_are_kept_as_json_with_numbers(compared: Compared) -> None:
     document = json.loads((compared.out / "tables.json").read_text())
     assert document == json.loads(json.dumps(compared.found.to_json()))
