@@ -23,7 +23,7 @@ from harness import Row, options, publish
 from ranklens_quality import split_events
 
 from gerank.compare.compare import Comparison, compare
-from gerank.compare.config import CompareConfig, ComparatorConfig, TunedBy, TuningConfig
+from gerank.compare.config import ComparatorConfig, CompareConfig, TunedBy, TuningConfig
 from gerank.compare.results import Policy
 from gerank.compare.tables import measure_table
 from gerank.data.exposure_log import ExposureLog
@@ -114,7 +114,9 @@ def letor(setting: Setting, folder: Path) -> list[Row]:
     source = Path(os.environ["GERANK_LOGS"]) / "letor"
     taught, asked = read_queries(source, "train"), read_queries(source, "test")
     letor_log(taught, 2 if setting.quick else 16, seed=0).write(folder / "train")
-    letor_log(asked, 1, seed=1).write(folder / "test")
+    test = letor_log(asked, 1, seed=1)
+    others = np.array([f"test-{query}" for query in test.person_ids], np.object_)
+    dataclasses.replace(test, person_ids=others).write(folder / "test")
     data = DataConfig(folder / "train", slots=10, validation_share=0.15, judge_share=0.0)
     config = setting.config(data, optimum_pages=0)
     found = compared(config, folder)

@@ -53,7 +53,9 @@ class GerankGenerator(Comparator):
     Settings:
         reward: Utility name -> its table, as in a run's TOML file.
         normalise: As in a run's TOML file.
-        generator.KEY, evaluator.KEY: As in a run's TOML file; arrays may be lists.
+        generator.KEY, evaluator.KEY: As in a run's TOML file; arrays may be lists. Without a
+            number of `evaluator.page_slots` the evaluator learns from all slots that were shown, as
+            the other comparators do.
     """
 
     name = "gerank"
@@ -71,6 +73,8 @@ class GerankGenerator(Comparator):
             table, _, key = setting.partition(".")
             if key:
                 tables[table][key] = list(value) if isinstance(value, tuple) else value
+        longest = int(np.diff(pages.log.slate_offsets).max())
+        tables["evaluator"]["page_slots"] = tables["evaluator"]["page_slots"] or min(128, longest)
         document = {
             "data": {"log": ".", "slots": pages.slots, "score": pages.score or ""},
             "reward": self.settings["reward"],

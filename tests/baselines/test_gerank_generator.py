@@ -34,6 +34,7 @@ def test_every_setting_of_training_reaches_the_run() -> None:
     assert config.generator.support_price == 0.5 and config.evaluator.residual
     assert config.seed == 9 and not config.normalise
     assert list(config.reward) == ["clicks", "seller_diversity"]
+    assert config.evaluator.page_slots == SLOTS  # what was shown, where nothing else is said
     assert config.data.slots == SLOTS and config.data.score == "ctr_score"
 
 
