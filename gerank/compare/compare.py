@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of, trials_of
+from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of
 from gerank.compare.config import CompareConfig
 from gerank.compare.foreign import read_slates
 from gerank.compare.optimum import SlateValue, best_known
@@ -119,8 +119,15 @@ def _tables(space: Workspace, results: Results) -> list[Table]:
         space.test.shown(space.test_rows, config.data.slots).clicks, config.data.slots, 0
     )
     tables += off_policy_tables(policies, clicks.double().numpy(), people, seed=config.seed)
-    tried = {name: len(trials_of(config, name)) for name in rows_of(config)}
+    tried = {name: _tried(space, name) for name in rows_of(config)}
     return [*tables, settings_table(results, tried)]
+
+
+def _tried(space: Workspace, name: str) -> str:
+    """How many settings of a row were tried, and how many of them in vain."""
+    trials = read_cell(Cell(CellKind.CHOICE, name).file(space.out))[0]["trials"]
+    in_vain = sum("left_out" in trial for trial in trials)
+    return f"{len(trials)}" + (f", {in_vain} left out" if in_vain else "")
 
 
 def _best(space: Workspace, policies: Mapping[str, Policy]) -> Best | None:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
 import torch
@@ -55,9 +57,18 @@ def run_cells(
         return
     workers = min(config.workers or len(os.sched_getaffinity(0)), len(waiting))
     shutil.rmtree(out / _SCRATCH, ignore_errors=True)  # of workers that were killed
+    context = get_context("spawn")
+    watched, lifeline = context.Pipe(duplex=False)
+    given = (watched, config, test, out)
     try:
-        with _one_thread_each(), _pool(workers, config, test, out) as pool:
-            _work_through(pool, workers, config, waiting, done, watch)
+        with (
+            _one_thread_each(),
+            ProcessPoolExecutor(workers, context, initializer=_start, initargs=given) as pool,
+        ):
+            try:
+                _work_through(pool, workers, config, waiting, done, watch)
+            finally:
+                lifeline.close()  # after a failure nobody waits for what else is running
     finally:
         shutil.rmtree(out / _SCRATCH, ignore_errors=True)
 
@@ -71,21 +82,17 @@ def _work_through(
     watch: Callable[[Cell, bool], None],
 ) -> None:
     running: dict[Future[None], Cell] = {}
-    try:
-        while waiting or running:
-            ready = (c for c in waiting if done.issuperset(needs(config, c)))
-            for cell in list(ready)[: workers - len(running)]:
-                waiting.remove(cell)
-                watch(cell, False)
-                running[pool.submit(_do, cell)] = cell
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                cell = running.pop(future)
-                _raise_failure(future, cell)
-                done.add(cell)
-                watch(cell, True)
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
+    while waiting or running:
+        ready = (c for c in waiting if done.issuperset(needs(config, c)))
+        for cell in list(ready)[: workers - len(running)]:
+            waiting.remove(cell)
+            watch(cell, False)
+            running[pool.submit(_do, cell)] = cell
+        for future in wait(running, return_when=FIRST_COMPLETED).done:
+            cell = running.pop(future)
+            _raise_failure(future, cell)
+            done.add(cell)
+            watch(cell, True)
 
 
 def _raise_failure(future: Future[None], cell: Cell) -> None:
@@ -101,20 +108,14 @@ def _raise_failure(future: Future[None], cell: Cell) -> None:
         raise error
 
 
-def _pool(workers: int, config: CompareConfig, test: Path, out: Path) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_start, initargs=(config, test, out)
-    )
-
-
-def _start(config: CompareConfig, test: Path, out: Path) -> None:
-    """Prepares a worker.
+def _start(watched: Connection, config: CompareConfig, test: Path, out: Path) -> None:
+    """Prepares a worker, which ends when the other end of `watched` is closed.
 
     What training tells goes to a file, for the terminal is the table's; temporary files lie where
     they are found again after a kill.
     """
     global _space
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
     torch.set_num_threads(1)
     (out / _SCRATCH).mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(out / _SCRATCH)
@@ -124,12 +125,13 @@ def _start(config: CompareConfig, test: Path, out: Path) -> None:
     _space = Workspace.read(config, test, out)
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed: nobody would take its results."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+def _end_with(watched: Connection) -> None:
+    """Ends this process when the one that started it gives up or is killed, in whatever it does.
+
+    A worker that waits for work would wait forever, as it holds both ends of the pool's own pipe.
+    """
+    wait_for([watched])
+    os._exit(1)
 
 
 def _do(cell: Cell) -> None:

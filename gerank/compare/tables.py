@@ -165,19 +165,19 @@ def off_policy_tables(
     return [clipped] if table is None else [table, clipped]
 
 
-def settings_table(results: Results, tried: Mapping[str, int]) -> Table:
+def settings_table(results: Results, tried: Mapping[str, str]) -> Table:
     """What the validation pages chose, and who could not take part.
 
     Args:
         results: All policies.
-        tried: Name -> how many settings were tried.
+        tried: Name -> how many settings were tried, in words.
     """
     rows: list[tuple[Cell, ...]] = []
     for name, policy in results.policies.items():
         if policy.settings is None:
             rows.append((name, "slates of a file", ""))
             continue
-        rows.append((name, f"{tried[name]}", _told(policy)))
+        rows.append((name, tried[name], _told(policy)))
     rows += [(name, "left out", reason) for name, reason in results.left_out.items()]
     return Table(
         "Settings, chosen on validation pages", ("re-ranker", "tried", "chosen"), tuple(rows)

@@ -22,6 +22,7 @@ from gerank.compare.judging import (
 from gerank.compare.tuning import best_trial
 from gerank.compare.workspace import Workspace
 from gerank.train.orders import exposed_slates, shown_length
+from gerank.train.run_folder import RunError
 
 SLATES, VALIDATION, TRUTH, PREDICTED = "slates", "validation", "truth", "predicted"
 """Arrays of cells: slates of test pages [E, N] and of validation pages [V, N], true clicks [E], and
@@ -51,7 +52,7 @@ def _try(cell: Cell, space: Workspace) -> None:
     began = time.perf_counter()
     try:
         comparator = _fitted(cell.name, settings, seeds_of(space.config, cell.name)[0], space)
-    except UnfitPagesError as error:
+    except (UnfitPagesError, RunError) as error:  # RunError: its training diverged
         write_cell(cell.file(space.out), {"settings": settings, "left_out": str(error)})
         return
     seconds = time.perf_counter() - began

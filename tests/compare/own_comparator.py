@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from types import MappingProxyType
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.baselines.comparator import Comparator, Pages, UnfitPagesError
+from gerank.baselines.logged import LoggedPage
 from gerank.data.exposure_log import ExposureLog
 
 
@@ -37,8 +40,17 @@ class Fails(NeedsMore):
     def fit(self, pages: Pages) -> None:
         """Fails in the way that is set."""
         if self.settings["how"] == "kill":
-            import os
-            import signal
-
             os.kill(os.getpid(), signal.SIGKILL)
         raise ValueError("this comparator always fails")
+
+
+class Picky(LoggedPage):
+    """The logged page, unless it is in a bad mood."""
+
+    name = "picky"
+    grid = MappingProxyType({"mood": ("bad", "good")})
+
+    def fit(self, pages: Pages) -> None:
+        """Refuses in a bad mood."""
+        if self.settings["mood"] == "bad":
+            raise UnfitPagesError("the mood is bad")

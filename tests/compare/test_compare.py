@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -296,3 +297,38 @@ def _with_shorter_first_page(log: ExposureLog) -> ExposureLog:
     columns = {name: getattr(log, name)[kept] for name in names}
     offsets = np.concatenate([[0], log.slate_offsets[1:] - 2])
     return dataclasses.replace(log, slate_offsets=offsets, **columns)
+
+
+def test_rows_and_seeds_may_be_added_to_what_is_there(compared: Compared, tmp_path: Path) -> None:
+    shutil.copytree(compared.out, tmp_path / "out")
+    rows = compared.config.comparators | {"clicks": ComparatorConfig("click_rate")}
+    config = dataclasses.replace(compared.config, comparators=rows, seeds=(0, 1, 2))
+    begun: list[Cell] = []
+    found = compare(
+        config,
+        compared.folder / "test",
+        tmp_path / "out",
+        resume=True,
+        watch=lambda cell, is_done: None if is_done else begun.append(cell),
+    )
+    old = {cell for cell in begun if cell.name != "clicks"}
+    assert old == {Cell(CellKind.SEED, "trees", 2), Cell(CellKind.JUDGED, "trees", 2)}
+    again = Compared(compared.folder, found, [])
+    assert row(table(again, "true clicks"), "logged")[1].estimate == pytest.approx(
+        row(table(compared, "true clicks"), "logged")[1].estimate
+    )
+
+
+def test_a_trial_that_fails_for_its_setting_alone_is_left_out(
+    compared: Compared, tmp_path: Path
+) -> None:
+    shutil.copytree(compared.out, tmp_path / "out")
+    rows = {"picky": ComparatorConfig(f"{OWN}:Picky")}
+    config = dataclasses.replace(
+        compared.config, comparators=compared.config.comparators | rows, reference="picky"
+    )
+    found = compare(config, compared.folder / "test", tmp_path / "out", resume=True)
+    again = Compared(compared.folder, found, [])
+    settings = row(table(again, "Settings"), "picky")
+    assert settings == ("picky", "2, 1 left out", 'mood = "good"')
+    assert row(table(again, "true clicks"), "logged")[2].estimate == 0  # it shows what was logged
