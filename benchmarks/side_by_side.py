@@ -5,6 +5,9 @@ clicks, by the truth of the simulator and by the grades of LETOR. RankLens is cr
 page is ranked by models that have not seen its person. The folder of the comparisons is kept, so
 that a run which was killed goes on where it was.
 
+On RankLens gerank's generator is also trained for fewer repeated genres, and MMR asked for them,
+each at several weights: which of them keeps NDCG?
+
 RankLens is named by the environment variable GERANK_RANKLENS, LETOR by GERANK_LOGS.
 """
 
@@ -22,6 +25,7 @@ from foreign.letor import letor_log, read_queries
 from harness import Row, options, publish
 from ranklens_quality import split_events
 
+from gerank.baselines.registry import comparators
 from gerank.compare.compare import Comparison, compare
 from gerank.compare.config import ComparatorConfig, CompareConfig, TunedBy, TuningConfig
 from gerank.compare.results import Policy
@@ -36,6 +40,8 @@ from gerank.train.report import Table, show_cell
 
 SEEDS = (0, 1, 2, 3, 4)
 _FOLDS = 4
+_DIVERSITY_WEIGHTS = (0.05, 0.1, 0.2, 0.4)
+_MMR_TRADEOFFS = (0.98, 0.95, 0.9, 0.8, 0.7)
 _QUICK_ROWS = {name: ComparatorConfig() for name in ("logged", "upstream_score", "gerank")}
 
 
@@ -71,6 +77,21 @@ class Setting:
         return dataclasses.replace(config, **changes)
 
 
+def diverse_rows() -> dict[str, ComparatorConfig]:
+    """Gerank and MMR at several weights of genres that do not repeat from slot to slot."""
+    rows = {}
+    for weight in _DIVERSITY_WEIGHTS:
+        limits = {"min": weight, "max": weight, "default": weight}
+        diversity = limits | {"options": {"window": 1}}
+        settings = {"reward": {"clicks": {}, "genre_diversity": diversity}}
+        rows[f"gerank-diversity-{round(100 * weight)}"] = ComparatorConfig("gerank", settings)
+    for tradeoff in _MMR_TRADEOFFS:
+        settings = {"tradeoff": tradeoff, "relevance": "logistic_regression"}
+        settings |= {"similarity": "groups", "window": 1}
+        rows[f"mmr-{round(100 * tradeoff)}"] = ComparatorConfig("mmr", settings)
+    return rows
+
+
 def simulated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
     """By the truth, among others."""
     sizes = {"train": setting.pages, "test": 100 if setting.quick else 2000}
@@ -98,7 +119,10 @@ def ranklens(setting: Setting, folder: Path) -> list[Row]:
         config = setting.config(data)
         tuning = dataclasses.replace(config.tuning, by=TunedBy.NDCG)
         evaluator = dataclasses.replace(config.evaluator, page_slots=preset.evaluator.page_slots)
-        config = dataclasses.replace(config, tuning=tuning, evaluator=evaluator)
+        rows = (config.comparators or {name: ComparatorConfig() for name in comparators()}) | (
+            {} if setting.quick else diverse_rows()
+        )
+        config = dataclasses.replace(config, tuning=tuning, evaluator=evaluator, comparators=rows)
         found.append(compared(config, place))
         people.append(np.asarray(ExposureLog.read(place / "test").person_ids).astype(np.str_))
     policies = joined([each.results.policies for each in found])

@@ -115,10 +115,9 @@ def _tables(space: Workspace, results: Results) -> list[Table]:
     best = _best(space, policies)
     if best is not None:
         tables.append(optimum_table(best, policies))
-    clicks = pad_slots(
-        space.test.shown(space.test_rows, config.data.slots).clicks, config.data.slots, 0
-    )
-    tables += off_policy_tables(policies, clicks.double().numpy(), people, seed=config.seed)
+    shown = space.test.shown(space.test_rows, config.data.slots)
+    clicks = pad_slots(shown.clicks, config.data.slots, 0).double().numpy()
+    tables += off_policy_tables(policies, clicks, people, seed=config.seed)
     tried = {name: _tried(space, name) for name in rows_of(config)}
     return [*tables, settings_table(results, tried)]
 

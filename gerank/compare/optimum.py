@@ -30,7 +30,7 @@ MOST_ENUMERATED = 5040
 """Slates of a page that are all tried."""
 
 _MOST_ROUNDS = 64
-_SLATES_AT_ONCE = 1 << 15
+_SLATES_AT_ONCE = 1 << 14
 _LEAST_GAIN = 1e-6
 
 

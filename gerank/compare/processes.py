@@ -99,7 +99,7 @@ def _raise_failure(future: Future[None], cell: Cell) -> None:
     error = future.exception()
     if isinstance(error, BrokenProcessPool):
         raise CellError(
-            f"{cell}: its process ended, as for want of memory; fewer workers may help, and "
+            f"{cell}: a worker process ended, as for want of memory; fewer workers may help, and "
             "--resume goes on"
         ) from error
     if isinstance(error, (ValueError, ImportError, OSError)):

@@ -17,6 +17,7 @@ from gerank.compare.judging import logged_ndcg
 from gerank.compare.work import PREDICTED, SLATES, TRUTH, judged, shown_slates
 from gerank.compare.workspace import Workspace
 from gerank.train.logged_clicks import PageValues, WeightedValues, page_values
+from gerank.train.orders import exposed_slates
 
 Floats = NDArray[np.float64]
 
@@ -31,6 +32,7 @@ class Policy:
         name: As in the configuration, or of foreign slates.
         settings: As chosen; None of foreign slates.
         firsts: The first value of every setting.
+        is_logged: Whether its slates are what the log showed, on every page.
         slates: [S, E, N] int64. By seed, cut to the length that was shown.
         measures: Name -> [S, E] values; larger is better, but for repeats.
         weighted: By the log's propensities, averaged over the seeds: what a policy that draws a
@@ -40,6 +42,7 @@ class Policy:
     name: str
     settings: dict[str, Any] | None
     firsts: dict[str, Any]
+    is_logged: bool
     slates: NDArray[np.int64]
     measures: dict[str, Floats]
     weighted: WeightedValues | None
@@ -108,14 +111,25 @@ def _policy(
         measures[f"repeats of {key} in neighbouring slots"] = np.stack(
             [neighbouring_repeats(space, column, order.numpy()) for order in cut]
         )
-    stacked = np.stack([order.numpy() for order in cut])
     predicted = [found[PREDICTED] for found in rewards if PREDICTED in found]
-    row = rows_of(space.config).get(name)
-    firsts = {}
-    if row is not None and settings is not None:
-        grid = comparator_class(row.comparator or name).grid
-        firsts = json.loads(json.dumps({setting: tried[0] for setting, tried in grid.items()}))
-    return Policy(name, settings, firsts, stacked, measures, _weighted(space, name, cut, predicted))
+    logged = exposed_slates(space.test, slots)
+    is_logged = all(torch.equal(order, logged) for order in cut)
+    return Policy(
+        name,
+        settings,
+        {} if settings is None else _first_values(space, name),
+        is_logged,
+        np.stack([order.numpy() for order in cut]),
+        measures,
+        _weighted(space, cut, predicted, is_logged=is_logged),
+    )
+
+
+def _first_values(space: Workspace, name: str) -> dict[str, Any]:
+    """The first value of every setting of a row's comparator, as JSON has it."""
+    grid = comparator_class(rows_of(space.config)[name].comparator or name).grid
+    firsts: dict[str, Any] = json.loads(json.dumps({key: tried[0] for key, tried in grid.items()}))
+    return firsts
 
 
 def neighbouring_repeats(space: Workspace, column: int, slates: NDArray[np.int64]) -> Floats:
@@ -129,10 +143,15 @@ def neighbouring_repeats(space: Workspace, column: int, slates: NDArray[np.int64
 
 
 def _weighted(
-    space: Workspace, name: str, slates: list[Tensor], predicted: list[NDArray[np.float32]]
+    space: Workspace,
+    slates: list[Tensor],
+    predicted: list[NDArray[np.float32]],
+    *,
+    is_logged: bool,
 ) -> WeightedValues | None:
-    """Estimates from logged clicks; of `logged` with weights of one, for it drew the slates."""
-    keys = ["logged"] if name == "logged" else list(map(str, range(len(slates))))
+    """Estimates from logged clicks; what was logged has weights of one, for it drew the slates."""
+    slates, predicted = (slates[:1], predicted[:1]) if is_logged else (slates, predicted)
+    keys = ["logged"] if is_logged else list(map(str, range(len(slates))))
     orders = dict(zip(keys, slates, strict=True))
     expected = None
     if predicted:

@@ -118,8 +118,8 @@ def _compared(
 def optimum_table(best: Best, policies: Mapping[str, Policy]) -> Table:
     """How much of the best each policy reaches, on the pages for which the best was looked for."""
     most = float(best.values.mean())
-    logged = policies.get("logged")
-    base = None if logged is None else float(logged.measures[best.measure][:, best.rows].mean())
+    logged = [policy for policy in policies.values() if policy.is_logged]
+    base = float(logged[0].measures[best.measure][:, best.rows].mean()) if logged else None
     rows: list[tuple[Cell, ...]] = []
     for name, policy in policies.items():
         mean = float(policy.measures[best.measure][:, best.rows].mean())

@@ -178,6 +178,27 @@ def test_a_foreign_file_of_the_same_slates_has_the_same_figures(
     assert row(found.tables[-1], "theirs")[1] == "slates of a file"
 
 
+def test_a_foreign_file_of_what_was_logged_is_known_for_it(
+    compared: Compared, tmp_path: Path
+) -> None:
+    """Weighed as a policy that does not look at the logged order its estimates would be wrong."""
+    test = ExposureLog.read(compared.folder / "test")
+    slates = test.batch(np.arange(len(test))).slates.tolist()
+    path = tmp_path / "today.jsonl"
+    path.write_text(
+        "".join(
+            f"{json.dumps({'id': str(page), 'order': order})}\n"
+            for page, order in zip(test.page_ids, slates, strict=True)
+        )
+    )
+    found = compare(
+        compared.config, compared.folder / "test", compared.out, slates={"a": path}, resume=True
+    )
+    again = Compared(compared.folder, found, [])
+    estimates = table(again, f"Clicks in the first {SLOTS}, from logged clicks")
+    assert row(estimates, "a")[1:] == row(estimates, "logged")[1:]
+
+
 def test_a_name_cannot_be_a_comparator_and_a_file(compared: Compared, tmp_path: Path) -> None:
     test = ExposureLog.read(compared.folder / "test")
     path = tmp_path / "theirs.jsonl"
@@ -225,7 +246,7 @@ def test_people_of_the_training_log_cannot_be_tested_on(compared: Compared, tmp_
     ("how", "message"),
     [
         ("value", "bad, trial 0: this comparator always fails"),
-        ("kill", "bad, trial 0: its process ended, as for want of memory"),
+        ("kill", "bad, trial 0: a worker process ended, as for want of memory"),
     ],
 )
 def test_a_cell_that_fails_is_named(how: str, message: str, logs: Path, tmp_path: Path) -> None:
