@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages
-from gerank.compare.cells import rows_of
+from gerank.compare.cells import rows_of, trials_of
 from gerank.compare.config import CompareConfig
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema_difference import schema_differences
@@ -141,7 +141,7 @@ class Workspace:
         settings = {key: document[key] for key in kept}
         settings["data"] = {k: v for k, v in settings["data"].items() if k not in _OF_THE_MACHINE}
         rows = {
-            name: {"comparator": row.comparator, "settings": row.settings, "grid": row.grid}
+            name: {"comparator": row.comparator or name, "tried": trials_of(self.config, name)}
             for name, row in rows_of(self.config).items()
         }
         logs = {"log": LogIdentity.of(self.log), "test": LogIdentity.of(self.test)}
