@@ -13,7 +13,7 @@ CPP    := $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h
 
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help setup build install-cpp demo test test-seeds fuzz fuzz-front test-asan test-tsan test-cuda check format bench soak bench-control bench-trust bench-cuda clean
+.PHONY: help setup build install-cpp demo test test-seeds fuzz fuzz-front test-asan test-tsan test-cuda check format bench soak bench-control bench-trust bench-compare bench-cuda clean
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -165,6 +165,9 @@ bench-control: build ## Control, flow, exploration, calibration: about three qua
 bench-trust: build ## Verdicts against the truth, and logs of other systems: some hours on two cores; goes on where it stopped. Needs GERANK_LOGS.
 	@OMP_NUM_THREADS=1 $(PY) benchmarks/trust.py --workers $(JOBS)
 	@OMP_NUM_THREADS=1 $(PY) benchmarks/foreign_logs.py
+
+bench-compare: build ## Every comparator on four logs: many hours on two cores; goes on where it stopped. Needs GERANK_RANKLENS, GERANK_LOGS.
+	$(PY) benchmarks/side_by_side.py
 
 bench-cuda: setup ## The benchmark on this machine's GPU.
 	$(build_cuda)

@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from comparators import LIGHTGBM_EXAMPLE, by_score, lambdamart, tuned_settings
+from comparators import LIGHTGBM_EXAMPLE, by_score, tuned_settings
 from foreign.letor import letor_log, read_queries
 from foreign.news import news_log, read_news
 from harness import Row, options, publish
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gerank.baselines.lambdamart import lambdamart
 from gerank.metrics.ndcg import ndcg_at_k
 from gerank.train.config import (
     DataConfig,

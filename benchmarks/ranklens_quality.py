@@ -22,10 +22,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from comparators import LogisticClicks, lambdamart_order
 from harness import Row, options, publish
 from torch import Tensor
 
+from gerank.baselines.comparator import Comparator, Pages
+from gerank.baselines.lambdamart import LambdaMart
+from gerank.baselines.logistic_regression import LogisticClicks, LogisticRegressionOrder
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.ranklens import write_ranklens
 from gerank.metrics.auc import auc
@@ -89,10 +91,10 @@ def judge_fold(train_log: Path, test_log: Path, config: TrainConfig, out: Path) 
     data = dataclasses.replace(config.data, log=train_log)
     run = train(dataclasses.replace(config, data=data), out)
     taught, log, slots = ExposureLog.read(train_log), ExposureLog.read(test_log), data.slots
-    logistic = LogisticClicks(taught)
+    logistic = LogisticClicks(taught, np.arange(len(taught)))
     slates = compared_slates(run, log) | {
-        "logistic regression": logistic.order(log, slots),
-        "LambdaMART": lambdamart_order(taught, log, slots),
+        "logistic regression": fitted_slates(LogisticRegressionOrder(), taught, log, slots),
+        "LambdaMART": fitted_slates(LambdaMart(), taught, log, slots),
     }
     evaluator = EvaluatorFeedback(run.load_evaluator())
     judge = PageJudge(evaluator, log, config.reward)
@@ -105,6 +107,15 @@ def judge_fold(train_log: Path, test_log: Path, config: TrainConfig, out: Path) 
         {name: page_heads(model, log, slates["logged"]) for name, model in models.items()},
         {name: distinct_genres(log, order.numpy()) for name, order in slates.items()},
     )
+
+
+def fitted_slates(
+    comparator: Comparator, taught: ExposureLog, log: ExposureLog, slots: int
+) -> Tensor:
+    """[E, N] slates of `log` by a comparator that learnt from `taught`."""
+    everything = np.arange(len(taught))
+    comparator.fit(Pages(taught, everything, everything[:0], slots))
+    return comparator.slates(log, np.arange(len(log)), slots)
 
 
 def page_heads(feedback: Feedback, log: ExposureLog, slates: Tensor) -> PageHeads:

@@ -14,13 +14,15 @@ from gerank.torch_version import LIBRARY
 from gerank.version import __version__
 
 if TYPE_CHECKING:
+    import pandas
+
     from gerank.ranker import Ranker
 
 NAMESPACE = "gerank"
 cmake_prefix_path = str(Path(__file__).resolve().parent)
 """For C++ programs: `cmake -DCMAKE_PREFIX_PATH=...`, then `find_package(gerank)`."""
 
-__all__ = ["LIBRARY", "NAMESPACE", "__version__", "cmake_prefix_path", "load"]
+__all__ = ["LIBRARY", "NAMESPACE", "__version__", "cmake_prefix_path", "load", "runs"]
 
 
 def load(path: str | Path) -> Ranker:
@@ -32,6 +34,21 @@ def load(path: str | Path) -> Ranker:
     from gerank.ranker import Ranker  # importing gerank alone stays cheap
 
     return Ranker.load(path)
+
+
+def runs(*folders: str | Path) -> pandas.DataFrame:
+    """Training runs as a pandas frame, the oldest first: `gerank.runs("runs")`.
+
+    Args:
+        folders: Runs, or folders that hold some.
+
+    Raises:
+        ImportError: pandas is not installed.
+        RunError: A folder does not exist, or a run in it cannot be read.
+    """
+    from gerank.train.runs import find_runs, frame_of  # importing gerank alone stays cheap
+
+    return frame_of(find_runs([Path(folder) for folder in folders]))
 
 
 install_import_hooks()

@@ -11,11 +11,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from gerank.compare.config import CompareConfig
 from gerank.data.importing.mapping import Mapping
 from gerank.train.config import TrainConfig
 from gerank.train.utilities import KINDS
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+_TRAINING = frozenset({"data", "evaluator", "judge", "reward"})
 _HEAD = """# Settings
 
 Written by `tools/write_settings.py` from the dataclasses that read the files; a test holds both
@@ -31,13 +33,16 @@ def page() -> str:
     for name, kind in KINDS.items():
         if dataclasses.fields(kind.options):
             lines += [f"### `{name}`: {kind.meaning}\n", *_table(kind.options)]
+    lines += ["## The file of `gerank compare`\n"]
+    lines += ["Tables that the file of `gerank train` has, too, are as above.\n"]
+    lines += _tables(CompareConfig, "", known=_TRAINING)
     lines += ["## The mapping of `gerank import`\n"]
     lines += _tables(Mapping, "")
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _tables(settings: type[Any], path: str) -> Iterator[str]:
-    """The table of a class, then the tables of the classes below it."""
+def _tables(settings: type[Any], path: str, known: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The table of a class, then the tables of the classes below it, but for `known` ones."""
     hints = get_type_hints(settings)
     nested = [(f.name, *_nested(hints[f.name])) for f in dataclasses.fields(settings)]
     below = {name: (kind, named) for name, kind, named in nested if kind is not None}
@@ -45,6 +50,8 @@ def _tables(settings: type[Any], path: str) -> Iterator[str]:
     yield f"{title}: {_first_line(settings)}\n"
     yield from _table(settings, skip=set(below))
     for name, (kind, named) in below.items():
+        if name in known:
+            continue
         yield from _tables(kind, f"{path}{'.' if path else ''}{name}{'.NAME' if named else ''}")
 
 

@@ -14,6 +14,13 @@ from torch import Tensor
 from gerank.data.exposure_log import ExposureLog
 
 
+class UnfitPagesError(ValueError):
+    """Pages that a comparator, or one of its settings, can make nothing of; the message says why.
+
+    A comparison leaves such a setting out of the tuning, and says so.
+    """
+
+
 @dataclass(frozen=True)
 class Pages:
     """Pages to learn from.
@@ -43,11 +50,13 @@ class Comparator(ABC):
         name: As in configurations and tables: `seq2slate`.
         paper: Where it is from.
         grid: Setting -> the values that are tried on the validation pages.
+        draws: Whether its slates depend on the seed; one that does not is fitted once.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    draws: ClassVar[bool] = True
 
     def __init__(self, settings: Mapping[str, Any] | None = None, *, seed: int = 0) -> None:
         """A comparator before it has seen a page.

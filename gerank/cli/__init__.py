@@ -9,6 +9,7 @@ import typer
 from gerank.cli import (
     admin,
     calibrate,
+    compare,
     convert,
     demo,
     evaluate,
@@ -18,6 +19,7 @@ from gerank.cli import (
     inspect,
     join,
     rerank,
+    runs,
     serve,
     simulate,
     studio,
@@ -64,6 +66,8 @@ app.command()(join.join)
 app.command("inspect")(inspect.inspect)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
+app.command()(runs.runs)
 app.command()(export.export)
 app.command()(calibrate.calibrate)
 app.command()(info.info)

@@ -15,7 +15,7 @@ from gerank.metrics.importance_weights import (
     placement_weights,
     prefix_weights,
 )
-from gerank.metrics.intervals import Interval, mean_interval, ratio_interval
+from gerank.metrics.intervals import Interval, mean_interval, ratio_interval, ratios_interval
 from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
 from gerank.metrics.recall import recall_at_k
@@ -44,6 +44,7 @@ __all__ = [
     "placement_weights",
     "prefix_weights",
     "ratio_interval",
+    "ratios_interval",
     "recall_at_k",
     "self_normalised",
     "spearman",

@@ -35,7 +35,7 @@ def ips(clicks: ArrayLike, weights: ArrayLike) -> FloatArray:
     Raises:
         ValueError: Shapes, NaN, infinity or a negative weight.
     """
-    feedback, spread = _weighted_feedback("ips", clicks, weights)
+    feedback, spread = weighted_feedback("ips", clicks, weights)
     value: FloatArray = np.sum(spread * feedback, axis=1)
     return value
 
@@ -61,7 +61,7 @@ def self_normalised(
     Raises:
         ValueError: Shapes, NaN, infinity, a negative weight, or slots outside 1..N.
     """
-    feedback, spread = _weighted_feedback("self_normalised", clicks, weights)
+    feedback, spread = weighted_feedback("self_normalised", clicks, weights)
     filled = float(feedback.shape[1])
     if target_slots is not None and np.shape(weights)[1] > 1:
         slots = real_array("self_normalised: target_slots", target_slots, "E")
@@ -100,7 +100,7 @@ def doubly_robust(
     Raises:
         ValueError: Shapes, NaN, infinity or a negative weight.
     """
-    feedback, spread = _weighted_feedback("doubly_robust", clicks, weights)
+    feedback, spread = weighted_feedback("doubly_robust", clicks, weights)
     logged = real_array("doubly_robust: predicted_logged", predicted_logged, "EN")
     target = real_array("doubly_robust: predicted_target", predicted_target, "EN")
     check_same_shape(
@@ -110,7 +110,7 @@ def doubly_robust(
     return value
 
 
-def _weighted_feedback(
+def weighted_feedback(
     function: str, clicks: ArrayLike, weights: ArrayLike
 ) -> tuple[FloatArray, FloatArray]:
     """([E, N] feedback, [E, N] weights), a weight of the whole slate spread over its slots."""

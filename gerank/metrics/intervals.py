@@ -87,6 +87,34 @@ def ratio_interval(
     return _bootstrap(tops, bottoms, people, seed, level, resamples)
 
 
+def ratios_interval(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    people: ArrayLike,
+    *,
+    seed: int,
+    level: float = 0.95,
+    resamples: int = 2000,
+) -> Interval:
+    """The sum over slots of sums of numerators over sums of denominators: `slot_normalised`.
+
+    Args:
+        numerators: [E, N]. Per page and slot.
+        denominators: [E, N]. Per page and slot.
+        people: [E]. Whose page it is.
+        seed: Seeds the resampling.
+        level: Coverage, between 0 and 1.
+        resamples: How often people are drawn anew; they are the same people at every slot.
+
+    Raises:
+        ValueError: As `ratio_interval`, of the denominators of any slot.
+    """
+    tops = real_array("numerators", numerators, "EN")
+    bottoms = real_array("denominators", denominators, "EN")
+    check_same_shape(numerators=tops.shape, denominators=bottoms.shape)
+    return _bootstrap(tops, bottoms, people, seed, level, resamples)
+
+
 def _bootstrap(
     tops: FloatArray,
     bottoms: FloatArray,
@@ -95,7 +123,7 @@ def _bootstrap(
     level: float,
     resamples: int,
 ) -> Interval:
-    """The interval of sum(tops) / sum(bottoms), both [E]."""
+    """The interval of sum(tops) / sum(bottoms), both [E]; of the sum of N such ratios of [E, N]."""
     if not 0 < level < 1:
         raise ValueError(f"level is {level}, not between 0 and 1")
     if resamples < 2:
@@ -103,17 +131,21 @@ def _bootstrap(
     codes, count = label_codes("people", people, len(tops))
     if count < 2:
         raise ValueError(f"people: {count} distinct; an interval needs at least 2")
-    top, bottom = (
-        np.bincount(codes, weights=column, minlength=count).astype(np.float64)
-        for column in (tops, bottoms)
-    )
-    estimate = float(_ratio(top.sum(keepdims=True), bottom.sum(keepdims=True))[0])
+    pairs = [
+        tuple(
+            np.bincount(codes, weights=column, minlength=count).astype(np.float64)
+            for column in columns
+        )
+        for columns in zip(np.atleast_2d(tops.T), np.atleast_2d(bottoms.T), strict=True)
+    ]  # of each slot
+    estimate = sum(float(_ratio(t.sum(keepdims=True), b.sum(keepdims=True))[0]) for t, b in pairs)
     rng = np.random.default_rng(seed)
     rows = max(1, _DRAWS_AT_ONCE // count)
     blocks = []
     for done in range(0, resamples, rows):
         drawn = rng.integers(count, size=(min(rows, resamples - done), count))
-        blocks.append(_ratio(top[drawn].sum(axis=1), bottom[drawn].sum(axis=1)))
+        ratios = [_ratio(t[drawn].sum(axis=1), b[drawn].sum(axis=1)) for t, b in pairs]
+        blocks.append(np.sum(ratios, axis=0))
     draws = np.concatenate(blocks)
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return Interval(estimate, float(low), float(high), float(draws.std(ddof=1)))

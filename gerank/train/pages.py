@@ -82,8 +82,9 @@ def as_requests(
     seed: int = 0,
     temperature: float = 1.0,
     greedy: bool = True,
+    spacing: Tensor | None = None,
 ) -> RerankBatch:
-    """Logged pages as requests without rules, but for what stood above them.
+    """Logged pages as requests, with what stood above them.
 
     Args:
         exposures: B pages, whose slots above are pinned in front of them, see `pin_above`.
@@ -93,16 +94,19 @@ def as_requests(
         seed: First of the B seeds, which are consecutive.
         temperature: Is the temperature of the sampling.
         greedy: Whether to take the argmax.
+        spacing: [B, K, 2] int64. Rules as in `RerankBatch`; None = there are none.
     """
     requests, candidates = exposures.candidate_mask.shape
     candidate_ids = exposures.candidate_ids
     none = candidate_ids.new_full
+    if spacing is None:
+        spacing = none((requests, len(schema.groups), 2), 0)
     batch = RerankBatch(
         *exposures.features,
         weights=weights,
         pins=none((requests, slots), -1),
         dedup_keys=none((requests, candidates), -1),
-        spacing=none((requests, len(schema.groups), 2), 0),
+        spacing=spacing,
         quotas=candidate_ids.new_tensor([0, -1]).expand(requests, len(schema.flags), 2),
         slots=none((requests,), slots),
         temperature=torch.full((requests,), temperature),

@@ -50,6 +50,7 @@ def train(
     tell: Callable[[str], None] | None = None,
     reward: Reward | None = None,
     log: ExposureLog | None = None,
+    split: PageSplit | None = None,
 ) -> RunFolder:
     """Trains evaluator, judge, logged-like policy and generator, and judges the generator.
 
@@ -64,6 +65,7 @@ def train(
             experiments in which the truth is known. Its utilities are not normalised, and there
             is no verdict.
         log: Pages to learn from in place of those that `config.data.log` names.
+        split: Which of them teach what, in place of the shares of `config.data`.
 
     Raises:
         ConfigError: A setting or the reward does not fit the log.
@@ -84,7 +86,7 @@ def train(
     identity = LogIdentity.of(log)
     folder.check(resume, identity)
     warm = None if init is None else WarmStart.from_run(init, folder)
-    split = split_pages(log, config.data)
+    split = split_pages(log, config.data) if split is None else split
     _check(config, log, split)
     tables = PretrainedTables.read(config.tables, log.schema, config.generator.embedding_width)
     _try(config, log, split, reward)
@@ -117,22 +119,34 @@ def _train_stages(training: Training, reward: Reward | None) -> None:
 def _learn_from_users(training: Training) -> None:
     """Evaluator, judge, logged-like policy, generator, and at last verdict and warnings."""
     folder, log, split = training.folder, training.log, training.split
-    choice = train_evaluator(training)
-    folder.write_facts({"reading": choice.to_json()})
-    _train_heads(training)
-    if len(split.judge):
-        train_judge(training, choice)
-        train_boosted_judge(training)
+    reward = learn_judges(training)
+    scales = folder.scales
     feedback = EvaluatorFeedback(folder.load_evaluator())
-    full = WithHeads(feedback, load_heads(folder))
-    reward = UtilityReward(full, log.schema, folder.config.reward)
-    scales = _utility_scales(folder, reward, log, split)
     _train_clone(training)
     _train_generator(training, reward, scales, _support_price(training, feedback, scales))
     judgement = judge_run(folder, log.select(split.validation))
     warnings = [warning.to_json() for warning in run_warnings(training, judgement)]
     verdict = judgement.to_json()
     folder.write_facts({"verdict": verdict, "warnings": warnings, "finished": True})
+
+
+def learn_judges(training: Training) -> UtilityReward:
+    """Trains those who say what slates are worth: evaluator, heads of feedback and judge.
+
+    Returns:
+        What the evaluator says of slates; the scales of its utilities are kept in the run.
+    """
+    folder, log, split = training.folder, training.log, training.split
+    choice = train_evaluator(training)
+    folder.write_facts({"reading": choice.to_json()})
+    _train_heads(training)
+    if len(split.judge):
+        train_judge(training, choice)
+        train_boosted_judge(training)
+    feedback = WithHeads(EvaluatorFeedback(folder.load_evaluator()), load_heads(folder))
+    reward = UtilityReward(feedback, log.schema, folder.config.reward)
+    _write_scales(folder, reward, log, split)
+    return reward
 
 
 def _train_heads(training: Training) -> None:
@@ -146,16 +160,15 @@ def _train_heads(training: Training) -> None:
         write_heads(folder, whose, heads)
 
 
-def _utility_scales(
+def _write_scales(
     folder: RunFolder, reward: UtilityReward, log: ExposureLog, split: PageSplit
-) -> Tensor:
-    """[U] what the utilities are divided by; kept in the run."""
+) -> None:
+    """Keeps what the utilities are divided by."""
     config = folder.config
     statistics = reward_statistics(reward, log, split.train, config.data.slots, config.seed)
     if not config.normalise or len(config.reward) == 1:
         statistics = statistics._replace(scale=torch.ones(len(config.reward)))
     folder.write_statistics(statistics)
-    return statistics.scale
 
 
 def _support_price(

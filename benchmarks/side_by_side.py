@@ -1,0 +1,217 @@
+"""Every comparator on four logs: simulated with and without exploration, RankLens and LETOR.
+
+Each is trained over the seeds with one tuning budget, and judged by the same judges, by logged
+clicks, by the truth of the simulator and by the grades of LETOR. RankLens is cross-fitted: every
+page is ranked by models that have not seen its person. The folder of the comparisons is kept, so
+that a run which was killed goes on where it was.
+
+On RankLens gerank's generator is also trained for fewer repeated genres, and MMR asked for them,
+each at several weights: which of them keeps NDCG?
+
+RankLens is named by the environment variable GERANK_RANKLENS, LETOR by GERANK_LOGS.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from foreign.letor import letor_log, read_queries
+from harness import Row, options, publish
+from ranklens_quality import split_events
+
+from gerank.baselines.registry import comparators
+from gerank.compare.compare import Comparison, compare
+from gerank.compare.config import ComparatorConfig, CompareConfig, TunedBy, TuningConfig
+from gerank.compare.results import Policy
+from gerank.compare.tables import measure_table
+from gerank.data.exposure_log import ExposureLog
+from gerank.data.ranklens import write_ranklens
+from gerank.data.simulator import Logging, SimulatorConfig, simulate
+from gerank.metrics.ndcg import ndcg_at_k
+from gerank.train.config import DataConfig, EvaluatorConfig, JudgeConfig
+from gerank.train.config_toml import read_config
+from gerank.train.report import Table, show_cell
+
+SEEDS = (0, 1, 2, 3, 4)
+_FOLDS = 4
+_DIVERSITY_WEIGHTS = (0.05, 0.1, 0.2, 0.4)
+_MMR_TRADEOFFS = (0.98, 0.95, 0.9, 0.8, 0.7)
+_QUICK_ROWS = {name: ComparatorConfig() for name in ("logged", "upstream_score", "gerank")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """How much is done.
+
+    Attributes:
+        seeds: Of the comparators.
+        budget: Settings that each tries.
+        pages: Simulated training pages.
+        quick: A look whether all works.
+    """
+
+    seeds: tuple[int, ...]
+    budget: int
+    pages: int
+    quick: bool
+
+    def config(self, data: DataConfig, **changes: object) -> CompareConfig:
+        """The comparison of every comparator on some pages."""
+        config = CompareConfig(data, seeds=self.seeds, tuning=TuningConfig(self.budget))
+        if self.quick:
+            evaluator = EvaluatorConfig(
+                readings=("examination",), prior_strengths=(64.0,), compare_steps=10, steps=20
+            )
+            short = {"generator.epochs": 1, "generator.min_steps": 0, "evaluator.steps": 20}
+            rows = _QUICK_ROWS | {"gerank": ComparatorConfig(settings=short)}
+            judge = JudgeConfig(bootstraps=2, boosted=False)
+            config = dataclasses.replace(
+                config, comparators=rows, evaluator=evaluator, judge=judge, optimum_pages=20
+            )
+        return dataclasses.replace(config, **changes)
+
+
+def diverse_rows() -> dict[str, ComparatorConfig]:
+    """Gerank and MMR at several weights of genres that do not repeat from slot to slot."""
+    rows = {}
+    for weight in _DIVERSITY_WEIGHTS:
+        limits = {"min": weight, "max": weight, "default": weight}
+        diversity = limits | {"options": {"window": 1}}
+        settings = {"reward": {"clicks": {}, "genre_diversity": diversity}}
+        rows[f"gerank-diversity-{round(100 * weight)}"] = ComparatorConfig("gerank", settings)
+    for tradeoff in _MMR_TRADEOFFS:
+        settings = {"tradeoff": tradeoff, "relevance": "logistic_regression"}
+        settings |= {"similarity": "groups", "window": 1}
+        rows[f"mmr-{round(100 * tradeoff)}"] = ComparatorConfig("mmr", settings)
+    return rows
+
+
+def simulated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
+    """By the truth, among others."""
+    sizes = {"train": setting.pages, "test": 100 if setting.quick else 2000}
+    for seed, (name, pages) in enumerate(sizes.items()):
+        log, truth = simulate(SimulatorConfig(pages, seed=seed, logging=logging))
+        log.write(folder / name)
+        truth.write(folder / name)
+    data = DataConfig(folder / "train", slots=10, score="ctr_score")
+    found = compared(setting.config(data), folder)
+    return rows_of(f"simulator, {logging} log", found.tables)
+
+
+def ranklens(setting: Setting, folder: Path) -> list[Row]:
+    """By logged clicks with known propensities, cross-fitted over people."""
+    events = Path(os.environ["GERANK_RANKLENS"])
+    preset = read_config(Path(str(files("gerank") / "configs" / "ranklens.toml")))
+    folder.mkdir(parents=True, exist_ok=True)
+    found, people = [], []
+    pairs = split_events(events, folder, _FOLDS)
+    for fold, (train, test) in enumerate(pairs[: 1 if setting.quick else _FOLDS]):
+        place = folder / f"fold{fold}"
+        write_ranklens(train, place / "train")
+        write_ranklens(test, place / "test", features_from=place / "train")
+        data = dataclasses.replace(preset.data, log=place / "train")
+        config = setting.config(data)
+        tuning = dataclasses.replace(config.tuning, by=TunedBy.NDCG)
+        evaluator = dataclasses.replace(config.evaluator, page_slots=preset.evaluator.page_slots)
+        rows = (config.comparators or {name: ComparatorConfig() for name in comparators()}) | (
+            {} if setting.quick else diverse_rows()
+        )
+        config = dataclasses.replace(config, tuning=tuning, evaluator=evaluator, comparators=rows)
+        found.append(compared(config, place))
+        people.append(np.asarray(ExposureLog.read(place / "test").person_ids).astype(np.str_))
+    policies = joined([each.results.policies for each in found])
+    tables = [
+        measure_table(measure, policies, "gerank", np.concatenate(people), seed=0, resamples=10_000)
+        for measure in policies["gerank"].measures
+    ]
+    return rows_of("RankLens, cross-fitted", tables)
+
+
+def letor(setting: Setting, folder: Path) -> list[Row]:
+    """By the grades of the test queries, which nobody learnt from."""
+    source = Path(os.environ["GERANK_LOGS"]) / "letor"
+    taught, asked = read_queries(source, "train"), read_queries(source, "test")
+    letor_log(taught, 2 if setting.quick else 16, seed=0).write(folder / "train")
+    test = letor_log(asked, 1, seed=1)
+    others = np.array([f"test-{query}" for query in test.person_ids], np.object_)
+    dataclasses.replace(test, person_ids=others).write(folder / "test")
+    data = DataConfig(folder / "train", slots=10, validation_share=0.15, judge_share=0.0)
+    config = setting.config(data, optimum_pages=0)
+    found = compared(config, folder)
+    gains = asked.gain_table()
+    graded = {
+        name: dataclasses.replace(
+            policy,
+            measures={"NDCG@10 of grades": np.stack([ndcg_at_k(gains, s) for s in policy.slates])},
+        )
+        for name, policy in found.results.policies.items()
+    }
+    queries = np.arange(len(gains)).astype(np.str_)
+    table = measure_table("NDCG@10 of grades", graded, "gerank", queries, seed=0, resamples=10_000)
+    return rows_of("LETOR", [table, found.tables[-1]])
+
+
+def compared(config: CompareConfig, folder: Path) -> Comparison:
+    """The comparison in a folder with `train` and `test`; one that was begun goes on."""
+    return compare(config, folder / "test", folder / "out", resume=True)
+
+
+def joined(folds: list[dict[str, Policy]]) -> dict[str, Policy]:
+    """Policies of several folds as if of one log; measures that some fold lacks are left out."""
+    found = {}
+    for name, first in folds[0].items():
+        parts = [fold[name] for fold in folds if name in fold]
+        if len(parts) < len(folds):
+            continue
+        measures = {
+            measure: np.concatenate([part.measures[measure] for part in parts], axis=1)
+            for measure in first.measures
+            if all(measure in part.measures for part in parts)
+        }
+        slates = np.concatenate([part.slates for part in parts], axis=1)
+        found[name] = dataclasses.replace(first, slates=slates, measures=measures, weighted=None)
+    return found
+
+
+def rows_of(experiment: str, tables: list[Table]) -> list[Row]:
+    """A row per line of every table."""
+    return [
+        {"experiment": experiment, "table": table.title}
+        | dict(zip(table.columns, map(show_cell, row), strict=True))
+        for table in tables
+        for row in table.rows
+    ]
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--out", type=Path, default=Path("compared"), help="kept comparisons")
+    parser.add_argument("--only", choices=("sampled", "deterministic", "ranklens", "letor"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
+    arguments = parser.parse_args()
+    setting = Setting(tuple(arguments.seeds), 4, 10_000, quick=False)
+    if arguments.quick:
+        setting = Setting((0,), 1, 400, quick=True)
+    logs: dict[str, Callable[[Setting, Path], list[Row]]] = {
+        "sampled": lambda s, f: simulated(Logging.SAMPLED, s, f),
+        "deterministic": lambda s, f: simulated(Logging.DETERMINISTIC, s, f),
+        "ranklens": ranklens,
+        "letor": letor,
+    }
+    wanted = [arguments.only] if arguments.only else list(logs)
+    for name, variable in (("ranklens", "GERANK_RANKLENS"), ("letor", "GERANK_LOGS")):
+        if name in wanted and variable not in os.environ:
+            sys.exit(f"set {variable} to the {name} log")
+    rows = [row for name in wanted for row in logs[name](setting, arguments.out / name)]
+    is_whole = arguments.only is None and tuple(arguments.seeds) == SEEDS
+    publish("side_by_side", rows, arguments, commit=is_whole)
+
+
+if __name__ == "__main__":
+    main()

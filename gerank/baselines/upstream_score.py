@@ -1,0 +1,53 @@
+"""The sort by the upstream score: what a page is before anybody re-ranks it."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gerank.baselines.comparator import Pages, UnfitPagesError
+from gerank.baselines.slotwise import SlotScores, SlotwiseComparator, fixed
+from gerank.data.exposure_log import ExposureLog
+
+
+class UpstreamScore(SlotwiseComparator):
+    """Sorts by the dense candidate feature that `Pages.score` names, highest first."""
+
+    name = "upstream_score"
+    paper = "the ranker before re-ranking"
+    draws = False
+
+    def fit(self, pages: Pages) -> None:
+        """Remembers which feature it is.
+
+        Raises:
+            UnfitPagesError: The pages have no upstream score.
+        """
+        self._score = score_of(pages)
+
+    def scores(self, log: ExposureLog, rows: NDArray[np.int64]) -> SlotScores:
+        """See `SlotwiseComparator`."""
+        return fixed(score_column(log, rows, self._score))
+
+
+def score_of(pages: Pages) -> str:
+    """The name of the upstream score.
+
+    Raises:
+        UnfitPagesError: No score is named, or it is no dense feature of the candidates.
+    """
+    if pages.score is None:
+        raise UnfitPagesError("score is None: the pages were not sorted by a feature (data.score)")
+    names = [feature.name for feature in pages.log.schema.candidate_dense]
+    if pages.score not in names:
+        raise UnfitPagesError(
+            f"score is {pages.score!r}, not a dense feature of the candidates: {', '.join(names)}"
+        )
+    return pages.score
+
+
+def score_column(log: ExposureLog, rows: NDArray[np.int64], score: str) -> NDArray[np.float64]:
+    """[B, M] a dense candidate feature of the pages `rows`; 0 at padding."""
+    column = [feature.name for feature in log.schema.candidate_dense].index(score)
+    values: NDArray[np.float64] = log.batch(rows).candidate_dense[..., column].double().numpy()
+    return values

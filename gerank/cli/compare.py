@@ -1,0 +1,58 @@
+"""`gerank compare`: re-rankers of all families on one log, in one table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gerank.cli.console import out, say, show
+
+
+def compare(
+    config: Annotated[Path, typer.Argument(help="TOML file of the comparison.")],
+    data: Annotated[Path, typer.Option(help="Folder of an exposure log of other people.")],
+    out_dir: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the comparison. Default: compared/<config name>."),
+    ] = None,
+    slates: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: slates that another system chose; may be repeated."),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on with what the folder holds.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
+) -> None:
+    """Train, tune and judge re-rankers: by the same judges, logged clicks and, if known, the truth.
+
+    A file of slates has a line {"id": page, "order": candidate indices as logged} for every page.
+    What is done is kept: a comparison that was killed goes on with --resume.
+
+    Example:  gerank compare all.toml --data data/test --slates ours=slates.jsonl
+    """
+    from gerank.cli.comparison_progress import ComparisonProgress
+    from gerank.compare.compare import compare as run
+    from gerank.compare.config import read_compare_config
+
+    named = dict(map(_named_file, slates or []))
+    if len(named) < len(slates or []):
+        raise typer.BadParameter("a name is there twice", param_hint="--slates")
+    settings = read_compare_config(config)
+    folder = out_dir or Path("compared") / config.stem
+    with ComparisonProgress(settings) as progress:
+        found = run(settings, data, folder, slates=named, resume=resume, watch=progress.watch)
+    if json_output:
+        out.print_json(json.dumps(found.to_json()))
+        return
+    for table in found.tables:
+        show(table)
+    say(f"comparison: {folder} (tables.json)")
+
+
+def _named_file(text: str) -> tuple[str, Path]:
+    name, is_pair, path = text.partition("=")
+    if not (name and is_pair and path):
+        raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint="--slates")
+    return name, Path(path)

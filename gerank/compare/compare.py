@@ -1,0 +1,169 @@
+"""A comparison from its configuration to its tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of
+from gerank.compare.config import CompareConfig
+from gerank.compare.foreign import read_slates
+from gerank.compare.optimum import SlateValue, best_known
+from gerank.compare.processes import run_cells
+from gerank.compare.results import TRUE_CLICKS, Policy, Results, gather
+from gerank.compare.tables import (
+    Best,
+    measure_table,
+    off_policy_tables,
+    optimum_table,
+    settings_table,
+)
+from gerank.compare.workspace import CompareError, Workspace
+from gerank.data.batch import pad_slots
+from gerank.rl.rewards import weighted_reward
+from gerank.train.evaluate import default_weights
+from gerank.train.judge import mean_feedback
+from gerank.train.judge_run import judges_of
+from gerank.train.page_batches import at_most
+from gerank.train.report import Table, to_json
+from gerank.train.reward import UtilityReward
+from gerank.train.writing import write_text
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found.
+
+    Attributes:
+        tables: For people.
+        fit_seconds: Name -> seconds of the fits whose slates are compared, by seed.
+        results: What the tables are made of, page by page.
+    """
+
+    tables: list[Table]
+    fit_seconds: dict[str, list[float]]
+    results: Results
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as numbers."""
+        return {"tables": to_json(self.tables), "fit_seconds": self.fit_seconds}
+
+
+def compare(
+    config: CompareConfig,
+    test: Path,
+    out: Path,
+    *,
+    slates: Mapping[str, Path] | None = None,
+    resume: bool = False,
+    watch: Callable[[Cell, bool], None] = lambda cell, is_done: None,
+) -> Comparison:
+    """Trains, tunes and judges re-rankers, each in cells that are kept as they are done.
+
+    Args:
+        config: The comparison.
+        test: Folder of an exposure log of other people.
+        out: Folder of the comparison.
+        slates: Name -> file of slates that another system chose for the test pages.
+        resume: Go on with the comparison that `out` holds.
+        watch: Is told of every cell that begins (False) and that is done (True).
+
+    Raises:
+        CompareError: The logs do not fit, `out` holds another comparison, a name is there twice, or
+            the pages are unfit for the reference.
+        ForeignSlatesError: A file of slates does not fit the test pages.
+        CellError: The work of a cell failed.
+    """
+    space = Workspace.read(config, test, out)
+    foreign = {
+        name: read_slates(path, space.test, config.data.slots)
+        for name, path in (slates or {}).items()
+    }
+    for name in foreign:
+        if name in rows_of(config):
+            raise CompareError(f"slates {name!r}: a comparator has this name; choose another one")
+    space.begin(resume=resume)
+    run_cells(config, test, out, watch)
+    results = gather(space, foreign)
+    comparison = Comparison(_tables(space, results), _fit_seconds(space, results), results)
+    write_text(out / "tables.json", json.dumps(comparison.to_json(), indent=2) + "\n")
+    return comparison
+
+
+def _tables(space: Workspace, results: Results) -> list[Table]:
+    config, policies, reference = space.config, results.policies, space.config.reference
+    if reference not in policies:
+        raise CompareError(
+            f"reference {reference!r} was left out: {results.left_out[reference]}; choose another "
+            "one and pass --resume"
+        )
+    people = np.asarray(space.test.person_ids).astype(np.str_)
+    tables = [
+        measure_table(
+            measure, policies, reference, people, seed=config.seed, resamples=config.resamples
+        )
+        for measure in policies[reference].measures
+    ]
+    best = _best(space, policies)
+    if best is not None:
+        tables.append(optimum_table(best, policies))
+    shown = space.test.shown(space.test_rows, config.data.slots)
+    clicks = pad_slots(shown.clicks, config.data.slots, 0).double().numpy()
+    tables += off_policy_tables(policies, clicks, people, seed=config.seed)
+    tried = {name: _tried(space, name) for name in rows_of(config)}
+    return [*tables, settings_table(results, tried)]
+
+
+def _tried(space: Workspace, name: str) -> str:
+    """How many settings of a row were tried, and how many of them in vain."""
+    trials = read_cell(Cell(CellKind.CHOICE, name).file(space.out))[0]["trials"]
+    in_vain = sum("left_out" in trial for trial in trials)
+    return f"{len(trials)}" + (f", {in_vain} left out" if in_vain else "")
+
+
+def _best(space: Workspace, policies: Mapping[str, Policy]) -> Best | None:
+    """The best slates by the truth, or where it is unknown by the first judge."""
+    measure, value = _value(space)
+    if not space.config.optimum_pages or value is None:
+        return None
+    rows = at_most(space.test_rows, space.config.optimum_pages)
+    slates = np.concatenate([policy.slates[:, rows] for policy in policies.values()])
+    with torch.no_grad():
+        values, enumerated = best_known(value, space.test, rows, torch.from_numpy(slates))
+    return Best(measure, rows, values.numpy(), enumerated)
+
+
+def _value(space: Workspace) -> tuple[str, SlateValue | None]:
+    if space.truth is not None:
+        return TRUE_CLICKS, space.truth.expected_clicks
+    run = space.judges
+    judges = judges_of(run)
+    if not judges:
+        return "", None
+    name = next(iter(judges))
+    reward = UtilityReward(mean_feedback(judges[name]), space.test.schema, run.config.reward)
+    weights = default_weights(run) / run.scales
+
+    def judged(rows: NDArray[np.int64], slates: Tensor) -> Tensor:
+        utilities = reward(rows, space.test.batch(rows), slates)  # [B, G, U]
+        return weighted_reward(utilities, weights.expand(len(rows), -1))
+
+    return name, judged
+
+
+def _fit_seconds(space: Workspace, results: Results) -> dict[str, list[float]]:
+    found = {}
+    for name, policy in results.policies.items():
+        if policy.settings is not None:
+            seeds = seeds_of(space.config, name)
+            cells = (Cell(CellKind.SEED, name, seed).file(space.out) for seed in seeds)
+            found[name] = [read_cell(path)[0]["fit_seconds"] for path in cells]
+    return found

@@ -1,0 +1,53 @@
+"""Which settings of a comparator are tried, and which of them validation pages choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gerank.baselines.registry import comparator_class
+from gerank.compare.config import ComparatorConfig
+
+Settings = dict[str, Any]
+
+
+def trials(name: str, row: ComparatorConfig, budget: int, seed: int) -> list[Settings]:
+    """The settings that a comparator is tried with, `budget` at most.
+
+    The first has the first value of every setting. Where the grid has more than the budget, the
+    others are drawn from it, none twice.
+
+    Args:
+        name: What the comparator is called in the tables.
+        row: What it is.
+        budget: How many, >= 1.
+        seed: Seeds the draw.
+    """
+    kind = comparator_class(row.comparator or name)
+    grid: Mapping[str, Sequence[Any]] = row.grid or {
+        setting: values for setting, values in kind.grid.items() if setting not in row.settings
+    }
+    total = math.prod(map(len, grid.values()))
+    places = np.arange(min(total, budget))
+    if total > budget:
+        drawn = np.random.default_rng(seed).choice(total - 1, budget - 1, replace=False) + 1
+        places = np.concatenate([[0], np.sort(drawn)])
+    return [row.settings | _setting(grid, place) for place in places.tolist()]
+
+
+def best_trial(scores: Sequence[float | None]) -> int | None:
+    """The trial of the highest score, the first of equals; None where no trial has one."""
+    known = [(score, -place) for place, score in enumerate(scores) if score is not None]
+    return -max(known)[1] if known else None
+
+
+def _setting(grid: Mapping[str, Sequence[Any]], place: int) -> Settings:
+    """The `place`-th of the grid's product; the last setting changes fastest."""
+    found: Settings = {}
+    for setting in reversed(list(grid)):
+        place, at = divmod(place, len(grid[setting]))
+        found[setting] = grid[setting][at]
+    return {setting: found[setting] for setting in grid}

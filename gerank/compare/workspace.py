@@ -1,0 +1,170 @@
+"""What the cells of one comparison share: pages, their split, and the folder of the results."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gerank.baselines.comparator import Pages
+from gerank.compare.cells import rows_of, trials_of
+from gerank.compare.config import CompareConfig
+from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema_difference import schema_differences
+from gerank.data.simulator import SimulatorTruth
+from gerank.train.choices import Validation
+from gerank.train.log_identity import LogIdentity
+from gerank.train.pages import PageSplit, split_pages
+from gerank.train.run_folder import RunFolder
+from gerank.train.writing import write_text
+
+
+class CompareError(ValueError):
+    """A comparison that cannot begin or go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A comparison and its pages.
+
+    Attributes:
+        config: All settings.
+        out: Its folder.
+        log: Pages to learn from.
+        test: Pages to be compared on, of other people.
+        truth: Belongs to the test pages, where they are simulated.
+    """
+
+    config: CompareConfig
+    out: Path
+    log: ExposureLog
+    test: ExposureLog
+    truth: SimulatorTruth | None
+
+    @classmethod
+    def read(cls, config: CompareConfig, test: Path, out: Path) -> Workspace:
+        """Reads the pages.
+
+        Raises:
+            ExposureLogError: A log cannot be read.
+            CompareError: The logs do not fit each other.
+        """
+        log = ExposureLog.read(config.data.log, config.data.memory_mb)
+        pages = ExposureLog.read(test, config.data.memory_mb)
+        truth = SimulatorTruth.read(test) if (test / "truth.npz").exists() else None
+        if truth is not None and not np.array_equal(truth.page_ids, pages.page_ids):
+            raise CompareError(f"{test}: the truth is of other pages than the log")
+        _check_pages(config, log, pages)
+        return cls(config, out, log, pages, truth)
+
+    @cached_property
+    def split(self) -> PageSplit:
+        """Which pages teach, choose settings, and teach the judges."""
+        split = split_pages(self.log, self.config.data)
+        for part in ("train", "validation"):
+            if not len(getattr(split, part)):
+                raise CompareError(
+                    f"data.log: its {len(self.log)} pages leave none for {part}; more people, or "
+                    "smaller shares for the other parts, are needed"
+                )
+        return split
+
+    @property
+    def pages(self) -> Pages:
+        """What every comparator learns from."""
+        data = self.config.data
+        return Pages(
+            self.log, self.split.train, self.split.validation, data.slots, data.score or None
+        )
+
+    @property
+    def judges(self) -> RunFolder:
+        """The run of evaluator and judges."""
+        return RunFolder.open(self.judges_folder)
+
+    @property
+    def judges_folder(self) -> Path:
+        """Where they lie."""
+        return self.out / "judges"
+
+    @property
+    def test_rows(self) -> NDArray[np.int64]:
+        """All test pages."""
+        return np.arange(len(self.test))
+
+    def begin(self, *, resume: bool) -> None:
+        """Writes what identifies the comparison, or compares it with what the folder holds.
+
+        Rows of the table may be added, left out or trained with more seeds when a comparison is
+        resumed; all else must be as it was.
+
+        Raises:
+            CompareError: The folder holds a comparison and `resume` is unset, or it is another one.
+        """
+        path = self.out / "compare.json"
+        now = self._identity()
+        if not path.exists():
+            write_text(path, json.dumps(now, indent=2) + "\n")
+            return
+        if not resume:
+            raise CompareError(
+                f"{self.out} holds a comparison already: pass --resume or another --out"
+            )
+        try:
+            before = json.loads(path.read_text(encoding="utf-8"))
+            rows = now["rows"] | before["rows"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CompareError(f"{path} is damaged: {error!r}") from None
+        for name, row in now["rows"].items():
+            if row != rows[name]:
+                raise CompareError(
+                    f"{self.out}: comparators.{name} was {json.dumps(rows[name])} and is "
+                    f"{json.dumps(row)} now; choose another --out, or another name"
+                )
+        for key, value in now.items():
+            if key != "rows" and value != before.get(key):
+                raise CompareError(
+                    f"{self.out}: {key} was {json.dumps(before.get(key))} and is "
+                    f"{json.dumps(value)} now; choose another --out"
+                )
+        write_text(path, json.dumps(now | {"rows": rows}, indent=2) + "\n")
+
+    def _identity(self) -> dict[str, Any]:
+        """Everything that a cell's file depends on."""
+        document = self.config.to_json()
+        kept = ("data", "tuning", "evaluator", "judge", "reward", "normalise", "seed")
+        settings = {key: document[key] for key in kept}
+        settings["data"] = {k: v for k, v in settings["data"].items() if k not in _OF_THE_MACHINE}
+        rows = {
+            name: {"comparator": row.comparator or name, "tried": trials_of(self.config, name)}
+            for name, row in rows_of(self.config).items()
+        }
+        logs = {"log": LogIdentity.of(self.log), "test": LogIdentity.of(self.test)}
+        identity = settings | {name: log.to_json() for name, log in logs.items()}
+        identity["first_seed"] = self.config.seeds[0]
+        plain: dict[str, Any] = json.loads(json.dumps(identity | {"rows": rows}))
+        return plain
+
+
+_OF_THE_MACHINE = ("log", "memory_mb")
+
+
+def _check_pages(config: CompareConfig, log: ExposureLog, test: ExposureLog) -> None:
+    if not len(test):
+        raise CompareError("the test log has no pages")
+    different = schema_differences(log.schema, test.schema)
+    if different:
+        raise CompareError(f"the test log is not of the schema of data.log: {'; '.join(different)}")
+    if config.data.validation is Validation.TIME:
+        return  # tomorrow's pages are of the same people
+    shared = set(map(str, log.person_ids)) & set(map(str, test.person_ids))
+    if shared:
+        raise CompareError(
+            f"the test log shares {len(shared)} people with data.log, such as {min(shared)!r}: how "
+            'well models do for other people is to be known (data.validation = "time" allows it)'
+        )

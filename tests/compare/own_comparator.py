@@ -1,0 +1,56 @@
+"""Comparators of one's own, for tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from gerank.baselines.comparator import Comparator, Pages, UnfitPagesError
+from gerank.baselines.logged import LoggedPage
+from gerank.data.exposure_log import ExposureLog
+
+
+class NeedsMore(Comparator):
+    """No pages are enough for it."""
+
+    name = "needs_more"
+    paper = "none"
+    draws = False
+
+    def fit(self, pages: Pages) -> None:
+        """Always refuses."""
+        raise UnfitPagesError(f"{len(pages.train)} pages are too few")
+
+    def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
+        """Is not called."""
+        raise AssertionError
+
+
+class Fails(NeedsMore):
+    """Fails as a mistake in it would."""
+
+    name = "fails"
+    grid = MappingProxyType({"how": ("value", "kill")})
+
+    def fit(self, pages: Pages) -> None:
+        """Fails in the way that is set."""
+        if self.settings["how"] == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise ValueError("this comparator always fails")
+
+
+class Picky(LoggedPage):
+    """The logged page, unless it is in a bad mood."""
+
+    name = "picky"
+    grid = MappingProxyType({"mood": ("bad", "good")})
+
+    def fit(self, pages: Pages) -> None:
+        """Refuses in a bad mood."""
+        if self.settings["mood"] == "bad":
+            raise UnfitPagesError("the mood is bad")

@@ -1,0 +1,57 @@
+"""`gerank compare` on a comparison that is done: what it prints, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from gerank.cli.comparison_progress import ComparisonProgress
+from gerank.compare.cells import Cell, CellKind, cells_of
+from tests.cli.command import done, gerank
+from tests.compare.conftest import Compared
+
+
+def words(compared: Compared, *more: object) -> tuple[object, ...]:
+    folder = compared.folder
+    return (
+        *("compare", folder / "compare.toml", "--data", folder / "test"),
+        *("--out", compared.out, *more),
+    )
+
+
+def test_the_tables_are_printed(compared: Compared) -> None:
+    printed = done(*words(compared, "--resume"))
+    for found in compared.found.tables:
+        assert found.title.split(",")[0] in printed
+    assert f"comparison: {compared.out} (tables.json)" in printed
+
+
+def test_json_is_what_the_folder_keeps(compared: Compared) -> None:
+    printed = json.loads(done(*words(compared, "--resume", "--json")))
+    assert printed == json.loads((compared.out / "tables.json").read_text())
+
+
+def test_what_cannot_go_on_is_one_line_on_stderr(compared: Compared, tmp_path: Path) -> None:
+    result = gerank(*words(compared))
+    assert result.code == 1 and "holds a comparison already: pass --resume" in result.err
+    result = gerank(*words(compared, "--resume", "--slates", f"a={tmp_path / 'none.jsonl'}"))
+    assert result.code == 1 and "none.jsonl" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_the_live_table_counts_cells(compared: Compared) -> None:
+    progress = ComparisonProgress(compared.config)
+    progress.watch(Cell(CellKind.TRIAL, "trees", 0), False)
+    progress.watch(Cell(CellKind.TRIAL, "trees", 0), True)
+    progress.watch(Cell(CellKind.TRIAL, "trees", 1), False)
+    console = Console(width=120, record=True, quiet=True)
+    console.print(progress._table())
+    text = console.export_text()
+    total = len(list(cells_of(compared.config)))
+    assert f"1 of {total} cells done" in text
+    [line] = [each for each in text.splitlines() if "trees" in each]
+    assert [part.strip() for part in line.strip("│").split("│")] == [
+        *("trees", "1/2", "0/2", "0/2", "trial 1"),
+    ]

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gerank.baselines.mmr import Mmr
+from gerank.compare.config import ComparatorConfig, CompareConfig, read_compare_config
+from gerank.compare.tuning import best_trial, trials
+from gerank.train.config import DataConfig
+from gerank.train.setting_rules import ConfigError
+
+GRID = {"trees": [1, 2, 3], "leaves": [4, 5]}
+
+
+def test_a_grid_within_the_budget_is_tried_whole_the_first_values_first() -> None:
+    found = trials("lambdamart", ComparatorConfig(grid=GRID), 6, seed=0)
+    assert [(s["trees"], s["leaves"]) for s in found] == [
+        *((1, 4), (1, 5), (2, 4), (2, 5), (3, 4), (3, 5)),
+    ]
+
+
+def test_a_larger_grid_is_drawn_from_none_twice(seed: int) -> None:
+    found = trials("lambdamart", ComparatorConfig(grid=GRID), 4, seed=seed)
+    distinct = {(s["trees"], s["leaves"]) for s in found}
+    assert len(distinct) == len(found) == 4
+    assert found[0] == {"trees": 1, "leaves": 4}
+    assert found == trials("lambdamart", ComparatorConfig(grid=GRID), 4, seed=seed)
+
+
+def test_without_a_grid_the_comparators_own_is_taken_but_for_what_is_set() -> None:
+    row = ComparatorConfig(settings={"tradeoff": 0.3, "relevance": "upstream_score"})
+    found = trials("mmr", row, 100, seed=0)
+    assert len(found) == len(Mmr.grid["similarity"]) * len(Mmr.grid["window"])
+    assert all(s["tradeoff"] == 0.3 and s["relevance"] == "upstream_score" for s in found)
+
+
+def test_a_budget_of_one_takes_the_first_values() -> None:
+    [found] = trials("mmr", ComparatorConfig(), 1, seed=0)
+    assert found == {setting: values[0] for setting, values in Mmr.grid.items()}
+
+
+@pytest.mark.parametrize(
+    ("scores", "wanted"),
+    [([0.1, 0.3, 0.2], 1), ([0.3, None, 0.3], 0), ([None, -1.0], 1), ([None, None], None)],
+)
+def test_the_first_of_the_highest_scores_is_chosen(
+    scores: list[float | None], wanted: int | None
+) -> None:
+    assert best_trial(scores) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[comparators.mmr]", "reference: 'gerank' is not one of comparators: mmr"),
+        ('reference = "nmr"\n[comparators.nmr]', "comparators.nmr: comparator 'nmr' is not one of"),
+        (
+            'reference = "mmr"\n[comparators.mmr.grid]\nlambda = [1]',
+            "comparators.mmr: mmr: no setting 'lambda'",
+        ),
+        (
+            'reference = "mmr"\n[comparators.mmr.grid]\ntradeoff = 0.5',
+            r"comparators.mmr.grid.tradeoff: 0.5 is not a list",
+        ),
+        (
+            'reference = "mmr"\n[comparators.mmr]\ngrid.window = [1]\nsettings.window = 1',
+            r"comparators.mmr.grid.window: settings.window says what it is",
+        ),
+        ('reference = "a b"\n[comparators."a b"]', "comparators: 'a b' is not letters, digits"),
+        ("seeds = [1, 1]", r"seeds: \(1, 1\) is not a list of distinct seeds"),
+        ("seeds = []", r"seeds: \(\) is not a list of distinct seeds"),
+        ("resamples = 3", "resamples: 3 is not >= 100"),
+        ("[tuning]\nbudget = 0", "tuning.budget: 0 is not >= 1"),
+        ('[tuning]\nby = "luck"', "tuning.by: 'luck' is not one of evaluator, ndcg"),
+        ("[tuning]\nbudgets = 1", "unknown key 'tuning.budgets'; did you mean 'budget'"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named(text: str, message: str, tmp_path: Any) -> None:
+    path = tmp_path / "compare.toml"
+    path.write_text(f'{text}\n[data]\nlog = "train"\n')
+    with pytest.raises(ConfigError, match=message):
+        read_compare_config(path)
+
+
+def test_without_rows_every_comparator_takes_part() -> None:
+    config = CompareConfig(DataConfig("log"))  # type: ignore[arg-type]
+    from gerank.compare.cells import rows_of
+
+    assert {"gerank", "mmr", "dpp", "logged"} <= set(rows_of(config))
