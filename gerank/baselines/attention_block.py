@@ -51,4 +51,5 @@ class AttentionBlock(nn.Module):
         return looked.transpose(1, 2).flatten(2)
 
     def _split(self, vectors: Tensor) -> Tensor:
-        return vectors.unflatten(2, [self.heads, self.head_width]).transpose(1, 2)
+        requests, rows = vectors.size(0), vectors.size(1)
+        return vectors.view(requests, rows, self.heads, self.head_width).transpose(1, 2)

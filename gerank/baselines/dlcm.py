@@ -37,7 +37,8 @@ class LocalContextScore(nn.Module):
 
     def forward(self, outputs: Tensor, state: Tensor) -> Tensor:
         """[B, M] of outputs o [B, M, D] and the final state s [B, D]."""
-        context = torch.tanh(self.context(state)).unflatten(1, [self.hidden, -1])  # [B, k, D]
+        context = torch.tanh(self.context(state))
+        context = context.view(-1, self.hidden, state.size(1))  # [B, k, D]
         score: Tensor = self.out(outputs @ context.transpose(1, 2)).squeeze(-1)
         return score
 

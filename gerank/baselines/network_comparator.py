@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -26,7 +25,7 @@ from gerank.train.pages import as_requests
 _PAGES_AT_ONCE, _CANDIDATES_AT_ONCE = 512, 1 << 15
 _MOST_SCALED = 100_000
 
-TRAINING: Mapping[str, tuple[Any, ...]] = {
+TRAINING: dict[str, tuple[Any, ...]] = {
     "learning_rate": (3e-3, 1e-3),
     "width": (32,),
     "embedding_width": (8,),

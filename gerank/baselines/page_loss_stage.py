@@ -23,7 +23,7 @@ from gerank.train.table_adam import adam, clip_gradients
 PageLoss = Callable[[ExposureBatch], Tensor]
 """Pages of B requests -> their losses [B], with gradient."""
 
-STEPS_BETWEEN_LOOKS = 50
+STEPS_BETWEEN_LOOKS = 25
 _MOST_VALIDATION, _PAGES_AT_ONCE = 4000, 512
 
 
@@ -43,7 +43,7 @@ class Schedule:
     learning_rate: float
     batch_size: int
     seed: int
-    patience: int = 4
+    patience: int = 6
 
 
 class PageLossStage(Stage[nn.Module]):
