@@ -154,7 +154,7 @@ def test_the_credit_of_a_slot_is_its_click_and_how_logged_it_looks() -> None:
 
 
 def test_the_discriminator_tells_logged_slates_from_generated_ones() -> None:
-    logits = torch.tensor([[[math.log(3), 7.0], [math.log(3), 0.0]]])
+    logits = torch.tensor([[[math.log(3), 7.0], [math.log(4), 0.0]]])
     mask = torch.tensor([[[True, False], [True, True]]])
-    expected = -(math.log(3 / 4) + math.log(1 / 4) + math.log(1 / 2)) / 3
+    expected = -(math.log(3 / 4) + math.log(1 / 5) + math.log(1 / 2)) / 3
     assert discriminator_loss(logits, mask).item() == pytest.approx(expected)
