@@ -23,33 +23,31 @@ def cited() -> list[tuple[str, ...]]:
 
 
 def test_the_costs_of_a_call_are_those_that_were_measured() -> None:
-    serving, builds = measured("serving"), measured("two_builds")
-    (throughput,) = (
-        row
-        for row in serving["rows"]
-        if (row["experiment"], row["server"]) == ("throughput", "native front")
-    )
-    (native,) = (row for row in builds["rows"] if row["front"] == "native")
+    serving = measured("serving")
     expected = [
-        ("serving", throughput["calls_per_s"], throughput["server_cpu_us"]),
-        ("two_builds", native["old_calls_per_s"], native["old_cpu_us"]),
-        ("two_builds", native["new_calls_per_s"], native["new_cpu_us"]),
+        ("serving", f"{row['calls_per_s']:,.0f}", f"{row['server_cpu_us']:.0f}")
+        for row in serving["rows"]
+        if row["experiment"] == "throughput" and row["server"].startswith("native front")
     ]
-    assert [(name, calls, cost) for name, _, calls, cost in cited()] == [
-        (name, f"{calls:,.0f}", f"{cost:.0f}") for name, calls, cost in expected
-    ]
-    assert serving["date"] in cited()[0][1] and builds["date"] in cited()[1][1]
+    assert len(expected) == 2
+    assert [(name, calls, cost) for name, _, calls, cost in cited()] == expected
+    assert serving["date"] in cited()[0][1]
 
 
 def test_the_other_shapes_and_the_memory_are_those_that_were_measured() -> None:
     overloads = [row for row in measured("serving")["rows"] if row["experiment"] == "overload"]
-    wide, long, many = (f"{row['capacity_per_s']:,.0f}" for row in overloads)
+    wide, large, many, long = (f"{row['capacity_per_s']:,.0f}" for row in overloads)
     assert f"can do {wide} calls/s" in GUIDE
-    assert f"50 slots {long}, eight pages per call {many}." in GUIDE
+    assert (
+        f"50 slots {large}, eight pages per call {many}, pages of 512 candidates {long}." in GUIDE
+    )
     before = [row["memory_before_mb"] for row in overloads]
     grown = [row["memory_most_mb"] - row["memory_before_mb"] for row in overloads]
     assert f"({min(before):.0f} to {max(before):.0f} MB)" in GUIDE
     assert f"grew by {min(grown):.0f} to {max(grown):.0f} MB" in GUIDE
+    start = {row["implementation"]: row["resident_mb"] for row in measured("server_start")["rows"]}
+    native, scripted = (f"{start[name]:.0f} MB" for name in ("native", "torchscript"))
+    assert f"about {native} natively, {scripted} with TorchScript" in GUIDE
 
 
 def test_the_defaults_are_the_servers() -> None:
