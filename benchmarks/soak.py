@@ -3,8 +3,9 @@
 An open loop asks for `--share` of what the server could answer at the start: pages of 20 and of 100
 candidates, and calls of eight pages. All along, a new artifact is swapped in every minute, and a
 client with calls in flight is killed every ten seconds; what that client asks for is a part of the
-share. The server keeps metrics, a JSON log and exposures. Its resident memory and descriptors are
-read every second.
+share. The server keeps metrics, a JSON log and exposures; its queue holds what it can answer in a
+quarter of a second, as docs/operations.md sizes it. Its resident memory and descriptors are read
+every second.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from serving.workload import LARGE, USUAL, Size, make_artifact, write_payloads
 NAME = "native front"
 SETTLED_S = 300.0  # memory is compared with that of this moment
 SWAP_S, KILL_S = 60.0, 10.0
+QUEUE_S = 0.25  # that the pages in the queue may take
 KILLED_SHARE = 0.02  # of the capacity, by the client that is killed
 
 
@@ -49,12 +51,16 @@ class Watch:
         return memory, statistics.median(self.descriptors[i] for i in places)
 
 
+KINDS: list[tuple[Size, int, int]] = [(USUAL, 1, 160), (LARGE, 1, 16), (USUAL, 8, 16)]
+"""Calls: the size of their pages, how many pages each has, and how many calls there are."""
+PAGES_PER_CALL = sum(pages * calls for _, pages, calls in KINDS) / sum(c for _, _, c in KINDS)
+
+
 def mixed_payloads(folder: Path) -> Path:
     """One file of pages of 20 and of 100 candidates, and of calls of eight."""
-    kinds: list[tuple[Size, int, int]] = [(USUAL, 1, 160), (LARGE, 1, 16), (USUAL, 8, 16)]
     mixed = folder / "mixed"
     with mixed.open("wb") as file:
-        for size, queries, count in kinds:
+        for size, queries, count in KINDS:
             write_payloads(folder / "part", count, queries=queries, size=size)
             file.write((folder / "part").read_bytes())
     return mixed
@@ -74,11 +80,14 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
     payloads = mixed_payloads(folder)
     words = ["--metrics-address", "127.0.0.1:0", "--log-format", "json", "--exposures"]
     words += [str(folder / "exposures"), "--exposure-max-bytes", str(256 << 20)]
+    with running({NAME: native_command(model)}) as servers:
+        load = Load(payloads, min(5.0, seconds), in_flight=32)
+        capacity = apply(load, servers[NAME])["calls_per_s"]
+    words += ["--max-queue", str(int(QUEUE_S * capacity * PAGES_PER_CALL))]
     command = logged([*native_command(model), *words], folder / "log")
     with running({NAME: command}) as servers:
         server = servers[NAME]
         server.line()  # where its metrics are
-        capacity = apply(Load(payloads, min(5.0, seconds), in_flight=32), server)["calls_per_s"]
         before = server.statistics()
         small = KILLED_SHARE * capacity
         load = Load(payloads, seconds, rate=share * capacity - small, warmup=1.0)
