@@ -144,8 +144,8 @@ class Asked {
   std::vector<std::function<void()>> ways(const gerank::PaddedBatch& batch) {
     return {
         [&] {
-          require(ranker_->run(batch,
-                               {slates_of_batch_.data(), log_prob_.data(), relaxed_.data()}));
+          require(
+              ranker_->run(batch, {slates_of_batch_.data(), log_prob_.data(), relaxed_.data()}));
         },
         [&] { require(ranker_->rank({&page_.query(), 1}, slates_)); },
         [&] { require(engine_->rank(&call_)); },

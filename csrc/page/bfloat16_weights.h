@@ -1,9 +1,9 @@
 // The matrices of a page model in bfloat16, packed once, beside the block that has them in float32.
 #pragma once
 
-#include <cstddef>
 #include <gerank/export.h>
 
+#include <cstddef>
 #include <cstdint>
 
 #include "../kernels/spare_memory.h"
