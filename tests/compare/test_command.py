@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_the_live_table_counts_cells(compared: Compared) -> None:
     progress.watch(Cell(CellKind.TRIAL, "trees", 0), False)
     progress.watch(Cell(CellKind.TRIAL, "trees", 0), True)
     progress.watch(Cell(CellKind.TRIAL, "trees", 1), False)
-    console = Console(width=120, record=True, quiet=True)
+    console = Console(width=120, record=True, file=io.StringIO())
     console.print(progress._table())
     text = console.export_text()
     total = len(list(cells_of(compared.config)))
