@@ -81,7 +81,7 @@ class BeamNetwork(RerankNetwork):
 
 
 def best_beams(total: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The k best ways to go on from k beams.
+    """The k best ways to go on from k beams; of equal ones the first beam's lowest candidates.
 
     Args:
         total: [B, k]. What the beams are worth; -inf = there is no such beam.
@@ -99,7 +99,8 @@ def best_beams(total: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     empty = torch.where(stays_empty, torch.zeros_like(value[:, :1]), -float("inf"))
     ways = torch.cat([value, empty], dim=1).view(requests, beams, count + 1)
     ways = (total.unsqueeze(2) + ways).view(requests, -1)
-    kept, place = ways.topk(beams, dim=1)
+    kept, place = ways.sort(dim=1, descending=True, stable=True)
+    kept, place = kept[:, :beams], place[:, :beams]
     place = torch.where(torch.isneginf(kept), place[:, :1], place)
     beam = place.div(count + 1, rounding_mode="floor")
     choice = place - beam * (count + 1)

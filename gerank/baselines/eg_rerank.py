@@ -13,8 +13,8 @@ It leaves open the weight of the discriminator between logs, and what PPO's adva
 Chosen: clicks alone, without the purchases that the paper predicts as well; the evaluator reads a
 page from its top, so that credit is by slot: c_n = sigma(e_n) + w log sigma(d_n) of the
 evaluator's and the discriminator's logits, and the return to go is compared with that of the other
-slates of the request, leave-one-out. The checkpoint is that of the largest evaluator score on
-validation pages.
+slates of the request, leave-one-out. The generator is a set encoder and the pointer network that
+seq2slate has too. The checkpoint is that of the largest evaluator score on validation pages.
 """
 
 from __future__ import annotations
@@ -80,11 +80,8 @@ class PpoStage(SampledStage):
         """`discriminator_weight` is w; `drawn_slates` >= 2 per page; `ppo_steps` on each."""
         super().__init__("eg_rerank", policy, evaluator.expected_clicks, pages, schedule)
         self._evaluator, self._discriminator = evaluator, discriminator
-        self._weight, self._drawn_slates, self._ppo_steps = (
-            discriminator_weight,
-            drawn_slates,
-            ppo_steps,
-        )
+        self._weight, self._drawn_slates = discriminator_weight, drawn_slates
+        self._ppo_steps = ppo_steps
         self._discriminator_adam = adam(discriminator, schedule.learning_rate)
 
     def learn_from(self, pages: ExposureBatch, share: float) -> Metrics:

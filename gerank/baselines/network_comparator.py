@@ -51,7 +51,17 @@ class NetworkComparator(Comparator, Generic[Network]):
         """Trains `network`, whose features are scaled by now."""
 
     def fit(self, pages: Pages) -> None:
-        """Scales the features by the training pages, then learns from them."""
+        """Scales the features by the training pages, then learns from them.
+
+        Raises:
+            ValueError: One of both parts has no page.
+            RunError: The training diverged.
+        """
+        if not len(pages.train) or not len(pages.validation):
+            raise ValueError(
+                f"{self.name}: {len(pages.train)} training and {len(pages.validation)} validation "
+                "pages; both are needed"
+            )
         torch.manual_seed(self.seed)
         self.network = self.new_network(pages.log.schema, pages)
         fit_features(self.network.features, (), pages.log, at_most(pages.train, _MOST_SCALED))

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from gerank.baselines.beam_search import best_beams
-from gerank.baselines.mirnn import MiRnnNetwork
-from gerank.baselines.projected_gru import ProjectedGru
+from gerank.baselines.mirnn import MiRnnNetwork, ProjectedGru
 from gerank.data.batch import RerankBatch
 from tests.data.request_cases import CONTRACT
 from tests.nn.batches import doubled, random_batch
@@ -108,6 +107,14 @@ def test_the_best_ways_on_are_kept_and_missing_ones_repeat_the_best() -> None:
     ]
     assert beam.tolist() == [1, 0, 2, 2, 4, 5]
     assert choice.tolist() == [0, 0, 1, 1, -1, 0]
+
+
+def test_of_equal_ways_the_first_are_kept() -> None:
+    """As the op does slot by slot; 40 candidates are more than a sort by chance leaves in order."""
+    kept, beam, choice = best_beams(torch.zeros(3, 2), torch.ones(6, 40))
+    assert kept.eq(1).all()
+    assert beam.tolist() == [0, 0, 2, 2, 4, 4]
+    assert choice.tolist() == [0, 1] * 3
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ import torch
 from gerank.baselines.comparator import Comparator, Pages
 from gerank.baselines.network_comparator import NetworkComparator
 from gerank.baselines.rerank_network import RerankNetwork
-from gerank.baselines.with_network import WITH_NETWORK
 from gerank.data.batch import RerankBatch, Slates
 from gerank.data.exposure_log import ExposureLog
 from gerank.export.artifact import script
+from tests.baselines.networks import WITH_NETWORK
 from tests.baselines.small_problem import (
     FAST,
     SLOTS,
@@ -31,6 +32,7 @@ from tests.data.exposure_logs import random_log
 from tests.data.request_cases import CONTRACT, MAX_SLOTS
 from tests.nn.batches import doubled, random_batch, row
 from tests.ops.rule_checks import RequestRules, slate_findings
+from tests.train.uniform_log import uniform_log
 
 OF_NETWORKS = [kind for kind in WITH_NETWORK if issubclass(kind, NetworkComparator)]
 every = pytest.mark.parametrize("kind", WITH_NETWORK, ids=lambda kind: kind.name)
@@ -142,6 +144,36 @@ def test_places_in_the_log_teach_nothing(kind: type[Comparator], seed: int) -> N
 
 
 @every
+@pytest.mark.parametrize("click_rate", [0.0, 0.3])
+def test_the_least_schema_without_a_score_or_clicks_is_enough(
+    kind: type[Comparator], click_rate: float, seed: int
+) -> None:
+    """Pages of one candidate or more, without users, ids, groups and flags."""
+    log = uniform_log(seed, pages=40, candidates=(1, 4), click_rate=click_rate)
+    comparator = kind(settings_of(kind, **SHORT))
+    comparator.fit(Pages(log, np.arange(30), np.arange(30, 40), 3))
+    slates = comparator.slates(log, np.arange(40), 3)
+    for slate, count in zip(slates.tolist(), np.diff(log.candidate_offsets).tolist(), strict=True):
+        chosen = slate[: min(3, count)]
+        assert set(chosen) <= set(range(count)) and len(set(chosen)) == len(chosen)
+        assert slate[len(chosen) :] == [-1] * (3 - len(chosen))
+
+
+@every
+def test_nothing_is_learnt_from_other_pages(kind: type[Comparator], seed: int) -> None:
+    """Clicks of pages that are in neither part are turned over."""
+    log = quality_log(seed, pages=80)
+    other, found = log.clicks.copy(), []
+    other[log.slate_offsets[60] :] = 1 - other[log.slate_offsets[60] :]
+    for clicks in (log.clicks, other):
+        comparator = kind(settings_of(kind, **SHORT))
+        each = replace(log, clicks=clicks)
+        comparator.fit(Pages(each, np.arange(50), np.arange(50, 60), SLOTS, "score"))
+        found.append(comparator.slates(each, np.arange(80), SLOTS))
+    assert torch.equal(*found)
+
+
+@every
 def test_one_seed_gives_one_comparator(kind: type[Comparator]) -> None:
     log = quality_log(1, pages=80)
     first, again = (fitted(kind, log, **SHORT).slates(log, np.arange(80), SLOTS) for _ in range(2))
@@ -189,3 +221,10 @@ def test_the_grids_hold_what_the_tests_set() -> None:
     """A setting that was renamed would silently stay at its default in the tests above."""
     known = {name for kind in WITH_NETWORK for name in kind.grid}
     assert FAST.keys() | SHORT.keys() | ENOUGH.keys() <= known
+
+
+@pytest.mark.parametrize(("train", "validation"), [(0, 5), (5, 0)])
+def test_pages_of_both_parts_are_needed(train: int, validation: int) -> None:
+    pages = Pages(quality_log(0, pages=10), np.arange(train), np.arange(validation), SLOTS)
+    with pytest.raises(ValueError, match=f"midnn: {train} training and {validation} validation"):
+        WITH_NETWORK[1]().fit(pages)
