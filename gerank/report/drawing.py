@@ -1,0 +1,100 @@
+"""Figures drawn by matplotlib, as SVG that can stand inside of a page.
+
+Text stays text: the reader's own fonts set it, it can be searched, and the page stays small.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from gerank.report.inline_svg import inline_svg
+from gerank.report.names import legible, shortened
+from gerank.report.page import Drawing
+
+_SETTINGS: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "gerank",
+    "text.parse_math": False,  # a name with dollars in it is no formula
+    "font.family": ["sans-serif"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "grid.color": "#e3e7ec",
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "lines.linewidth": 1.5,
+    "lines.markersize": 4.5,
+}
+_PANEL_IN = (3.6, 2.6)
+
+
+def draw(
+    paint: Callable[[list[Axes]], None],
+    caption: str,
+    *,
+    panels: int = 1,
+    columns: int = 3,
+    panel_in: tuple[float, float] = _PANEL_IN,
+) -> Drawing:
+    """Draws panels side by side.
+
+    Args:
+        paint: Is given the axes of the panels and draws on them.
+        caption: Goes with the drawing, and names it for those who do not see it.
+        panels: How many there are.
+        columns: Of them, stand side by side at most so many.
+        panel_in: Is the width and the height of a panel, in inches.
+    """
+    across = min(panels, columns)
+    down = -(-panels // across)
+    with _plain_style():
+        figure = Figure(figsize=(across * panel_in[0], down * panel_in[1]), layout="constrained")
+        axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
+        for unused in axes[panels:]:
+            unused.remove()
+        paint(axes[:panels])
+        written = io.BytesIO()
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    return Drawing(inline_svg(written.getvalue(), caption), caption)
+
+
+def set_labels(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
+    """Titles a panel and its axes; names in them may hold anything."""
+    axes.set_title(legible(title), loc="left")
+    axes.set_xlabel(legible(x))
+    axes.set_ylabel(legible(y))
+
+
+def count_across(axes: Axes) -> None:
+    """Lets the horizontal axis have whole numbers alone: of slots or epochs."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def series_label(name: str) -> str:
+    """A name as a legend shows it: short, and shown also where it begins with an underscore."""
+    short = shortened(name)
+    return f"\u200b{short}" if short.startswith("_") else short
+
+
+@contextmanager
+def _plain_style() -> Iterator[None]:
+    """Settings of gerank's figures alone, whatever a user's own are."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_SETTINGS)
+        # The reader's fonts set the text; that the one to measure by lacks a sign does not matter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield

@@ -1,0 +1,91 @@
+"""How training went, stage by stage."""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib.axes import Axes
+
+from gerank.report.drawing import count_across, draw, series_label, set_labels
+from gerank.report.page import Drawing, Section
+from gerank.report.palette import GREY, STYLES
+from gerank.train.metrics_history import Curve, StageHistory, read_history
+from gerank.train.report import Table
+from gerank.train.run_folder import RunFolder
+
+_TOGETHER = (("loss", "validation_loss"), ("reward", "exposed_reward"))
+"""Metrics that are measured alike share a panel."""
+_WORDS = (
+    "Every stage keeps the parameters of the epoch with the highest score on validation pages, "
+    "which a grey line marks. The reward of the generator is the training evaluator's, so that its "
+    "curves show what was learnt of that evaluator, not what users do."
+)
+
+
+def training_section(folder: RunFolder) -> Section | None:
+    """Curves of every stage with two epochs or more, and a table of all; None without metrics."""
+    stages = read_history(folder.path)
+    if not stages:
+        return None
+    curves = [_curves(stage) for stage in stages if len(stage.epochs) > 1]
+    return Section("Training", (_WORDS,), (_table(stages),), curves)
+
+
+def _curves(stage: StageHistory) -> Drawing:
+    panels = _panels(stage)
+
+    def paint(axes: list[Axes]) -> None:
+        for panel, names in zip(axes, panels, strict=True):
+            for name, style in zip(names, STYLES, strict=False):
+                epochs, values = zip(*stage.curves[name].items(), strict=True)
+                label = series_label(name.replace("_", " "))
+                panel.plot(
+                    epochs,
+                    values,
+                    label=label,
+                    color=style.colour,
+                    marker=style.marker if len(epochs) <= 40 else "",
+                    linestyle=style.dash,
+                )
+            panel.axvline(stage.best_epoch, color=GREY, linewidth=1.0)
+            count_across(panel)
+            set_labels(panel, ", ".join(names).replace("_", " "), "epoch")
+            if len(names) > 1:
+                panel.legend()
+
+    caption = f"The stage {stage.name}: figures of every epoch, its best one marked."
+    return draw(paint, caption, panels=len(panels), columns=4, panel_in=(2.6, 2.0))
+
+
+def _panels(stage: StageHistory) -> list[tuple[str, ...]]:
+    """Names of the metrics of each panel; the score is in the table, as it repeats another one."""
+    shared = [
+        tuple(name for name in names if name in stage.curves)
+        for names in _TOGETHER
+        if all(name in stage.curves for name in names)
+    ]
+    placed = {name for names in shared for name in names}
+    alone = [(name,) for name in stage.curves if name not in placed and name != "score"]
+    return [*shared, *alone]
+
+
+def _table(stages: list[StageHistory]) -> Table:
+    rows = tuple(
+        (
+            stage.name,
+            name,
+            f"{len(stage.epochs)}",
+            f"{stage.best_epoch}",
+            *_ends(curve),
+            curve.get(stage.best_epoch, math.nan),
+        )
+        for stage in stages
+        for name, curve in stage.curves.items()
+    )
+    columns = ("stage", "metric", "epochs", "best epoch", "first", "last", "at the best epoch")
+    return Table("Training, stage by stage", columns, rows)
+
+
+def _ends(curve: Curve) -> tuple[float, float]:
+    epochs = list(curve)
+    return curve[epochs[0]], curve[epochs[-1]]
