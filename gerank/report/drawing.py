@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gerank.report.inline_svg import inline_svg
-from gerank.report.names import legible, shortened
+from gerank.report.names import shortened
 from gerank.report.page import Drawing
 
 _SETTINGS: dict[Any, Any] = {
@@ -39,6 +39,7 @@ _SETTINGS: dict[Any, Any] = {
     "lines.markersize": 4.5,
 }
 _PANEL_IN = (3.6, 2.6)
+_LONGEST_TITLE = 48
 
 
 def draw(
@@ -58,8 +59,8 @@ def draw(
         columns: Of them, stand side by side at most so many.
         panel_in: Is the width and the height of a panel, in inches.
     """
-    across = min(panels, columns)
-    down = -(-panels // across)
+    down = -(-panels // columns)
+    across = -(-panels // down)
     with _plain_style():
         figure = Figure(figsize=(across * panel_in[0], down * panel_in[1]), layout="constrained")
         axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
@@ -72,10 +73,18 @@ def draw(
 
 
 def set_labels(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
-    """Titles a panel and its axes; names in them may hold anything."""
-    axes.set_title(legible(title), loc="left")
-    axes.set_xlabel(legible(x))
-    axes.set_ylabel(legible(y))
+    """Titles a panel and its axes; names in them may hold anything, and have room beside it."""
+    lines = (shortened(line, _LONGEST_TITLE) for line in title.split("\n"))
+    axes.set_title("\n".join(lines), loc="left")
+    axes.set_xlabel(shortened(x, _LONGEST_TITLE))
+    axes.set_ylabel(shortened(y, _LONGEST_TITLE))
+
+
+def legend_below(axes: list[Axes]) -> None:
+    """One legend for all panels, which show the same series as the first of them."""
+    figure = axes[0].figure
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=min(len(labels), 2 * len(axes)))
 
 
 def count_across(axes: Axes) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.report.drawing import count_across, draw, series_label, set_labels
+from gerank.report.drawing import count_across, draw, legend_below, series_label, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, styles_of
@@ -80,6 +80,11 @@ def _exposures(evidence: Evidence) -> Iterator[_Exposure]:
         shares = {p: _shares(values, kept) for p, values in shown.items()}
         tops = {p: _shares(values, kept) for p, values in first.items()}
         values = [*(str(features[name].decode(code)) for code in kept), _OTHERS]
+        if np.isin(np.concatenate([*shown.values()]), kept).all():
+            values.pop()
+            shares, tops = (
+                {p: of_all[:-1] for p, of_all in each.items()} for each in (shares, tops)
+            )
         yield _Exposure(name, values, shares, tops)
 
 
@@ -105,14 +110,15 @@ def _move_counts(evidence: Evidence) -> NDArray[np.float64]:
 
 def _moves(evidence: Evidence) -> Drawing:
     shares = 100 * _move_counts(evidence)
+    most = shares.max()
 
     def paint(axes: list[Axes]) -> None:
         (panel,) = axes
         panel.grid(visible=False)
-        panel.pcolormesh(shares, cmap="cividis_r", vmin=0, vmax=100, edgecolor="white")
+        panel.pcolormesh(shares, cmap="Blues", vmin=0, vmax=most, edgecolor="white")
         for (slot, before), share in np.ndenumerate(shares):
             if share >= 1:
-                colour = "white" if share > 50 else "black"
+                colour = "white" if share > most / 2 else "black"
                 text = f"{share:.0f}"
                 panel.text(before + 0.5, slot + 0.5, text, ha="center", va="center", color=colour)
         slots = len(shares)
@@ -162,7 +168,7 @@ def _group_drawing(groups: list[_Exposure]) -> Drawing:
                 )
             panel.set_yticks(rows, [*map(shortened, group.values)])
             set_labels(panel, shortened(group.name), "% of the slots")
-            panel.legend(loc="lower right")
+        legend_below(axes)
 
     caption = (
         "The share of all slots that goes to each value of a group key, as logged and as "
@@ -213,7 +219,7 @@ def _flag_drawing(evidence: Evidence) -> Drawing:
             panel.set_ylim(bottom=0)
             count_across(panel)
             set_labels(panel, shortened(flag), "slot, from 0", "% of the items")
-            panel.legend(loc="best")
+        legend_below(axes)
 
     caption = "The share of the items that have a flag, slot by slot, as logged and as generated."
     return draw(paint, caption, panels=len(flags))

@@ -102,7 +102,8 @@ def _table(evidence: Evidence) -> Table:
         spread = np.quantile(gains, [0.05, 0.25, 0.5, 0.75, 0.95]).tolist()
         mean = mean_cell(gains, evidence.log.person_ids)
         better, worse = better_percentage(gains, zero), better_percentage(zero, gains)
-        rows.append((judge, mean, *spread, better, 100 - better - worse, worse))
+        equal = 100 * float((gains == 0).mean())
+        rows.append((judge, mean, *spread, better, equal, worse))
     columns = (
         *("by", "mean", "5 %", "25 %", "median", "75 %", "95 %"),
         *("better, %", "equal, %", "worse, %"),

@@ -13,10 +13,10 @@ def legible(text: str) -> str:
     return _NO_CHARACTERS.sub("\ufffd", text)
 
 
-def shortened(text: str) -> str:
-    """A name of at most 30 characters on one line, its middle left out where it has more."""
+def shortened(text: str, longest: int = _LONGEST) -> str:
+    """A name of at most `longest` characters on one line; what is too much is left out inside."""
     line = " ".join(legible(text).split())
-    if len(line) <= _LONGEST:
+    if len(line) <= longest:
         return line
-    half = _LONGEST // 2
+    half = longest // 2
     return f"{line[: half - 1]}\N{HORIZONTAL ELLIPSIS}{line[len(line) - half :]}"

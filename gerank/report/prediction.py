@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from gerank.data.feedback_kind import FeedbackKind
 from gerank.metrics.auc import auc
 from gerank.metrics.calibration import CalibrationBins, calibration_bins, mean_bins
 from gerank.metrics.roc import RocCurve, roc_curve
-from gerank.report.drawing import draw, series_label, set_labels
+from gerank.report.drawing import draw, legend_below, series_label, set_labels
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, styles_of
 from gerank.train.evaluator_tables import LoggedPages
@@ -73,7 +74,8 @@ def prediction_section(evidence: Evidence) -> Section | None:
     figures = [_reliability(by_question)]
     if with_curve:
         figures.insert(0, _roc(with_curve))
-    return Section("Predicted and real feedback", _WORDS, [_table(told)], figures)
+    tables = [_table(some) for some in by_question]
+    return Section("Predicted and real feedback", _WORDS, tables, figures)
 
 
 def _clicks(evidence: Evidence) -> Iterator[_Told]:
@@ -153,7 +155,7 @@ def _reliability(by_question: list[list[_Told]]) -> Drawing:
             low, high = panel.get_xlim()
             panel.plot([low, high], [low, high], color=GREY, linewidth=1.0)
             set_labels(panel, some[0].question, "predicted", "came")
-            panel.legend(loc="upper left")
+        legend_below(axes)
 
     caption = (
         "Reliability: what came against what was predicted, each point a tenth of the pages or "
@@ -162,12 +164,15 @@ def _reliability(by_question: list[list[_Told]]) -> Drawing:
     return draw(paint, caption, panels=len(by_question), panel_in=(3.6, 3.2))
 
 
-def _table(told: list[_Told]) -> Table:
-    rows: list[tuple[Cell, ...]] = []
-    for each in told:
-        bins = each.bins
-        for place, (examples, predicted, observed) in enumerate(zip(*bins, strict=True)):
-            start = (each.question, each.by) if place == 0 else ("", "")
-            rows.append((*start, f"{examples}", float(predicted), float(observed)))
-    columns = ("question", "by", "pages or slots", "predicted", "came")
-    return Table("Reliability, in ten groups by what was predicted", columns, tuple(rows))
+def _table(some: list[_Told]) -> Table:
+    """The groups of one question; a column for each who predicts."""
+    told = [
+        [f"{predicted:.4g} / {came:.4g}" for _, predicted, came in zip(*each.bins, strict=True)]
+        for each in some
+    ]
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (f"{group + 1}", *cells)
+        for group, cells in enumerate(zip_longest(*told))  # equal predictions leave fewer groups
+    )
+    title = f"Reliability: {some[0].question}, predicted / came"
+    return Table(title, ("group", *(each.by for each in some)), rows)

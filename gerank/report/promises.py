@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gerank.metrics.calibration import mean_bins
 from gerank.metrics.intervals import Interval
-from gerank.report.drawing import draw, series_label, set_labels
+from gerank.report.drawing import draw, legend_below, series_label, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, styles_of
@@ -86,8 +86,8 @@ def _expected_clicks(evidence: Evidence) -> dict[str, NDArray[np.float64]]:
 def _said(other: _Other) -> str:
     promised, kept = other.promised["generator"].mean(), other.kept["generator"].mean()
     start = (
-        f"For the generator's slates {promised:+.4f} {other.unit} are promised; "
-        f"{other.name} sees {kept:+.4f}"
+        f"Of the generator's slates a gain of {promised:+.4f} {other.unit} is promised, and by "
+        f"{other.name} it is {kept:+.4f}"
     )
     return f"{start}, {100 * kept / promised:.0f} % of it." if promised > 0 else f"{start}."
 
@@ -118,13 +118,13 @@ def _policies(others: list[_Other], evidence: Evidence) -> Drawing:
                 f"promised, {other.unit}",
                 f"kept, {other.unit}",
             )
-            panel.legend(loc="upper left")
+        legend_below(axes)
 
     caption = (
         "Every policy's mean gain over the logged pages as the training evaluator promises it, "
         "against what somebody else sees, with the 95 % interval by person of the latter."
     )
-    return draw(paint, caption, panels=len(others), panel_in=(3.6, 3.2))
+    return draw(paint, caption, panels=len(others), panel_in=(3.6, 3.4))
 
 
 def _pages(others: list[_Other]) -> Drawing:

@@ -23,10 +23,10 @@ _MOST_ROWS = 24
 _MOST_WORK = 20_000_000  # candidates scored for one page; some tenths of a second on one core
 _WORDS = (
     "They are not chosen for their looks: all pages are ordered by the generator's gain, and ten "
-    "at even distances are shown, from the largest gain to the largest loss. On the left stands "
-    "what was shown, with its clicks; in the middle what the generator chose greedily; on the "
-    "right, slot by slot, with what probability in % it would have drawn each candidate given the "
-    "slots above. A framed number is the choice."
+    "at even distances are shown, from the largest gain to the largest loss. First stands what "
+    "was shown, with its clicks; then what the generator chose greedily, and where that stood "
+    "before; then, slot by slot, with what probability in % it would have drawn each candidate "
+    "given the slots above. A framed number is the choice."
 )
 
 
@@ -109,7 +109,8 @@ def _caption(evidence: Evidence, judge: str | None, page: _SlatePage) -> str:
 
 
 def _markup(page: _SlatePage) -> str:
-    return f'<div class="slates">{_before(page)}{_after(page)}{_steps(page)}</div>'
+    both = f"<div>{_before(page)}{_after(page)}</div>"
+    return f'<div class="slates">{both}{_steps(page)}</div>'
 
 
 def _before(page: _SlatePage) -> str:
@@ -137,7 +138,8 @@ def _moved(slot: int, before: int | None) -> str:
 
 
 def _slate(title: str, page: _SlatePage, last: str, rows: Iterator[str]) -> str:
-    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in _columns(page.log))
+    names = (*(("flags",) if page.log.schema.flags else ()), *_columns(page.log))
+    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
     return (
         f'<table><caption>{title}</caption><thead><tr><th scope="col">slot</th>'
         f'<th scope="col">item</th>{head}<th scope="col">{last}</th></tr></thead>'
@@ -146,21 +148,19 @@ def _slate(title: str, page: _SlatePage, last: str, rows: Iterator[str]) -> str:
 
 
 def _columns(log: ExposureLog) -> tuple[str, ...]:
-    """What people tell items by: group keys, flags, the first score."""
+    """What people tell items by: group keys and the first score; flags share a column."""
     scores = [feature.name for feature in log.schema.candidate_scores[:1]]
-    return (*log.schema.groups, *log.schema.flags, *scores)
+    return (*log.schema.groups, *scores)
 
 
 def _slot_start(page: _SlatePage, slot: int, candidate: int) -> str:
     log, place = page.log, page.first + candidate
     features = {feature.name: feature for feature in log.schema.candidate}
-    cells = []
+    flags = ", ".join(name for name in log.schema.flags if log.candidate[name][place] > 0)
+    cells = [f"<td>{_text(flags)}</td>"] if log.schema.flags else []
     for name in _columns(log):
         value = features[name].decode(log.candidate[name][place])
-        if name in log.schema.flags:
-            shown = "yes" if log.candidate[name][place] > 0 else ""
-        else:
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
+        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
         cells.append(f"<td>{_text(shown)}</td>")
     return f'<tr><th scope="row">{slot}</th><td>{_text(page.item(candidate))}</td>{"".join(cells)}'
 
@@ -188,9 +188,10 @@ def _steps(page: _SlatePage) -> str:
 
 def _step_row(page: _SlatePage, candidate: int) -> str:
     cells = []
+    chosen_at = page.after.index(candidate) if candidate in page.after else -1
     for slot, chances in enumerate(page.probabilities):
         chance = float(chances[candidate])
-        kind = ' class="chosen"' if page.after[slot] == candidate else ""
+        kind = ' class="chosen"' if slot == chosen_at else ""
         # The square root keeps small probabilities apart from none.
         style = f' style="--p:{chance**0.5:.2f}"' if chance >= 0.005 else ""
         text = f"{100 * chance:.0f}" if chance >= 0.005 else ""

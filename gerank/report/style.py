@@ -22,8 +22,8 @@ thead th { border-bottom: 1px solid #1c2430; font-weight: 600; }
 figure { margin: 1.2rem 0; break-inside: avoid; } figcaption { color: #4a5461; max-width: 48rem; }
 svg { max-width: 100%; height: auto; } svg * { stroke-linejoin: round; stroke-linecap: butt; }
 .chart text { font: 11px system-ui, sans-serif; fill: #4a5461; } .chart rect { fill: #0072b2; }
-.slates { display: flex; flex-wrap: wrap; gap: 0 2.4rem; align-items: flex-start; }
-.slates table { font-size: .82rem; } .slates td, .slates th { padding: .1rem .6rem .1rem 0; }
+.slates { display: flex; flex-wrap: wrap; gap: 0 1.6rem; align-items: flex-start; }
+.slates table { font-size: .76rem; } .slates td, .slates th { padding: .1rem .6rem .1rem 0; }
 .steps td { text-align: right; min-width: 1.9rem; padding: .1rem .3rem; border: 1px solid #e6e9ee;
             background: rgb(0 114 178 / calc(var(--p, 0) * 55%)); }
 .steps .chosen { outline: 2px solid #1c2430; outline-offset: -2px; font-weight: 700; }

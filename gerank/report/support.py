@@ -51,7 +51,13 @@ def _shares(evidence: Evidence, evaluator: EvaluatorFeedback) -> Drawing:
         rows = np.arange(len(shares))[::-1]
         for row, (name, share) in zip(rows, shares.items(), strict=True):
             panel.barh(row, share, color=styles_of(shares)[name].colour)
-            panel.text(share, row, f" {share:.4g} %", va="center", fontsize=8)
+            panel.annotate(
+                f"{share:.4g} %",
+                (share, row),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="center",
+            )
         panel.axvline(100 * MOST_OUTSIDE, color=GREY, linewidth=1.0, linestyle=(0, (4.0, 2.0)))
         panel.set_yticks(rows, [*map(shortened, shares)])
         panel.set_xlim(0, 1.2 * max([*shares.values(), 100 * MOST_OUTSIDE]))

@@ -7,6 +7,7 @@ import math
 from matplotlib.axes import Axes
 
 from gerank.report.drawing import count_across, draw, series_label, set_labels
+from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, STYLES
 from gerank.train.metrics_history import Curve, StageHistory, read_history
@@ -27,15 +28,14 @@ def training_section(folder: RunFolder) -> Section | None:
     stages = read_history(folder.path)
     if not stages:
         return None
-    curves = [_curves(stage) for stage in stages if len(stage.epochs) > 1]
-    return Section("Training", (_WORDS,), (_table(stages),), curves)
+    curves = [(s, names) for s in stages if len(s.epochs) > 1 for names in _panels(s)]
+    figures = [_curves(curves)] if curves else []
+    return Section("Training", (_WORDS,), (_table(stages),), figures)
 
 
-def _curves(stage: StageHistory) -> Drawing:
-    panels = _panels(stage)
-
+def _curves(panels: list[tuple[StageHistory, tuple[str, ...]]]) -> Drawing:
     def paint(axes: list[Axes]) -> None:
-        for panel, names in zip(axes, panels, strict=True):
+        for panel, (stage, names) in zip(axes, panels, strict=True):
             for name, style in zip(names, STYLES, strict=False):
                 epochs, values = zip(*stage.curves[name].items(), strict=True)
                 label = series_label(name.replace("_", " "))
@@ -49,12 +49,13 @@ def _curves(stage: StageHistory) -> Drawing:
                 )
             panel.axvline(stage.best_epoch, color=GREY, linewidth=1.0)
             count_across(panel)
-            set_labels(panel, ", ".join(names).replace("_", " "), "epoch")
+            title = f"{shortened(stage.name)}\n{', '.join(names).replace('_', ' ')}"
+            set_labels(panel, title, "epoch")
             if len(names) > 1:
                 panel.legend()
 
-    caption = f"The stage {stage.name}: figures of every epoch, its best one marked."
-    return draw(paint, caption, panels=len(panels), columns=4, panel_in=(2.6, 2.0))
+    caption = "The figures of every epoch, stage by stage, the best epoch of each marked."
+    return draw(paint, caption, panels=len(panels), columns=4, panel_in=(2.7, 2.2))
 
 
 def _panels(stage: StageHistory) -> list[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, tensor
 
 from gerank.metrics.control import hypervolume, pareto_front, spearman
-from gerank.report.drawing import draw, series_label, set_labels
+from gerank.report.drawing import draw, legend_below, series_label, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, STYLES, styles_of
@@ -141,13 +141,13 @@ def _curves(reached: _Reached, names: list[str]) -> Drawing:
             panel.axhline(0.0, color=GREY, linewidth=0.8)
             title = f"weight of {shortened(moved)}"
             set_labels(panel, title, "weight", "utility, minus that at the left end")
-            panel.legend(loc="best")
+        legend_below(axes)
 
     caption = (
         "What a weight does to every utility, in its own unit, from the lowest weight on; the "
         "utility whose weight is moved has the thick line."
     )
-    return draw(paint, caption, panels=len(reached.moved), panel_in=(3.6, 2.8))
+    return draw(paint, caption, panels=len(reached.moved), panel_in=(3.6, 2.9))
 
 
 def _fronts(reached: _Reached, names: list[str]) -> Drawing:
@@ -173,7 +173,7 @@ def _fronts(reached: _Reached, names: list[str]) -> Drawing:
                     label=series_label(policy),
                 )
             set_labels(panel, "", shortened(names[across]), shortened(names[up]))
-        axes[0].legend(loc="best", fontsize=7)
+        legend_below(axes)
 
     caption = (
         "Mean utilities per page of every weighting, two at a time, with the front of those two, "
@@ -189,7 +189,8 @@ def _volume_words(names: list[str]) -> list[str]:
         return [f"The hypervolume of more than {_MOST_UTILITIES} utilities is not taken."]
     return [
         "The hypervolume is the volume of utilities, each divided by its scale, that is reached "
-        "above what pages in random order have; it grows with every trade-off that is offered."
+        "above what pages in random order have; it grows with every trade-off that is offered. "
+        "Who is not above them in every utility has none."
     ]
 
 
@@ -233,11 +234,16 @@ def _steering_table(reached: _Reached, names: list[str]) -> Table:
 
 def _weighting_table(reached: _Reached, names: list[str]) -> Table:
     front = pareto_front(reached.utilities)
-    rows = tuple(
-        (*map(float, weights), *map(float, utilities), "yes" if on_front else "")
+    rows: tuple[tuple[Cell, ...], ...] = tuple(
+        (
+            ", ".join(f"{weight:.4g}" for weight in weights),
+            *map(float, utilities),
+            "yes" if on_front else "",
+        )
         for weights, utilities, on_front in zip(
             reached.weightings, reached.utilities, front, strict=True
         )
     )
-    columns = (*(f"weight of {name}" for name in names), *names, "on the front")
-    return Table("Every weighting that was tried", columns, rows)
+    columns = ("weights", *names, "on the front")
+    title = f"Every weighting that was tried: weights of {', '.join(names)}"
+    return Table(title, columns, rows)
