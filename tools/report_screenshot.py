@@ -33,7 +33,9 @@ def main() -> None:
     with chromium(_WIDTH, _HEIGHT) as driver:
         driver.get(arguments.report.resolve().as_uri())
         for rule in _RULES:
-            append = "const s = document.styleSheets[0]; s.insertRule(arguments[0], s.cssRules.length)"
+            append = (
+                "const s = document.styleSheets[0]; s.insertRule(arguments[0], s.cssRules.length)"
+            )
             driver.execute_script(append, rule)
         driver.save_screenshot(str(arguments.out))
     print(arguments.out)

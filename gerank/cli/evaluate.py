@@ -82,14 +82,18 @@ def evaluate(
         _write_report(report, evaluation, f"{run} on {data}")
     if json_output:
         out.print_json(json.dumps(_document(evaluation, warnings_of(folder))))
-        return
+    else:
+        _tell(evaluation, warnings_of(folder), report)
+
+
+def _tell(evaluation: Evaluation, warnings: list[RunWarning], report: Path | None) -> None:
     for table in evaluation.tables:
         show(table)
-    show_warnings(warnings_of(folder), "warning of the training")
-    if evaluation.judgement is not None:
-        show_verdict(evaluation.judgement)
+    show_warnings(warnings, "warning of the training")
     if report is not None:
         say(f"a web page: {report}")
+    if evaluation.judgement is not None:
+        show_verdict(evaluation.judgement)
 
 
 def _require_plotting() -> None:

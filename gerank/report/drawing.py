@@ -12,13 +12,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import ArrayLike
 
 from gerank.report.inline_svg import inline_svg
 from gerank.report.names import shortened
 from gerank.report.page import Drawing
+from gerank.report.palette import SeriesStyle
 
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -72,6 +75,40 @@ def draw(
     return Drawing(inline_svg(written.getvalue(), caption), caption)
 
 
+def plot_series(
+    axes: Axes,
+    across: ArrayLike,
+    up: ArrayLike,
+    name: str,
+    style: SeriesStyle,
+    *,
+    joined: bool = True,
+    marked: bool = True,
+    width: float = 1.5,
+) -> None:
+    """Draws points in the style of their series.
+
+    Args:
+        axes: The panel.
+        across: [P]. Where the points lie on the horizontal axis.
+        up: [P]. Where they lie on the vertical one.
+        name: Is what the legend calls them; it may hold anything.
+        style: How they look.
+        joined: Whether a line goes through them.
+        marked: Whether they themselves are shown.
+        width: Is that of the line.
+    """
+    axes.plot(
+        np.atleast_1d(across),
+        np.atleast_1d(up),
+        label=series_label(name),
+        color=style.colour,
+        marker=style.marker if marked else "",
+        linestyle=style.dash if joined else "",
+        linewidth=width,
+    )
+
+
 def set_labels(axes: Axes, title: str = "", x: str = "", y: str = "") -> None:
     """Titles a panel and its axes; names in them may hold anything, and have room beside it."""
     lines = (shortened(line, _LONGEST_TITLE) for line in title.split("\n"))
@@ -94,7 +131,7 @@ def count_across(axes: Axes) -> None:
 
 def series_label(name: str) -> str:
     """A name as a legend shows it: short, and shown also where it begins with an underscore."""
-    short = shortened(name)
+    short = shortened(name, _LONGEST_TITLE)
     return f"\u200b{short}" if short.startswith("_") else short
 
 

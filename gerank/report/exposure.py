@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.report.drawing import count_across, draw, legend_below, series_label, set_labels
+from gerank.report.drawing import count_across, draw, legend_below, plot_series, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, styles_of
@@ -24,6 +24,7 @@ _MOST_VALUES = 12
 """Values of a group that have a row of their own; the others share one."""
 _OTHERS = "all others"
 _POLICIES = ("logged", "generator")
+_STYLES = styles_of(_POLICIES)
 _WORDS = (
     "Exposure is counted in slots: what share of all shown slots, and of the first one, goes to "
     "every value of a group key, before (as logged) and after (as generated). A re-ranker that "
@@ -157,15 +158,7 @@ def _group_drawing(groups: list[_Exposure]) -> Drawing:
             ends = [100 * group.slots[name] for name in _POLICIES]
             panel.hlines(rows, ends[0], ends[1], color=GREY, linewidth=1.0)
             for name, shares in zip(_POLICIES, ends, strict=True):
-                style = styles_of([name])[name]
-                panel.plot(
-                    shares,
-                    rows,
-                    label=series_label(name),
-                    color=style.colour,
-                    marker=style.marker,
-                    linestyle="",
-                )
+                plot_series(panel, shares, rows, name, _STYLES[name], joined=False)
             panel.set_yticks(rows, [*map(shortened, group.values)])
             set_labels(panel, shortened(group.name), "% of the slots")
         legend_below(axes)
@@ -208,14 +201,8 @@ def _flag_drawing(evidence: Evidence) -> Drawing:
     def paint(axes: list[Axes]) -> None:
         for panel, flag in zip(axes, flags, strict=True):
             for policy in _POLICIES:
-                shares, style = 100 * _flag_shares(evidence, flag, policy), styles_of([policy])
-                panel.plot(
-                    shares,
-                    label=series_label(policy),
-                    color=style[policy].colour,
-                    marker=style[policy].marker,
-                    linestyle=style[policy].dash,
-                )
+                shares = 100 * _flag_shares(evidence, flag, policy)
+                plot_series(panel, np.arange(len(shares)), shares, policy, _STYLES[policy])
             panel.set_ylim(bottom=0)
             count_across(panel)
             set_labels(panel, shortened(flag), "slot, from 0", "% of the items")

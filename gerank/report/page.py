@@ -17,6 +17,7 @@ from gerank.train.report import Table, show_cell
 
 _FEWEST_FOR_CONTENTS = 5
 """A page of fewer sections needs no table of contents."""
+_TO_THE_RIGHT = ' class="number"'
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -98,26 +99,21 @@ def table_markup(table: Table) -> str:
         bool(table.rows) and not any(isinstance(row[place], str) for row in table.rows)
         for place in range(len(table.columns))
     ]
-    head = "".join(
-        f'<th scope="col"{_CLASS[number]}>{_text(name)}</th>'
-        for name, number in zip(table.columns, numeric, strict=True)
-    )
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{_CLASS[number]}>{_text(show_cell(cell))}</td>"
-            for cell, number in zip(row, numeric, strict=True)
-        )
-        + "</tr>"
-        for row in table.rows
-    )
+    head = _row("th", table.columns, numeric)
+    rows = "".join(_row("td", [*map(show_cell, row)], numeric) for row in table.rows)
     return (
         f'<div class="wide"><table><caption>{_text(table.title)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f"<thead>{head}</thead><tbody>{rows}</tbody></table></div>"
     )
 
 
-_CLASS = {True: ' class="number"', False: ""}
+def _row(tag: str, cells: Sequence[str], numeric: Sequence[bool]) -> str:
+    opening = 'th scope="col"' if tag == "th" else tag
+    written = (
+        f"<{opening}{_TO_THE_RIGHT if number else ''}>{_text(cell)}</{tag}>"
+        for cell, number in zip(cells, numeric, strict=True)
+    )
+    return f"<tr>{''.join(written)}</tr>"
 
 
 def _contents(sections: Sequence[Section]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from gerank.data.feedback_kind import FeedbackKind
 from gerank.metrics.auc import auc
 from gerank.metrics.calibration import CalibrationBins, calibration_bins, mean_bins
 from gerank.metrics.roc import RocCurve, roc_curve
-from gerank.report.drawing import draw, legend_below, series_label, set_labels
+from gerank.report.drawing import draw, legend_below, plot_series, set_labels
+from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, styles_of
 from gerank.train.evaluator_tables import LoggedPages
@@ -71,9 +72,8 @@ def prediction_section(evidence: Evidence) -> Section | None:
     questions = dict.fromkeys(each.question for each in told)
     by_question = [[each for each in told if each.question == question] for question in questions]
     with_curve = [some for some in by_question if any(each.curve for each in some)]
-    figures = [_reliability(by_question)]
-    if with_curve:
-        figures.insert(0, _roc(with_curve))
+    figures = [_roc(with_curve)] if with_curve else []
+    figures.append(_reliability(by_question))
     tables = [_table(some) for some in by_question]
     return Section("Predicted and real feedback", _WORDS, tables, figures)
 
@@ -109,16 +109,10 @@ def _roc(by_question: list[list[_Told]]) -> Drawing:
                 curve = each.curve
                 if curve is None:
                     continue
-                area, style = auc(each.came > 0, each.predicted), styles[each.by]
                 kept = _thinned(len(curve.found))
-                label = f"{series_label(each.by)}, AUC {area:.4g}"
-                panel.plot(
-                    curve.false_alarms[kept],
-                    curve.found[kept],
-                    label=label,
-                    color=style.colour,
-                    linestyle=style.dash,
-                )
+                across, up = curve.false_alarms[kept], curve.found[kept]
+                named = f"{shortened(each.by)}, AUC {auc(each.came > 0, each.predicted):.4g}"
+                plot_series(panel, across, up, named, styles[each.by], marked=False)
             set_labels(panel, some[0].question, "share of the others", "share found")
             panel.legend(loc="lower right")
 
@@ -143,15 +137,8 @@ def _reliability(by_question: list[list[_Told]]) -> Drawing:
     def paint(axes: list[Axes]) -> None:
         for panel, some in zip(axes, by_question, strict=True):
             for each in some:
-                bins, style = each.bins, styles[each.by]
-                panel.plot(
-                    bins.predicted,
-                    bins.observed,
-                    label=series_label(each.by),
-                    color=style.colour,
-                    marker=style.marker,
-                    linestyle=style.dash,
-                )
+                bins = each.bins
+                plot_series(panel, bins.predicted, bins.observed, each.by, styles[each.by])
             low, high = panel.get_xlim()
             panel.plot([low, high], [low, high], color=GREY, linewidth=1.0)
             set_labels(panel, some[0].question, "predicted", "came")

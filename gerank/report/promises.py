@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gerank.metrics.calibration import mean_bins
 from gerank.metrics.intervals import Interval
-from gerank.report.drawing import draw, legend_below, series_label, set_labels
+from gerank.report.drawing import draw, legend_below, plot_series, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, styles_of
@@ -103,21 +103,8 @@ def _policies(others: list[_Other], evidence: Evidence) -> Drawing:
                 cell = mean_cell(other.kept[policy], people)
                 if isinstance(cell, Interval):
                     panel.vlines(promised, cell.low, cell.high, color=style.colour, linewidth=1.0)
-                panel.plot(
-                    [promised],
-                    [kept],
-                    label=series_label(policy),
-                    color=style.colour,
-                    marker=style.marker,
-                    linestyle="",
-                )
-            _diagonal(panel)
-            set_labels(
-                panel,
-                f"against {shortened(other.name)}",
-                f"promised, {other.unit}",
-                f"kept, {other.unit}",
-            )
+                plot_series(panel, promised, kept, policy, style, joined=False)
+            _finish(panel, other)
         legend_below(axes)
 
     caption = (
@@ -134,14 +121,8 @@ def _pages(others: list[_Other]) -> Drawing:
         for panel, other in zip(axes, others, strict=True):
             bins = mean_bins(other.kept["generator"], other.promised["generator"])
             style = styles_of(["generator"])["generator"]
-            panel.plot(bins.predicted, bins.observed, color=style.colour, marker=style.marker)
-            _diagonal(panel)
-            set_labels(
-                panel,
-                f"against {shortened(other.name)}",
-                f"promised, {other.unit}",
-                f"kept, {other.unit}",
-            )
+            plot_series(panel, bins.predicted, bins.observed, "generator", style)
+            _finish(panel, other)
 
     caption = (
         "The generator's pages in ten groups of equal size by the gain that is promised of them: "
@@ -150,10 +131,13 @@ def _pages(others: list[_Other]) -> Drawing:
     return draw(paint, caption, panels=len(others), panel_in=(3.6, 2.8))
 
 
-def _diagonal(panel: Axes) -> None:
+def _finish(panel: Axes, other: _Other) -> None:
+    """Draws what the points are held against, and says what they are."""
     low, high = panel.get_xlim()
     panel.plot([low, high], [low, high], color=GREY, linewidth=1.0)
     panel.axhline(0.0, color=GREY, linewidth=0.6)
+    across, up = f"promised, {other.unit}", f"kept, {other.unit}"
+    set_labels(panel, f"against {shortened(other.name)}", across, up)
 
 
 def _table(others: list[_Other], evidence: Evidence) -> Table:

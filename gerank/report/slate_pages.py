@@ -61,7 +61,7 @@ class _SlatePage:
 
 def slates_section(evidence: Evidence) -> Section:
     """Ten pages, or as many as there are."""
-    judge = evidence.most_trusted or next(iter(evidence.rewards), None)
+    judge = evidence.first_judge or next(iter(evidence.rewards), None)
     generator = evidence.folder.load_generator()
     figures = []
     for row in _chosen_rows(evidence, judge).tolist():

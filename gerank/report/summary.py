@@ -23,7 +23,7 @@ _MEANINGS = {
 }
 _NO_VERDICT = (
     "The reward of this run was no learned evaluator's, so that there is no judge and no verdict. "
-    "What the truth and the logged clicks say stands below."
+    "What else is known of its slates stands below."
 )
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from gerank.report.drawing import count_across, draw, series_label, set_labels
+from gerank.report.drawing import count_across, draw, plot_series, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
-from gerank.report.palette import AFTER, BEFORE, GREY, styles_of
+from gerank.report.palette import GREY, styles_of
 from gerank.train.evidence import Evidence
 from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.judge_run import share_outside, slate_strengths
@@ -79,21 +79,12 @@ def _strengths(evidence: Evidence, evaluator: EvaluatorFeedback) -> Drawing:
         (panel,) = axes
         low, high = (end[: len(slots)].numpy() for end in (support.low, support.high))
         panel.fill_between(
-            slots, low, high, color=GREY, alpha=0.25, linewidth=0, label="logged, 1 to 99 %"
+            slots, low, high, color=GREY, alpha=0.25, linewidth=0, label="training pages, 1 to 99 %"
         )
-        for shift, (name, spread), colour in zip(
-            (-0.12, 0.12), spreads.items(), (BEFORE, AFTER), strict=True
-        ):
-            style = styles_of([name])[name]
-            panel.vlines(slots + shift, spread[:, 0], spread[:, 2], color=colour)
-            panel.plot(
-                slots + shift,
-                spread[:, 1],
-                label=series_label(name),
-                color=colour,
-                marker=style.marker,
-                linestyle="",
-            )
+        styles = styles_of(spreads)
+        for shift, (name, spread) in zip((-0.12, 0.12), spreads.items(), strict=True):
+            panel.vlines(slots + shift, spread[:, 0], spread[:, 2], color=styles[name].colour)
+            plot_series(panel, slots + shift, spread[:, 1], name, styles[name], joined=False)
         count_across(panel)
         set_labels(panel, "strength of the items by slot", "slot, from 0", "logit")
         panel.legend(loc="upper right", ncols=3)

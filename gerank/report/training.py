@@ -6,7 +6,7 @@ import math
 
 from matplotlib.axes import Axes
 
-from gerank.report.drawing import count_across, draw, series_label, set_labels
+from gerank.report.drawing import count_across, draw, plot_series, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, STYLES
@@ -16,10 +16,12 @@ from gerank.train.run_folder import RunFolder
 
 _TOGETHER = (("loss", "validation_loss"), ("reward", "exposed_reward"))
 """Metrics that are measured alike share a panel."""
+_MOST_MARKED = 40
 _WORDS = (
     "Every stage keeps the parameters of the epoch with the highest score on validation pages, "
-    "which a grey line marks. The reward of the generator is the training evaluator's, so that its "
-    "curves show what was learnt of that evaluator, not what users do."
+    "which a grey line marks; each member of an ensemble keeps its own best ones. The reward of "
+    "the generator is the training evaluator's, so that its curves show what was learnt of that "
+    "evaluator, not what users do."
 )
 
 
@@ -38,15 +40,8 @@ def _curves(panels: list[tuple[StageHistory, tuple[str, ...]]]) -> Drawing:
         for panel, (stage, names) in zip(axes, panels, strict=True):
             for name, style in zip(names, STYLES, strict=False):
                 epochs, values = zip(*stage.curves[name].items(), strict=True)
-                label = series_label(name.replace("_", " "))
-                panel.plot(
-                    epochs,
-                    values,
-                    label=label,
-                    color=style.colour,
-                    marker=style.marker if len(epochs) <= 40 else "",
-                    linestyle=style.dash,
-                )
+                marked = len(epochs) <= _MOST_MARKED
+                plot_series(panel, epochs, values, name.replace("_", " "), style, marked=marked)
             panel.axvline(stage.best_epoch, color=GREY, linewidth=1.0)
             count_across(panel)
             title = f"{shortened(stage.name)}\n{', '.join(names).replace('_', ' ')}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, tensor
 
 from gerank.metrics.control import hypervolume, pareto_front, spearman
-from gerank.report.drawing import draw, legend_below, series_label, set_labels
+from gerank.report.drawing import draw, legend_below, plot_series, set_labels
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, STYLES, styles_of
@@ -30,10 +30,10 @@ _MOST_PAIRS = 6
 _FLOOR = "shuffle"
 _WORDS = (
     "One generator answers every weighting, without training anew. Each weight is moved through "
-    "its range while the others stay at their defaults; besides, all weights are put to the ends "
-    "of their ranges together. The Pareto front holds the weightings that no other one beats in "
-    "every utility."
+    "its range while the others stay at their defaults. The Pareto front holds the weightings that "
+    "no other one beats in every utility."
 )
+_CORNER_WORDS = "Besides, all weights are put to the ends of their ranges together."
 _FIXED_WORDS = (
     "No weight of this run has a range, so that its generator answers one weighting alone; what "
     "the policies reach is drawn."
@@ -64,17 +64,22 @@ class _Reached:
 def weights_section(evidence: Evidence) -> Section | None:
     """None of a single utility, and where nobody says what utilities are worth."""
     names = list(evidence.folder.config.reward)
-    if len(names) < 2 or evidence.most_trusted is None:
+    if len(names) < 2 or evidence.first_judge is None:
         return None
-    reached = _reach(evidence, evidence.most_trusted)
+    reached = _reach(evidence, evidence.first_judge)
     controlled = bool(reached.moved)
-    said = f"The utilities are those that {reached.judge} expects, on {reached.pages} of the pages."
-    figures = [_fronts(reached, names)]
+    said = (
+        f"The utilities are those that {reached.judge} expects, on {reached.pages} of the "
+        f"{len(evidence.log)} pages."
+    )
+    figures = [_curves(reached, names)] if controlled else []
+    figures.append(_fronts(reached, names))
     tables = [_volume_table(reached, evidence)]
     if controlled:
-        figures.insert(0, _curves(reached, names))
         tables += [_steering_table(reached, names), _weighting_table(reached, names)]
     words = [_WORDS if controlled else _FIXED_WORDS, said, *_volume_words(names)]
+    if len(reached.weightings) > 1 + _STEPS * len(reached.moved):
+        words.insert(1, _CORNER_WORDS)
     return Section("Utilities against weights", words, tables, figures)
 
 
@@ -127,17 +132,8 @@ def _curves(reached: _Reached, names: list[str]) -> Drawing:
             weights = reached.weightings[places, names.index(moved)]
             for place, name in enumerate(names):
                 values = reached.utilities[places, place]
-                start = values[0]
-                style = styles[name]
-                panel.plot(
-                    weights,
-                    values - start,
-                    label=series_label(name),
-                    color=style.colour,
-                    marker=style.marker,
-                    linestyle=style.dash,
-                    linewidth=2.2 if name == moved else 1.2,
-                )
+                width = 2.2 if name == moved else 1.2
+                plot_series(panel, weights, values - values[0], name, styles[name], width=width)
             panel.axhline(0.0, color=GREY, linewidth=0.8)
             title = f"weight of {shortened(moved)}"
             set_labels(panel, title, "weight", "utility, minus that at the left end")
@@ -162,16 +158,8 @@ def _fronts(reached: _Reached, names: list[str]) -> Drawing:
             front = points[pareto_front(points)]
             front = front[np.argsort(front[:, 0])]
             panel.step(*front.T, where="pre", color="#000000", linewidth=1.2, label="front")
-            for policy, utilities in reached.policies.items():
-                style = styles[policy]
-                panel.plot(
-                    utilities[across],
-                    utilities[up],
-                    color=style.colour,
-                    marker=style.marker,
-                    linestyle="",
-                    label=series_label(policy),
-                )
+            for policy, own in reached.policies.items():
+                plot_series(panel, own[across], own[up], policy, styles[policy], joined=False)
             set_labels(panel, "", shortened(names[across]), shortened(names[up]))
         legend_below(axes)
 

@@ -151,7 +151,7 @@ def _judged_tables(evidence: Evidence, support: Table) -> Iterator[Table]:
     yield support
     if len(evidence.asked) > 1:
         yield utility_table(slates, judges, list(evidence.folder.config.reward))
-    first = judges[evidence.most_trusted or TRAINING_EVALUATOR]
+    first = judges[evidence.first_judge or TRAINING_EVALUATOR]
     if log.schema.feedback:
         yield prediction_table(judges, log, slates["logged"])
         yield promise_table(slates, first, log)

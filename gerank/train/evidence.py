@@ -49,8 +49,8 @@ class Evidence:
     rewards: Rewards = field(default_factory=dict)
 
     @property
-    def most_trusted(self) -> str | None:
-        """The name of the first judge that no reward comes from, where there is one."""
+    def first_judge(self) -> str | None:
+        """The first judge that no reward comes from; else the training evaluator, or nobody."""
         others = [name for name in self.judges if name != TRAINING_EVALUATOR]
         return next(iter([*others, *self.judges]), None)
 

@@ -55,7 +55,7 @@ def test_any_name_can_be_drawn(name: str) -> None:
         warnings.simplefilter("error")
         labels = page_of(drawn(name)).labels
     assert labels.count(series_label(name)) >= 1
-    assert len(series_label(name)) <= 31
+    assert len(series_label(name)) <= 49
 
 
 def test_the_same_figures_give_the_same_page() -> None:

@@ -13,11 +13,16 @@ from gerank.data.feature import Feature, FeatureKind, named_id
 from gerank.metrics.intervals import Interval
 from gerank.report import report_page
 from gerank.report.evaluation import evaluation_page
+from gerank.report.gains import gains_section
+from gerank.report.promises import promises_section
 from gerank.report.summary import summary_section
 from gerank.train.evaluate import evaluate
+from gerank.train.evidence import TRAINING_EVALUATOR
 from gerank.train.report import Table, mean_cell, show_cell
+from gerank.train.slate_tables import TRUTH
 from gerank.train.train import train
 from gerank.train.verdict import Verdict
+from tests.data.exposure_logs import with_random_above
 from tests.report.conftest import Reported
 from tests.report.outline import self_contained
 from tests.report.test_page import HOSTILE
@@ -26,7 +31,7 @@ from tests.train.uniform_log import uniform_log
 
 SECTIONS = [
     "Summary",
-    "What stands behind better",
+    'What stands behind "better"',
     "Promised and kept gains",
     "Support in the log",
     "Predicted and real feedback",
@@ -205,6 +210,29 @@ def test_names_of_a_log_are_never_markup(tmp_path: Path) -> None:
     text = "".join(outline.text)
     assert HOSTILE in text
     assert f"Exposure by {HOSTILE}" in text
+
+
+def test_who_is_not_there_is_not_asked(full: Reported) -> None:
+    evidence = full.evaluation.evidence
+    alone = {name: judge for name, judge in evidence.judges.items() if name == TRAINING_EVALUATOR}
+    rewards = {name: evidence.rewards[name] for name in alone}
+    without = dataclasses.replace(evidence, judges=alone, rewards=rewards, opinions={}, truth=None)
+    assert promises_section(without) is None
+    gains = gains_section(without)
+    assert gains is not None
+    assert [row[0] for row in gains.tables[0].rows] == [TRAINING_EVALUATOR]
+    only_truth = dataclasses.replace(
+        without, rewards=rewards | {TRUTH: evidence.rewards[TRUTH]}, truth=evidence.truth
+    )
+    promised = promises_section(only_truth)
+    assert promised is not None
+    assert {row[0] for row in promised.tables[0].rows} == {TRUTH}
+
+
+def test_pages_of_a_feed_can_be_reported(plain: Reported, seed: int) -> None:
+    log = with_random_above(uniform_log(seed, pages=20, candidates=(4, 6), slots=3), seed)
+    reported = Reported.of(evaluate(plain.evaluation.evidence.folder, log, None))
+    assert len([1 for title, _ in reported.outline.tables if title == "as logged"]) == 10
 
 
 @pytest.mark.parametrize("changes", [{"pages": 1}, {"people": 1}, {"click_rate": 0.0}])

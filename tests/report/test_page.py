@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from gerank.metrics.intervals import Interval
@@ -44,8 +47,10 @@ def test_nothing_that_is_named_is_markup() -> None:
     words = (HOSTILE, Paragraph(HOSTILE, HOSTILE, Mood.FINE))
     section = Section(HOSTILE, words, [table], [Drawing("<svg></svg>", HOSTILE)])
     outline = self_contained(report_page(HOSTILE, [section] * 6))
-    assert "".join(outline.text).count(HOSTILE) == 2 + 6 * 8 + 6  # a link to each section
-    assert outline.table(HOSTILE) if len(outline.tables) == 1 else len(outline.tables) == 6
+    # Of the page two titles; of each section a link, a title, three of words, the caption of the
+    # drawing, and of the table its caption, a column and a cell.
+    assert "".join(outline.text).count(HOSTILE) == 2 + 6 * 9
+    assert [title for title, _ in outline.tables] == [HOSTILE] * 6
 
 
 @pytest.mark.parametrize("sign", ["\x00", "\x1b", "\udcff", "\ud800", "\uffff"])
@@ -58,6 +63,14 @@ def test_what_is_no_text_gets_a_mark(sign: str) -> None:
 def test_names_in_any_script_stay_as_they_are() -> None:
     name = "Mädchen 映画 👩\u200d🚀 \u0627\u0644"
     assert name in report_page(name, [])
+
+
+def test_the_example_of_the_guide_writes_a_page() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "trust.md").read_text(encoding="utf-8")
+    (example,) = (block for block in guide.split("```python\n") if "report_page(" in block)
+    found: dict[str, Any] = {}
+    exec(example.partition("```")[0], found)
+    assert self_contained(found["page"]).table("Clicks")[1] == ["logged", "2.73"]
 
 
 def test_a_long_page_has_contents_whose_links_lead_to_its_sections() -> None:
