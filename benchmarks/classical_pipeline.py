@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from simulated import Pages
 from torch import Tensor
 
+from gerank.metrics.control import pareto_front
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -81,12 +83,5 @@ def columns(
 
 def pareto(points: dict[Pipeline, list[float]]) -> list[Pipeline]:
     """Settings that no other beats in all utilities."""
-    kept = []
-    for setting, own in points.items():
-        beaten = any(
-            all(a >= b for a, b in zip(other, own, strict=True)) and other != own
-            for other in points.values()
-        )
-        if not beaten:
-            kept.append(setting)
-    return kept
+    front = pareto_front([*points.values()]).tolist()
+    return [setting for setting, kept in zip(points, front, strict=True) if kept]

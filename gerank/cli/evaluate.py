@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,11 +18,19 @@ if TYPE_CHECKING:
     from gerank.train.warnings import RunWarning
 
 
+class ReportMissingError(RuntimeError):
+    """The package of the extra `report` is not installed."""
+
+
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a training run.")],
     data: Annotated[Path, typer.Option(help="Folder of an exposure log of other people.")],
     slates: Annotated[
         Path | None, typer.Option(help="Write the chosen candidates per page, as JSON lines.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write it as a web page with figures, which needs no other file."),
     ] = None,
     weight: Annotated[
         list[str] | None, typer.Option(help="UTILITY=NUMBER, as a request would; may be repeated.")
@@ -45,11 +54,15 @@ def evaluate(
     logged}. With --shuffle-control, exit code 1 says that the control found something to learn.
 
     Example:  gerank evaluate runs/first --data data/test --slates slates.jsonl
+
+    Example:  gerank evaluate runs/first --data data/test --report report.html
     """
     named = dict(map(_named_weight, weight or []))
-    if shuffle_control and (slates is not None or named):
-        hint = "--shuffle-control"
-        raise typer.BadParameter("takes neither --slates nor --weight", param_hint=hint)
+    if shuffle_control and (slates is not None or report is not None or named):
+        rule = "takes none of --slates, --report and --weight"
+        raise typer.BadParameter(rule, param_hint="--shuffle-control")
+    if report is not None:
+        _require_plotting()
     from gerank.data.exposure_log import ExposureLog
     from gerank.data.simulator import SimulatorTruth
     from gerank.train.conclusions import warnings_of
@@ -65,14 +78,28 @@ def evaluate(
     evaluation = judge(folder, log, truth, named, unfinished=unfinished)
     if slates is not None:
         _write_slates(slates, log, evaluation)
+    if report is not None:
+        _write_report(report, evaluation, f"{run} on {data}")
     if json_output:
         out.print_json(json.dumps(_document(evaluation, warnings_of(folder))))
-        return
+    else:
+        _tell(evaluation, warnings_of(folder), report)
+
+
+def _tell(evaluation: Evaluation, warnings: list[RunWarning], report: Path | None) -> None:
     for table in evaluation.tables:
         show(table)
-    show_warnings(warnings_of(folder), "warning of the training")
+    show_warnings(warnings, "warning of the training")
+    if report is not None:
+        say(f"a web page: {report}")
     if evaluation.judgement is not None:
         show_verdict(evaluation.judgement)
+
+
+def _require_plotting() -> None:
+    """Raises ReportMissingError before anything is evaluated that could not be drawn."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ReportMissingError("the report needs matplotlib: pip install 'gerank[report]'")
 
 
 def _control(folder: RunFolder, log: ExposureLog, *, json_output: bool) -> None:
@@ -107,6 +134,15 @@ def _write_slates(path: Path, log: ExposureLog, evaluation: Evaluation) -> None:
     )
     with whole_file(path) as draft:
         draft.write_text("".join(f"{line}\n" for line in lines))
+
+
+def _write_report(path: Path, evaluation: Evaluation, title: str) -> None:
+    from gerank.data.whole_file import whole_file
+    from gerank.report.evaluation import evaluation_page
+
+    page = evaluation_page(evaluation, title)
+    with whole_file(path) as draft:
+        draft.write_text(page, encoding="utf-8")
 
 
 def _document(evaluation: Evaluation, warnings: list[RunWarning]) -> dict[str, Any]:

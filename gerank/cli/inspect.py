@@ -48,7 +48,7 @@ def inspect(
     found = inspect_log(log, None if config is None else read_config(config))
     if html is not None:
         from gerank.data.whole_file import whole_file
-        from gerank.train.inspection.web_page import inspection_page
+        from gerank.report.inspection import inspection_page
 
         with whole_file(html) as draft:
             draft.write_text(inspection_page(found, f"The log {log}"), encoding="utf-8")

@@ -7,8 +7,9 @@ from gerank.metrics.calibration import (
     CalibrationBins,
     calibration_bins,
     expected_calibration_error,
+    mean_bins,
 )
-from gerank.metrics.control import hypervolume, spearman
+from gerank.metrics.control import hypervolume, pareto_front, spearman
 from gerank.metrics.counterfactual import doubly_robust, ips, self_normalised
 from gerank.metrics.importance_weights import (
     effective_sample_size,
@@ -19,6 +20,7 @@ from gerank.metrics.intervals import Interval, mean_interval, ratio_interval, ra
 from gerank.metrics.isotonic import MonotoneCurve, fit_monotone_curve
 from gerank.metrics.ndcg import MeanNdcg, mean_ndcg, ndcg_at_k
 from gerank.metrics.recall import recall_at_k
+from gerank.metrics.roc import RocCurve, roc_curve
 
 __all__ = [
     "Binning",
@@ -27,6 +29,7 @@ __all__ = [
     "Interval",
     "MeanNdcg",
     "MonotoneCurve",
+    "RocCurve",
     "auc",
     "better_percentage",
     "calibration_bins",
@@ -38,14 +41,17 @@ __all__ = [
     "grouped_auc",
     "hypervolume",
     "ips",
+    "mean_bins",
     "mean_interval",
     "mean_ndcg",
     "ndcg_at_k",
+    "pareto_front",
     "placement_weights",
     "prefix_weights",
     "ratio_interval",
     "ratios_interval",
     "recall_at_k",
+    "roc_curve",
     "self_normalised",
     "spearman",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gerank.metrics.arrays import (
+    BoolArray,
     FloatArray,
     IndexArray,
     binary_array,
@@ -32,7 +33,7 @@ class CalibrationBins(NamedTuple):
     Attributes:
         examples: [R]. How many are in the bin.
         predicted: [R]. Their mean predicted probability.
-        observed: [R]. The share of them with label 1.
+        observed: [R]. The share of them with label 1; of amounts, their mean.
     """
 
     examples: IndexArray
@@ -92,14 +93,38 @@ def calibration_bins(
     check_same_shape(labels=positive.shape, probabilities=predicted.shape)
     outside = (predicted < 0) | (predicted > 1)
     reject("calibration: probabilities", predicted, outside, "outside 0..1")
+    return _binned(positive, predicted, _places(predicted, Binning(binning)), bins)
+
+
+def mean_bins(values: ArrayLike, predictions: ArrayLike, bins: int = 10) -> CalibrationBins:
+    """The reliability table of predicted amounts, in bins of equal numbers of examples.
+
+    Equal predictions stay together, as in `calibration_bins`.
+
+    Args:
+        values: [E]. What came, on any scale.
+        predictions: [E]. What was predicted, on the same scale.
+        bins: How many bins, at least 1. Bins that stay empty are left out.
+
+    Raises:
+        ValueError: Shapes, NaN or infinity, or bins < 1.
+    """
+    came = real_array("mean_bins: values", values, "E")
+    predicted = real_array("mean_bins: predictions", predictions, "E")
+    check_same_shape(values=came.shape, predictions=predicted.shape)
+    return _binned(came, predicted, _places(predicted, Binning.EQUAL_MASS), bins)
+
+
+def _binned(
+    observed: FloatArray | BoolArray, predicted: FloatArray, place: FloatArray, bins: int
+) -> CalibrationBins:
+    """The table of examples that lie at `place` [E], 0..1, in the measure that bins divide."""
     if bins < 1:
         raise ValueError(f"calibration: bins is {bins}, not >= 1")
-
-    place = _places(predicted, Binning(binning))
     codes = np.minimum((place * bins).astype(np.int64), bins - 1)
     count = np.bincount(codes, minlength=bins)
     kept = count > 0
-    sums = [np.bincount(codes, weights=of, minlength=bins) for of in (predicted, positive)]
+    sums = [np.bincount(codes, weights=of, minlength=bins) for of in (predicted, observed)]
     return CalibrationBins(count[kept], sums[0][kept] / count[kept], sums[1][kept] / count[kept])
 
 

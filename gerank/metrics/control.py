@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gerank.metrics.arrays import FloatArray, check_same_shape, real_array
+from gerank.metrics.arrays import BoolArray, FloatArray, check_same_shape, real_array
 from gerank.metrics.midranks import midranks
 
 
@@ -55,6 +55,25 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
     check_same_shape(points=reached.shape[1:], reference=corner.shape)
     boxes = reached - corner
     return _volume(boxes[np.all(boxes > 0, axis=1)])
+
+
+def pareto_front(points: ArrayLike) -> BoolArray:
+    """Which points no other beats, all utilities being maximised; equal points beat each other not.
+
+    Args:
+        points: [P, U]. Utilities reached by P settings.
+
+    Returns:
+        [P]. False where another point is as large in every utility and larger in one.
+
+    Raises:
+        ValueError: Shapes, NaN or infinity.
+    """
+    reached = real_array("pareto_front: points", points, "PU")
+    as_large = (reached[:, None] >= reached[None]).all(2)  # [other, own]
+    larger = (reached[:, None] > reached[None]).any(2)
+    front: BoolArray = np.logical_not((as_large & larger).any(0))
+    return front
 
 
 def _volume(boxes: FloatArray) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,12 +12,12 @@ from torch import Tensor
 
 from gerank.data.batch import RerankBatch
 from gerank.data.collate_requests import collate_requests
-from gerank.data.pinned_above import below_above, own_slots
+from gerank.data.pinned_above import own_slots
 from gerank.data.request import Request
 from gerank.data.slate import Slate
 from gerank.export.artifact import Artifact
+from gerank.nn.step_probabilities import step_probabilities
 
-_SLATES_AT_ONCE = 4096
 _MOST_WORK = 40_000_000  # candidates scored; about half a second on one core
 
 
@@ -77,42 +76,17 @@ class StepExplainer:
         count = len(request.candidate_ids)
         shown = max(1, min(len(chosen), _MOST_WORK // (count * count * len(chosen))))
         with torch.inference_mode():
-            encoded = self._artifact.module.encode(*batch.features, batch.weights)
-            alternatives = _alternatives(chosen, count, shown)
+            module = self._artifact.module
+            encoded = module.encode(*batch.features, batch.weights)
             scored = [
-                self._probabilities(encoded, variant, alternatives, shown)
+                step_probabilities(encoded, variant, chosen, count, module.context_window, shown)
                 for variant in _weaker(batch)
             ]
         return _steps(scored, pins[:shown])
 
-    def _probabilities(
-        self, encoded: Any, batch: RerankBatch, alternatives: Tensor, shown: int
-    ) -> Tensor:
-        """[shown, M] of alternatives [shown * M, N]; 0 where the rules forbid the candidate."""
-        window = self._artifact.module.context_window
-        parts = []
-        for first in range(0, len(alternatives), _SLATES_AT_ONCE):
-            own = alternatives[first : first + _SLATES_AT_ONCE].unsqueeze(0)
-            slates = below_above(batch, own)
-            scored = torch.ops.gerank.slate_log_prob(*encoded, *batch.rules, slates, window)
-            parts.append(own_slots(batch, scored[0])[0])
-        log_prob = torch.cat(parts)  # [shown * M, N]
-        by_slot = log_prob.view(shown, -1, log_prob.size(1))
-        own = torch.stack([by_slot[slot, :, slot] for slot in range(shown)])
-        return own.double().exp()
-
 
 class StudioError(ValueError):
     """What keeps the control page from showing something."""
-
-
-def _alternatives(chosen: Tensor, count: int, shown: int) -> Tensor:
-    """[shown * M, N]: the slate up to a slot, each candidate at the slot, nothing behind it."""
-    slates = torch.full((shown, count, len(chosen)), -1)
-    for slot in range(shown):
-        slates[slot, :, :slot] = chosen[:slot]
-        slates[slot, :, slot] = torch.arange(count)
-    return slates.flatten(0, 1)
 
 
 def _weaker(batch: RerankBatch) -> tuple[RerankBatch, RerankBatch, RerankBatch]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from gerank.data.simulator import SimulatorTruth
 from gerank.train.conclusions import check_finished
 from gerank.train.config import UtilityConfig
 from gerank.train.evaluator_tables import calibration_table, order_table
+from gerank.train.evidence import TRAINING_EVALUATOR, Evidence
 from gerank.train.feedback import EvaluatorFeedback, Feedback, WithHeads
 from gerank.train.feedback_checkpoint import load_heads
 from gerank.train.feedback_tables import prediction_table, promise_table
@@ -39,7 +40,13 @@ from gerank.train.orders import (
 from gerank.train.reading_choice import ReadingChoice
 from gerank.train.report import Table
 from gerank.train.run_folder import RunError, RunFolder
-from gerank.train.slate_tables import SlateSources, slate_table, support_table, utility_table
+from gerank.train.slate_tables import (
+    SlateSources,
+    reward_table,
+    slate_rewards,
+    support_table,
+    utility_table,
+)
 from gerank.train.verdict import Judgement, judge_slates
 
 
@@ -51,11 +58,13 @@ class Evaluation:
         tables: For people.
         slates: [E, N] int64. The generator's greedy slate of every page, -1 behind the end.
         judgement: The verdict on these pages; None of a run whose reward was no evaluator's.
+        evidence: What the tables were made of.
     """
 
     tables: list[Table]
     slates: Tensor
     judgement: Judgement | None
+    evidence: Evidence
 
 
 def evaluate(
@@ -88,41 +97,65 @@ def evaluate(
     asked = weights_of(folder, named or {})
     full = compared_slates(folder, log, asked)
     slates = {name: shown_length(order, full["logged"]) for name, order in full.items()}
-    weights = asked / folder.scales
-    if not folder.checkpoint("evaluator", "best").exists():
-        sources = SlateSources({}, {}, truth)
-        tables = [] if truth is None else [slate_table(slates, sources, weights, log)]
-        return Evaluation(tables + _logged_clicks(slates, None, log), full["generator"], None)
+    evidence = _judged(Evidence(folder, log, truth, asked, slates))
+    if evidence.evaluator is None:
+        tables = [reward_table(evidence.rewards, {}, log)] if evidence.rewards else []
+        tables += _logged_clicks(slates, None, log)
+        return Evaluation(tables, full["generator"], None, evidence)
 
-    evaluator = EvaluatorFeedback(folder.load_evaluator())
-    predicted, panel = WithHeads(evaluator, load_heads(folder)), judges_of(folder)
-    reward = folder.config.reward
-    judges = {"training evaluator": PageJudge(predicted, log, reward)}
-    judges |= {name: PageJudge(mean_feedback(of), log, reward) for name, of in panel.items()}
+    support, outside = support_table(slates, evidence.evaluator, log)
+    tables = [*_judged_tables(evidence, support)]
+    choice = ReadingChoice.from_json(folder.facts["reading"])
+    said = [by_policy["generator"] for by_policy in evidence.opinions.values()]
+    judgement = judge_slates(
+        choice.learnt, said, outside["generator"], len(np.unique(log.person_ids))
+    )
+    return Evaluation(tables, full["generator"], judgement, evidence)
+
+
+def _judged(unjudged: Evidence) -> Evidence:
+    """The evidence with all who have a say on it, and what they say; else with the truth alone."""
+    folder, log, slates = unjudged.folder, unjudged.log, unjudged.slates
+    weights, reward = unjudged.asked / folder.scales, folder.config.reward
+    if not folder.checkpoint("evaluator", "best").exists():
+        sources = SlateSources({}, {}, unjudged.truth)
+        return replace(unjudged, rewards=slate_rewards(slates, sources, weights))
+    evaluator, panel = EvaluatorFeedback(folder.load_evaluator()), judges_of(folder)
+    feedback: dict[str, Feedback] = {
+        TRAINING_EVALUATOR: WithHeads(evaluator, load_heads(folder)),
+        **{name: mean_feedback(members) for name, members in panel.items()},
+    }
+    judges = {name: PageJudge(of, log, reward) for name, of in feedback.items()}
     opinions = {
         judge: _opinions(judge, members, log, slates, reward, weights)
         for judge, members in panel.items()
     }
-    support, outside = support_table(slates, evaluator, log)
-    tables = [
-        order_table(judges, log, slates["logged"]),
-        calibration_table(judges, evaluator, log, slates["logged"]),
-        slate_table(slates, SlateSources(judges, opinions, truth), weights, log),
-        support,
-    ]
-    if len(weights) > 1:
-        tables.append(utility_table(slates, judges, list(reward)))
-    first = judges[next(iter(panel), "training evaluator")]
-    if log.schema.feedback:
-        tables.append(prediction_table(judges, log, slates["logged"]))
-        tables.append(promise_table(slates, first, log))
-    tables += _logged_clicks(slates, first, log)
-    choice = ReadingChoice.from_json(folder.facts["reading"])
-    said = [by_policy["generator"] for by_policy in opinions.values()]
-    judgement = judge_slates(
-        choice.learnt, said, outside["generator"], len(np.unique(log.person_ids))
+    rewards = slate_rewards(slates, SlateSources(judges, opinions, unjudged.truth), weights)
+    return replace(
+        unjudged,
+        evaluator=evaluator,
+        feedback=feedback,
+        judges=judges,
+        opinions=opinions,
+        rewards=rewards,
     )
-    return Evaluation(tables, full["generator"], judgement)
+
+
+def _judged_tables(evidence: Evidence, support: Table) -> Iterator[Table]:
+    """The tables of a run with an evaluator."""
+    log, slates, judges = evidence.log, evidence.slates, evidence.judges
+    assert evidence.evaluator is not None
+    yield order_table(judges, log, slates["logged"])
+    yield calibration_table(judges, evidence.evaluator, log, slates["logged"])
+    yield reward_table(evidence.rewards, evidence.opinions, log)
+    yield support
+    if len(evidence.asked) > 1:
+        yield utility_table(slates, judges, list(evidence.folder.config.reward))
+    first = judges[evidence.first_judge or TRAINING_EVALUATOR]
+    if log.schema.feedback:
+        yield prediction_table(judges, log, slates["logged"])
+        yield promise_table(slates, first, log)
+    yield from _logged_clicks(slates, first, log)
 
 
 def _opinions(
@@ -199,13 +232,13 @@ def weights_of(folder: RunFolder, named: Mapping[str, float]) -> Tensor:
 
 
 def _logged_clicks(
-    slates: dict[str, Tensor], judge: PageJudge | None, log: ExposureLog
+    slates: Mapping[str, Tensor], judge: PageJudge | None, log: ExposureLog
 ) -> list[Table]:
     """What logged clicks alone say; estimates where the log tells its propensities."""
     predictions = None
     if judge is not None and known_propensity(log) is not None:
         predictions = {name: judge.feedback(order)[1] for name, order in slates.items()}
-    values = page_values(slates, predictions, log)
+    values = page_values(dict(slates), predictions, log)
     slots = slates["logged"].size(1)
     clicks = clicks_table(values, log.person_ids, slots)
     ranking = ranking_table(values, log.person_ids, slots)

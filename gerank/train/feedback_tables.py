@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.feedback_kind import FeedbackKind
+from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.metrics.auc import auc
 from gerank.train.judges import PageJudge
 from gerank.train.report import Cell, Table, mean_cell
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One kind of further feedback as somebody predicts it of the logged pages.
+
+    Attributes:
+        kind: The kind.
+        by: Who predicts.
+        told: [E, N] bool. Slots whose value is known.
+        brought: [E, N]. What they brought; 0 elsewhere.
+        promised: [E, N]. What was predicted of them; 0 elsewhere.
+    """
+
+    kind: FurtherFeedback
+    by: str
+    told: NDArray[np.bool_]
+    brought: NDArray[np.floating]
+    promised: NDArray[np.floating]
 
 
 def prediction_table(judges: Mapping[str, PageJudge], log: ExposureLog, shown: Tensor) -> Table:
     """Whether predicted feedback is what the logged pages brought, kind by kind.
 
     A flag has its AUC over shown slots; a count or an amount the share of its variance that is
-    explained, which is below 0 where the mean would have been the better prediction. A slot whose
-    value is unknown is left out. Where a kind follows clicks, a slot without a click has none.
-
-    Args:
-        judges: Name -> who predicts further feedback; others have no row.
-        log: The E pages.
-        shown: [E, N] int64. The logged slates.
+    explained, which is below 0 where the mean would have been the better prediction. The arguments
+    are as in `predictions`.
     """
-    values = log.feedback_batch(np.arange(len(log)), shown.size(1)).numpy()
-    clicked = log.shown(np.arange(len(log)), shown.size(1)).clicks.numpy() > 0
-    filled = (shown >= 0).numpy()[:, : clicked.shape[1]]
-    rows: list[tuple[Cell, ...]] = []
-    for title, judge in judges.items():
-        predicted = judge.further(shown)
-        for place, kind in enumerate(log.schema.feedback):
-            if kind.name not in predicted:
-                continue
-            logged = values[..., place]
-            follows = not (np.nan_to_num(logged[~clicked]) != 0).any()
-            told = filled & (~np.isnan(logged) | (follows & ~clicked))
-            expected = predicted[kind.name].numpy()[:, : told.shape[1]]
-            rows.append((kind.name, title, *_figures(kind.kind, logged, expected, told, log)))
+    rows: list[tuple[Cell, ...]] = [
+        (found.kind.name, found.by, *_figures(found, log))
+        for found in predictions(judges, log, shown)
+    ]
     columns = (
         "feedback",
         "by",
@@ -50,6 +55,35 @@ def prediction_table(judges: Mapping[str, PageJudge], log: ExposureLog, shown: T
         "per page, logged",
     )
     return Table("Further feedback on logged pages", columns, tuple(rows))
+
+
+def predictions(
+    judges: Mapping[str, PageJudge], log: ExposureLog, shown: Tensor
+) -> Iterator[Predicted]:
+    """Predicted feedback beside what the logged pages brought, judge by judge, kind by kind.
+
+    A slot whose value is unknown is left out. Where a kind follows clicks, a slot without a click
+    has none.
+
+    Args:
+        judges: Name -> who predicts further feedback; others have no row.
+        log: The E pages.
+        shown: [E, N] int64. The logged slates.
+    """
+    values = log.feedback_batch(np.arange(len(log)), shown.size(1)).numpy()
+    clicked = log.shown(np.arange(len(log)), shown.size(1)).clicks.numpy() > 0
+    filled = (shown >= 0).numpy()[:, : clicked.shape[1]]
+    for title, judge in judges.items():
+        predicted = judge.further(shown)
+        for place, kind in enumerate(log.schema.feedback):
+            if kind.name not in predicted:
+                continue
+            logged = values[..., place]
+            follows = not (np.nan_to_num(logged[~clicked]) != 0).any()
+            told = filled & (~np.isnan(logged) | (follows & ~clicked))
+            expected = predicted[kind.name].numpy()[:, : told.shape[1]]
+            brought = np.where(told, np.nan_to_num(logged), 0.0)
+            yield Predicted(kind, title, told, brought, np.where(told, expected, 0.0))
 
 
 def promise_table(slates: Mapping[str, Tensor], judge: PageJudge, log: ExposureLog) -> Table:
@@ -63,25 +97,17 @@ def promise_table(slates: Mapping[str, Tensor], judge: PageJudge, log: ExposureL
     return Table("Expected further feedback per page", columns, tuple(rows))
 
 
-def _figures(
-    kind: FeedbackKind,
-    logged: NDArray[np.floating],
-    expected: NDArray[np.floating],
-    told: NDArray[np.bool_],
-    log: ExposureLog,
-) -> tuple[Cell, ...]:
-    brought = np.where(told, np.nan_to_num(logged), 0.0)
-    promised = np.where(told, expected, 0.0)
-    truth, guess = brought[told], promised[told]
+def _figures(found: Predicted, log: ExposureLog) -> tuple[Cell, ...]:
+    truth, guess = found.brought[found.told], found.promised[found.told]
     discrimination: Cell = None
     explained: Cell = None
-    if kind is FeedbackKind.FLAG:
+    if found.kind.kind is FeedbackKind.FLAG:
         discrimination = auc(truth > 0, guess) if 0 < (truth > 0).sum() < len(truth) else None
     elif len(truth) and truth.var() > 0:
         explained = float(1 - np.square(truth - guess).mean() / truth.var())
     return (
         discrimination,
         explained,
-        float(promised.sum(1).mean()),
-        mean_cell(brought.sum(1), log.person_ids),
+        float(found.promised.sum(1).mean()),
+        mean_cell(found.brought.sum(1), log.person_ids),
     )

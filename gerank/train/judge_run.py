@@ -65,12 +65,17 @@ def judges_of(folder: RunFolder) -> dict[str, list[Feedback]]:
 
 def share_outside(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tensor) -> float:
     """Share of the filled slots of `slates` [E, N] that hold strengths the log never showed."""
+    strengths = slate_strengths(feedback, log, slates)
+    return feedback.evaluator.support.outside(strengths, slates >= 0)
+
+
+def slate_strengths(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tensor) -> Tensor:
+    """[E, N] the items' own parts of the logits at the slots of `slates` [E, N], 0 where empty."""
 
     def told(rows: np.ndarray) -> tuple[Tensor]:
         return (feedback.strength(log.batch(rows), slates[rows].unsqueeze(1))[:, 0],)
 
-    (strengths,) = by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, told)
-    return feedback.evaluator.support.outside(strengths, slates >= 0)
+    return by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, told)[0]
 
 
 def train_boosted_judge(training: Training) -> None:

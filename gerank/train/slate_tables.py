@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
@@ -18,6 +20,12 @@ from gerank.train.report import Cell, Table, mean_cell
 
 Opinions = Mapping[str, Mapping[str, JudgeOpinion]]
 """Judge -> policy -> what the one says of the other."""
+
+Rewards = Mapping[str, Mapping[str, NDArray[np.float64]]]
+"""Judge -> policy -> [E] the reward of its slate of every page."""
+
+TRUTH = "truth (clicks)"
+"""The name of the truth among judges: its reward is the number of clicks."""
 
 
 @dataclass(frozen=True)
@@ -38,16 +46,19 @@ class SlateSources:
 def slate_table(
     slates: Mapping[str, Tensor], sources: SlateSources, weights: Tensor, log: ExposureLog
 ) -> Table:
-    """Reward per page, its paired difference from the logged one, and better percentage.
+    """`reward_table` of slates; the arguments are as in `slate_rewards`."""
+    return reward_table(slate_rewards(slates, sources, weights), sources.opinions, log)
 
-    The lower bound of a judge's gain counts in what the judge itself does not know; the interval of
-    the difference is of the pages alone. By the truth the reward is the number of clicks.
+
+def slate_rewards(
+    slates: Mapping[str, Tensor], sources: SlateSources, weights: Tensor
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """What every judge gives the slates of every policy, page by page; the truth comes last.
 
     Args:
         slates: Policy -> [E, N] int64, `logged` among them.
         sources: Who judges.
         weights: [U]. Preference weights over the scales.
-        log: The E pages.
     """
     rewards = {
         title: {name: judge.rewards(order, weights) for name, order in slates.items()}
@@ -55,17 +66,33 @@ def slate_table(
     }
     if sources.truth is not None:
         truth = sources.truth
-        rewards["truth (clicks)"] = {n: true_clicks(truth, order) for n, order in slates.items()}
+        rewards[TRUTH] = {name: true_clicks(truth, order) for name, order in slates.items()}
+    return {
+        title: {name: reward.double().numpy() for name, reward in by_policy.items()}
+        for title, by_policy in rewards.items()
+    }
+
+
+def reward_table(rewards: Rewards, opinions: Opinions, log: ExposureLog) -> Table:
+    """Reward per page, its paired difference from the logged one, and better percentage.
+
+    The lower bound of a judge's gain counts in what the judge itself does not know; the interval of
+    the difference is of the pages alone. By the truth the reward is the number of clicks.
+
+    Args:
+        rewards: As `slate_rewards` gives them, of the policy `logged` among others.
+        opinions: Come from the judges that have a lower bound.
+        log: The E pages.
+    """
     rows: list[tuple[Cell, ...]] = []
     for title, by_policy in rewards.items():
-        logged = by_policy["logged"].double().numpy()
-        for name, reward in by_policy.items():
-            values = reward.double().numpy()
+        logged = by_policy["logged"]
+        for name, values in by_policy.items():
             gain, low, better = None, None, None
             if name != "logged":
                 gain = mean_cell(values - logged, log.person_ids)
                 better = better_percentage(values, logged)
-                opinion = sources.opinions.get(title, {}).get(name)
+                opinion = opinions.get(title, {}).get(name)
                 low = None if opinion is None else opinion.low
             rows.append((title, name, mean_cell(values, log.person_ids), gain, low, better))
     columns = ("judge", "slates", "reward per page", "minus logged", "lower bound", "better, %")

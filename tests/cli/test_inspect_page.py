@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -11,32 +10,10 @@ import numpy as np
 from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.data.schema import Feature, FeatureKind
 from tests.cli.command import done
+from tests.report.outline import self_contained
 from tests.train.tiny import tiny_log
 
 HOSTILE = '<script src="x">&"'
-
-
-class Outline(HTMLParser):
-    """The open elements, the text and the number of each element of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.count: dict[str, int] = {}
-        self.text: list[str] = []
-        self.loads: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.count[tag] = self.count.get(tag, 0) + 1
-        self.loads += [f"{tag} {name}" for name, _ in attrs if name in ("src", "href")]
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text.append(data)
 
 
 def test_the_page_holds_what_the_terminal_tells_and_nothing_of_a_log_is_code(
@@ -56,11 +33,7 @@ def test_the_page_holds_what_the_terminal_tells_and_nothing_of_a_log_is_code(
     ).write(tmp_path / "log")
     told = done("inspect", tmp_path / "log", "--html", tmp_path / "page.html")
     assert str(tmp_path / "page.html") in told.replace("\n", "")
-    outline = Outline()
-    outline.feed((tmp_path / "page.html").read_text(encoding="utf-8"))
-    assert outline.open == []
-    assert outline.loads == []
-    assert "script" not in outline.count
+    outline = self_contained((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert outline.count["svg"] == 2  # clicks and saldo
     assert outline.count["rect"] == 2 * 3
     assert outline.count["table"] == 5

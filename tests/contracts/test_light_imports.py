@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.command import environment
 
-HEAVY = {"torch", "numpy", "pyarrow", "duckdb", "grpc", "tensorboard", "nicegui"}
+HEAVY = {"torch", "numpy", "pyarrow", "duckdb", "grpc", "tensorboard", "nicegui", "matplotlib"}
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -33,6 +33,11 @@ def test_the_client_costs_grpc_alone() -> None:
 @pytest.mark.parametrize("module", ["gerank", "gerank.version", "gerank.cli"])
 def test_this_import_costs_no_heavy_package(module: str) -> None:
     assert loaded_by(f"import {module}") == set()
+
+
+def test_pages_without_figures_need_no_plotting_library() -> None:
+    assert "matplotlib" not in loaded_by("import gerank.report.inspection")
+    assert "matplotlib" in loaded_by("import gerank.report.evaluation")
 
 
 def test_the_ops_do_import_torch() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gerank.metrics import Binning, calibration_bins, expected_calibration_error
+from gerank.metrics import Binning, calibration_bins, expected_calibration_error, mean_bins
 
 BINNINGS = list(Binning)
 
@@ -95,3 +95,36 @@ def test_calibration_names_what_is_wrong(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         calibration_bins(labels, probabilities, bins)
+
+
+def test_bins_of_amounts_by_hand() -> None:
+    table = mean_bins([4.0, -2.0, 10.0, 30.0], [1.0, 2.0, 20.0, 40.0], bins=2)
+    assert table.examples.tolist() == [2, 2]
+    assert table.predicted.tolist() == [1.5, 30.0]
+    assert table.observed.tolist() == [1.0, 20.0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_bins_of_probabilities_are_bins_of_amounts(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probabilities = rng.integers(0, 9, size=80) / 8  # with ties
+    labels = rng.integers(0, 2, size=80)
+    for mine, theirs in zip(
+        mean_bins(labels, probabilities), calibration_bins(labels, probabilities), strict=True
+    ):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("values", "predictions", "bins", "message"),
+    [
+        ([1.0], [np.inf], 2, r"predictions\[0\] is inf"),
+        ([1.0], [1.0, 2.0], 2, r"predictions: shape \[2\]"),
+        ([1.0], [1.0], 0, "bins is 0"),
+    ],
+)
+def test_bins_of_amounts_name_what_is_wrong(
+    values: list[float], predictions: list[float], bins: int, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        mean_bins(values, predictions, bins)

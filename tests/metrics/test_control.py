@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from gerank.metrics import hypervolume, spearman
+from gerank.metrics import hypervolume, pareto_front, spearman
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -72,3 +72,28 @@ def test_hypervolume_names_what_is_wrong(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         hypervolume(points, reference)
+
+
+def test_the_front_by_hand() -> None:
+    points = [[0, 3], [1, 1], [2, 2], [2, 2], [3, 0], [2, 0]]
+    assert pareto_front(points).tolist() == [True, False, True, True, True, False]
+
+
+@pytest.mark.parametrize("utilities", [1, 2, 3, 4])
+@pytest.mark.parametrize("seed", range(3))
+def test_points_behind_the_front_add_no_volume_and_points_on_it_do(
+    seed: int, utilities: int
+) -> None:
+    points = np.random.default_rng(seed).integers(1, 5, size=(12, utilities)).astype(float)
+    points = np.unique(points, axis=0)
+    front, corner = pareto_front(points), np.zeros(utilities)
+    whole = hypervolume(points, corner)
+    assert hypervolume(points[front], corner) == pytest.approx(whole)
+    for place in np.flatnonzero(front):
+        rest = np.delete(points, place, axis=0)
+        assert not len(rest) or hypervolume(rest, corner) < whole
+
+
+def test_the_front_names_what_is_wrong() -> None:
+    with pytest.raises(ValueError, match=r"pareto_front: points\[0, 1\] is nan"):
+        pareto_front([[1.0, np.nan]])

@@ -21,48 +21,14 @@ from gerank.train.judges import PageJudge
 from gerank.train.run_folder import RunFolder
 from gerank.train.setting_rules import ConfigError
 from gerank.train.train import train
-from tests.train.tiny import tiny_config, tiny_log
+from tests.train.feedback_log import KINDS, feedback_log
+from tests.train.tiny import tiny_config
 
-KINDS = (
-    FurtherFeedback("purchase", FeedbackKind.FLAG),
-    FurtherFeedback("dwell", FeedbackKind.AMOUNT),
-    FurtherFeedback("hide", FeedbackKind.FLAG),
-    FurtherFeedback("saldo", FeedbackKind.AMOUNT),
-)
 REWARD = {
     "clicks": UtilityConfig(-1, 1, 1),
     "expected.purchase": UtilityConfig(-1, 1, 0),
     "expected.hide": UtilityConfig(-1, 1, 0),
 }
-
-
-def feedback_log(pages: int = 1500) -> ExposureLog:
-    """Purchases and dwell follow clicks, hides do not; each depends on a feature of its own.
-
-    Purchases follow popularity, dwell the value score, hides freshness; a saldo may be negative.
-    """
-    log, _ = tiny_log(pages)
-    rng = np.random.default_rng(5)
-    page = np.repeat(np.arange(len(log)), np.diff(log.slate_offsets))
-    at = log.candidate_offsets[page] + log.slates
-    clicked = log.clicks > 0
-    style = standard(log.candidate["popularity"])[at]
-    price = standard(log.candidate["value_score"])[at]
-    fresh = log.candidate["fresh"][at] > 0
-    purchase = clicked & (rng.random(len(at)) < 1 / (1 + np.exp(-2 * style)))
-    dwell = np.where(clicked, rng.exponential(20 * np.exp(price)), np.nan)
-    hide = rng.random(len(at)) < np.where(fresh, 0.4, 0.05)
-    saldo = np.where(clicked, 5 * style + rng.normal(size=len(at)), 0)
-    values = (purchase, dwell, hide, saldo)
-    return replace(
-        log,
-        schema=replace(log.schema, feedback=KINDS),
-        feedback={k.name: v.astype(np.float32) for k, v in zip(KINDS, values, strict=True)},
-    )
-
-
-def standard(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / values.std()
 
 
 @pytest.fixture(scope="module")
