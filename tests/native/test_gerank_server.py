@@ -25,7 +25,6 @@ from gerank.wire.query import query_from_request
 from gerank_server.native import library_path
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
-from tests.engine.write_artifact import write
 from tests.exposures.reading import read_folder
 from tests.server.stand_in import StandIn
 from tests.server.tls.certificates import Authority
@@ -111,26 +110,6 @@ def test_it_knows_nothing_of_python() -> None:
         assert "libpython" not in libraries and "libtorch_python" not in libraries
         assert "libgrpc" not in libraries and "libprotobuf" not in libraries
         assert "libtorch" not in libraries and "libc10" not in libraries
-
-
-def test_it_has_torch_only_once_an_artifact_asks_for_it(tmp_path: Path, model: StandIn) -> None:
-    served = tmp_path / "served.gerank"
-    write(served)
-    with serving(served) as (process, _):
-        assert process.stdout is not None
-        maps = Path(f"/proc/{process.pid}/maps")
-        assert "libgerank_runtime" in maps.read_text() and "libtorch" not in maps.read_text()
-        _replace(served, model.path.read_bytes())
-        process.send_signal(signal.SIGHUP)
-        assert process.stdout.readline().startswith(f"now serving {model.model_version} on ")
-        assert "libtorch" in maps.read_text()
-
-
-def test_it_refuses_an_implementation_that_an_artifact_lacks(model: StandIn) -> None:
-    words = [PROGRAM, "--model", model.path, "--address", "127.0.0.1:0"]
-    words += ["--implementation", "native"]
-    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and "has no page model to run natively" in done.stderr
 
 
 def test_it_swaps_on_sighup_and_refuses_a_damaged_file(model: StandIn, tmp_path: Path) -> None:
