@@ -64,9 +64,10 @@ def test_the_same_figures_give_the_same_page() -> None:
 
 def test_settings_of_the_user_change_nothing_and_are_kept() -> None:
     before = drawn()
-    with mpl.rc_context({"svg.fonttype": "path", "font.size": 30.0, "axes.grid": False}):
+    own = {"svg.fonttype": "path", "font.size": 30.0, "axes.facecolor": "black"}
+    with mpl.rc_context(own):
         assert drawn() == before
-        assert mpl.rcParams["font.size"] == 30.0
+        assert {name: mpl.rcParams[name] for name in own} == own
 
 
 def test_panels_that_are_not_needed_are_not_drawn() -> None:
