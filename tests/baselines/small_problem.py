@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -77,16 +78,29 @@ def settings_of(kind: type[Comparator], **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (FAST | changes).items() if name in kind.grid}
 
 
-def share_of_gap(log: ExposureLog, rows: NDArray[np.int64], slates: Tensor) -> float:
-    """How much of the quality between the logged pages and the best ones slates [R, N] have."""
+def any_click(quality: NDArray[np.float32]) -> float:
+    """The probability of a click anywhere on a page of items of such quality."""
+    return float(1 - (1 / (1 + np.exp(4 * quality - 3))).prod())
+
+
+def share_of_gap(
+    log: ExposureLog,
+    rows: NDArray[np.int64],
+    slates: Tensor,
+    worth: Callable[[NDArray[np.float32]], float] = np.sum,
+) -> float:
+    """How much of the worth between the logged pages and the best ones slates [R, N] have.
+
+    `worth` is of the quality of what a page shows; the best page has the items of most quality.
+    """
     found, logged, best = 0.0, 0.0, 0.0
     for row, slate in zip(rows.tolist(), slates.tolist(), strict=True):
         first, after = log.candidate_offsets[row : row + 2]
         quality = log.candidate["quality"][first:after]
         shown = log.slates[slice(*log.slate_offsets[row : row + 2])]
-        found += quality[[place for place in slate if place >= 0]].sum()
-        logged += quality[shown].sum()
-        best += np.sort(quality)[::-1][: len(shown)].sum()
+        found += worth(quality[[place for place in slate if place >= 0]])
+        logged += worth(quality[shown])
+        best += worth(np.sort(quality)[::-1][: len(shown)])
     return (found - logged) / (best - logged)
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gerank.baselines.comparator import Comparator, Pages
+from gerank.baselines.exact_k import ExactK
 from gerank.baselines.network_comparator import NetworkComparator
 from gerank.baselines.rerank_network import RerankNetwork
 from gerank.data.batch import RerankBatch, Slates
@@ -21,6 +22,7 @@ from tests.baselines.networks import WITH_NETWORK
 from tests.baselines.small_problem import (
     FAST,
     SLOTS,
+    any_click,
     names_of,
     pages_of,
     quality_log,
@@ -101,7 +103,10 @@ def test_the_quality_that_clicks_follow_is_learnt(kind: type[Comparator]) -> Non
     rows = np.arange(450, 600)
     slates = comparator.slates(log, rows, SLOTS)
     assert slates.shape == (150, SLOTS)
-    assert share_of_gap(log, rows, slates) > 0.7
+    if kind is ExactK:  # a click anywhere is its objective, for which two good items are enough
+        assert share_of_gap(log, rows, slates, any_click) > 0.9
+    else:
+        assert share_of_gap(log, rows, slates) > 0.7
 
 
 @every
