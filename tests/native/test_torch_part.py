@@ -1,4 +1,4 @@
-"""Where torch comes into gerank-server: with the first artifact that asks for it, and not before."""
+"""Where torch comes into gerank-server: with the first artifact that asks for it, not before."""
 
 from __future__ import annotations
 
