@@ -8,7 +8,8 @@ that a run which was killed goes on where it was.
 On RankLens gerank's generator is also trained for fewer repeated genres, and MMR asked for them,
 each at several weights: which of them keeps NDCG?
 
-RankLens is named by the environment variable GERANK_RANKLENS, LETOR by GERANK_LOGS.
+RankLens is named by the environment variable GERANK_RANKLENS, LETOR by GERANK_LOGS. With `--quick`
+the first log alone is looked at, unless `--only` names another.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from gerank.train.config import DataConfig, EvaluatorConfig, JudgeConfig
 from gerank.train.config_toml import read_config
 from gerank.train.report import Table, show_cell
 
+OUT = Path(__file__).parents[1] / "build" / "side_by_side"
 SEEDS = (0, 1, 2, 3, 4)
 _FOLDS = 4
 _DIVERSITY_WEIGHTS = (0.05, 0.1, 0.2, 0.4)
@@ -191,7 +193,7 @@ def rows_of(experiment: str, tables: list[Table]) -> list[Row]:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--out", type=Path, default=Path("compared"), help="kept comparisons")
+    parser.add_argument("--out", type=Path, default=OUT, help="kept comparisons")
     parser.add_argument("--only", choices=("sampled", "deterministic", "ranklens", "letor"))
     parser.add_argument("--seeds", type=int, nargs="+", default=list(SEEDS))
     arguments = parser.parse_args()
@@ -204,7 +206,8 @@ def main() -> None:
         "ranklens": ranklens,
         "letor": letor,
     }
-    wanted = [arguments.only] if arguments.only else list(logs)
+    all_logs = ["sampled"] if arguments.quick else list(logs)
+    wanted = [arguments.only] if arguments.only else all_logs
     for name, variable in (("ranklens", "GERANK_RANKLENS"), ("letor", "GERANK_LOGS")):
         if name in wanted and variable not in os.environ:
             sys.exit(f"set {variable} to the {name} log")
