@@ -49,8 +49,10 @@ ENOUGH: dict[str, Any] = {
 }
 
 
-def fitted(kind: type[Comparator], log: ExposureLog, slots: int = SLOTS, **changes: Any) -> Any:
-    comparator = kind(settings_of(kind, **changes), seed=3)
+def fitted(
+    kind: type[Comparator], log: ExposureLog, slots: int = SLOTS, *, seed: int = 3, **changes: Any
+) -> Any:
+    comparator = kind(settings_of(kind, **changes), seed=seed)
     comparator.fit(pages_of(log, slots))
     return comparator
 
@@ -98,15 +100,17 @@ def test_names_are_distinct_and_every_module_names_its_paper_and_choices() -> No
 
 @every
 def test_the_quality_that_clicks_follow_is_learnt(kind: type[Comparator]) -> None:
-    log = quality_log(0, pages=600)
-    comparator = fitted(kind, log, **ENOUGH)
-    rows = np.arange(450, 600)
-    slates = comparator.slates(log, rows, SLOTS)
+    log, rows = quality_log(0, pages=600), np.arange(450, 600)
+    slates = fitted(kind, log, **ENOUGH).slates(log, rows, SLOTS)
     assert slates.shape == (150, SLOTS)
-    if kind is ExactK:  # a click anywhere is its objective, for which two good items are enough
-        assert share_of_gap(log, rows, slates, any_click) > 0.9
-    else:
+    if kind is not ExactK:
         assert share_of_gap(log, rows, slates) > 0.7
+        return
+    # Its objective is a click anywhere, for which two good items are enough; a network that has
+    # learnt nothing may reach it by luck, so three are asked.
+    others = [fitted(kind, log, seed=seed, **ENOUGH).slates(log, rows, SLOTS) for seed in (4, 5)]
+    shares = [share_of_gap(log, rows, each, any_click) for each in (slates, *others)]
+    assert min(shares) > 0.9
 
 
 @every
