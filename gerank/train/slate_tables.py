@@ -43,13 +43,6 @@ class SlateSources:
     truth: SimulatorTruth | None
 
 
-def slate_table(
-    slates: Mapping[str, Tensor], sources: SlateSources, weights: Tensor, log: ExposureLog
-) -> Table:
-    """`reward_table` of slates; the arguments are as in `slate_rewards`."""
-    return reward_table(slate_rewards(slates, sources, weights), sources.opinions, log)
-
-
 def slate_rewards(
     slates: Mapping[str, Tensor], sources: SlateSources, weights: Tensor
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
