@@ -33,7 +33,9 @@ foreach(_gerank_part IN LISTS gerank_FIND_COMPONENTS)
   endif()
   if(NOT EXISTS "${_gerank_root}/lib/${_gerank_name}.so")
     set(gerank_FOUND FALSE)
-    set(gerank_NOT_FOUND_MESSAGE "${_gerank_root}/lib/${_gerank_name}.so is missing: build gerank first")
+    set(gerank_NOT_FOUND_MESSAGE
+        "${_gerank_root}/lib/${_gerank_name}.so is missing: the component ${_gerank_part} was not built or not installed \
+here. A program that needs the other one alone asks for it: find_package(gerank COMPONENTS runtime)")
     return()
   endif()
   add_library(gerank::${_gerank_part} SHARED IMPORTED)

@@ -25,15 +25,21 @@ cmake_prefix_path = str(Path(__file__).resolve().parent)
 __all__ = ["LIBRARY", "NAMESPACE", "__version__", "cmake_prefix_path", "load", "runs"]
 
 
-def load(path: str | Path) -> Ranker:
+def load(path: str | Path, *, implementation: str = "auto", precision: str = "auto") -> Ranker:
     """Loads an artifact: `gerank.load("model.gerank").rank(requests)`.
+
+    Args:
+        path: The file.
+        implementation: `auto`, `native` or `torchscript`; see `gerank.ranker.Ranker.load`.
+        precision: `auto`, `float32` or `bfloat16`.
 
     Raises:
         ArtifactError: The file is refused; see `gerank.ranker.Ranker.load`.
+        ValueError: An option is none of its words.
     """
     from gerank.ranker import Ranker  # importing gerank alone stays cheap
 
-    return Ranker.load(path)
+    return Ranker.load(path, implementation=implementation, precision=precision)
 
 
 def runs(*folders: str | Path) -> pandas.DataFrame:

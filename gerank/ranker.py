@@ -60,6 +60,9 @@ class Ranker:
             ValueError: `implementation` or `precision` is none of its three words, or the former
                 is `torchscript` and the latter `bfloat16`.
         """
+        for name, word in (("implementation", implementation), ("precision", precision)):
+            if not isinstance(word, str):
+                raise ValueError(f"{name}: must be a text, got {word!r}")
         try:
             return cls(_engine.Ranker.load(os.fsencode(path), implementation, precision))
         except _engine.StatusError as error:

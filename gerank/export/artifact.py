@@ -101,7 +101,7 @@ def write_artifact(
         ValueError: There is no such precision.
     """
     contract = replace(contract, presets=check_presets(presets or {}, contract))
-    version = model_version(name, generator, contract.presets)
+    version = model_version(name, generator, contract.presets, precision)
     generator = generator.eval()
     generator.freeze()
     calibration = generator.features.calibration

@@ -23,7 +23,10 @@ def op_schemas() -> dict[str, str]:
 
 
 def model_version(
-    name: str, model: nn.Module, presets: Mapping[str, Mapping[str, Any]] | None = None
+    name: str,
+    model: nn.Module,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    precision: str = "float32",
 ) -> str:
     """`name` and a digest of what answers: two artifacts share it only if they answer alike.
 
@@ -31,10 +34,13 @@ def model_version(
         name: First part of the version.
         model: Whose parameters are part of the digest.
         presets: Of the contract; without any, the digest is that of the parameters alone.
+        precision: What a server without a will of its own answers in; float32 adds nothing.
     """
     digest = hashlib.sha256()
     if presets:
         digest.update(json.dumps(presets, sort_keys=True).encode())
+    if precision != "float32":
+        digest.update(precision.encode())
     for key, tensor in sorted(model.state_dict().items()):
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())

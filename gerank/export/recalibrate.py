@@ -72,11 +72,11 @@ def recalibrate(path: Path, log: ExposureLog, out: Path) -> tuple[Artifact, list
     if page is not None and page.numel() > 0:  # nor has an encoder of one's own
         rewrite_maps(page, knots, values)
     name = artifact.model_version.rpartition("-")[0]
+    precision, presets = precision_of(artifact.manifest), artifact.contract.presets
     manifest = artifact.manifest | {
-        "model_version": model_version(name, artifact.module, artifact.contract.presets),
+        "model_version": model_version(name, artifact.module, presets, precision),
         "calibration": calibration_document(list(curves), knots, values),
     }
-    precision = precision_of(artifact.manifest)
     return save_artifact(artifact.module, artifact.contract, manifest, out, precision), report
 
 

@@ -121,10 +121,12 @@ void Program::tell_of_precision(const std::string& model) {
   gerank_server_precision(server_, model.c_str(), precision, wanted, sizeof precision);
   if (std::string_view(wanted) != "bfloat16") return;
   const bool is_as_wanted = std::string_view(precision) == wanted;
-  server::tell(STDOUT_FILENO, "'" + model + "' answers in " + precision +
-                                  (is_as_wanted ? "\n"
-                                                : ": bfloat16 needs a processor with AVX512_BF16, "
-                                                  "and a native model\n"));
+  server::tell(STDOUT_FILENO,
+               "'" + model + "' answers in " + precision +
+                   (is_as_wanted ? "\n"
+                                 : ": bfloat16 needs a processor with AVX512_BF16, "
+                                   "that GERANK_CPU does not forbid, and a native "
+                                   "model, which is not asked to run as TorchScript\n"));
 }
 
 void Program::run_until_signal(const sigset_t& signals) {

@@ -112,7 +112,9 @@ def test_another_module_runs_as_torchscript_and_never_natively(own: Path) -> Non
 
 def test_an_implementation_that_there_is_not_is_named(stock: Path) -> None:
     with pytest.raises(ValueError, match="implementation: must be auto, native or torchscript"):
-        Ranker.load(stock, implementation="onnx")
+        gerank.load(stock, implementation="onnx")
+    with pytest.raises(ValueError, match="precision: must be a text, got None"):
+        gerank.load(stock, precision=None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"implementation: must be .*, got 'onnx'"):
         EngineOptions(implementation="onnx")
 
@@ -136,6 +138,31 @@ def test_an_archive_that_was_packed_again_serves_natively(stock: Path, tmp_path:
     path = tmp_path / "again.gerank"
     path.write_bytes(packed(records(stock.read_bytes())))
     assert Ranker.load(path).implementation == "native"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_an_archive_that_was_compressed_is_refused_without_torch(
+    stock: Path, tmp_path: Path, method: int
+) -> None:
+    path = tmp_path / "small.gerank"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, body in records(stock.read_bytes()).items():
+            whole = name.endswith("gerank.json")
+            archive.writestr(name, body, zipfile.ZIP_STORED if whole else method)
+    code = (
+        "import sys, gerank\n"
+        "try:\n    gerank.load(sys.argv[1])\n"
+        "except ValueError as error:\n    print(error)\n"
+        "print('libtorch' in open('/proc/self/maps').read())"
+    )
+    words = [sys.executable, "-c", code, str(path)]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=120)
+    message, has_torch = done.stdout.splitlines()
+    assert message.endswith(
+        "is packed, and an artifact of format 2 has none that is: export it again, or zip it "
+        "without compression"
+    )
+    assert message.startswith(f"{path}: record 'data.pkl' ") and has_torch == "False"
 
 
 def test_verify_holds_one_implementation_against_the_other(stock: Path, own: Path) -> None:
@@ -172,7 +199,8 @@ def test_verify_sees_weights_that_differ(stock: Path, tmp_path: Path) -> None:
     [
         ("extra/gerank.json", "its page model "),
         ("data/none", "no record 'data/none'"),
-        (7, "'page' is 7"),
+        (7, "'page' must name a record, got 7"),
+        ("", "'page' must name a record, got ''"),
     ],
 )
 def test_a_page_that_is_none_is_refused(

@@ -80,7 +80,7 @@ def test_a_directory_of_more_entries_than_16_bits_can_count_is_read(
         folder = archive.namelist()[0].split("/")[0]
         for place in range(1 << 16):
             archive.writestr(f"{folder}/more/{place:05d}", b"")
-    with pytest.raises(ArtifactError, match="record 'more/00000' was altered after it was written"):
+    with pytest.raises(ArtifactError, match="record 'more/00000' was added after it was written"):
         gerank.load(path)
 
 

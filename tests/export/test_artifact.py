@@ -120,6 +120,8 @@ def test_the_model_version_changes_with_the_presets(seed: int) -> None:
     assert len({plain, feed, model_version("run", generator, {"feed": {"slots": 5}})}) == 3
     assert model_version("run", generator, {"feed": {"greedy": True, "slots": 4}}) == feed
     assert model_version("run", generator, {}) == plain
+    assert model_version("run", generator, precision="bfloat16") != plain
+    assert model_version("run", generator, precision="float32") == plain
 
 
 def test_two_exports_of_one_model_have_one_version(written: Written, tmp_path: Path) -> None:

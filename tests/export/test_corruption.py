@@ -153,7 +153,7 @@ def test_an_added_record_is_named(content: bytes, refused: Refused) -> None:
     parts = records(content)
     prefix = next(iter(parts)).split("/", 1)[0]
     message = refused(packed(parts | {f"{prefix}/code/extra.py": b"import os"}))
-    assert "record 'code/extra.py' was altered" in message
+    assert "record 'code/extra.py' was added" in message
 
 
 def test_a_manifest_altered_without_its_checksum_is_named(content: bytes, refused: Refused) -> None:
@@ -208,6 +208,13 @@ def test_the_native_pass_calls_no_op_and_so_needs_none(content: bytes, tmp_path:
         {"groups": ["brand"]},
         {"versions": None},
         {"versions": {"ops": 3}},
+        {"weights": {"clicks": {"min": 5.0, "max": 1.0, "default": 9.0}}},
+        {"model_version": "a b\n\x1b[31m"},
+        {"model_version": ""},
+        {"page": ""},
+        {"precision": {"name": "fp8", "changed_slates": 0.0, "requests": 1}},
+        {"precision": {"name": "bfloat16", "changed_slates": 7.5, "requests": 1}},
+        {"precision": {"name": "bfloat16", "changed_slates": 0.5, "requests": -3}},
     ],
 )
 def test_a_malformed_manifest_is_refused(

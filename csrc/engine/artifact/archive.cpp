@@ -70,23 +70,28 @@ ArtifactFile read_file(const std::string& path) {
 }  // namespace
 
 Archive::Archive(const std::string& path) : file_(read_file(path)) {
-  const std::vector<ZipEntry> entries = artifact_entries(MemoryFile(*file_));
-  if (std::all_of(entries.begin(), entries.end(), [](const auto& e) { return e.is_stored; })) {
-    for (const ZipEntry& entry : entries) {
+  for (const ZipEntry& entry : artifact_entries(MemoryFile(*file_))) {
+    if (entry.is_stored) {
       records_.emplace(entry.name, file_->view().substr(entry.position, entry.size));
+    } else if (packed_.empty()) {
+      packed_ = entry.name;
     }
-    return;
   }
-  // Artifacts of format 1 are as torch writes archives, with packed code.
+}
+
+void Archive::unpack() {
   if (Status status = torchscript_part().unpack(file_, &unpacked_); !status) {
     throw Refusal{status.message()};
   }
-  for (const auto& [name, content] : unpacked_) records_.emplace(name, content);
+  for (const auto& [name, content] : unpacked_) records_.insert_or_assign(name, content);
 }
 
 std::string_view Archive::record(std::string_view name) const {
   const auto found = records_.find(name);
-  if (found == records_.end()) throw Refusal{"malformed artifact: no record " + repr(name)};
+  if (found == records_.end()) {
+    throw Refusal{"malformed artifact: no record " + repr(name) +
+                  (packed_.empty() ? "" : ", or it is packed, as " + repr(packed_) + " is")};
+  }
   return found->second;
 }
 
@@ -111,8 +116,9 @@ void Archive::check_sums() const {
   for (const auto& [name, sum] : sums) {
     const auto found = records_.find(name);
     if (found == records_.end()) throw Refusal{"record " + repr(name) + " is missing"};
+    if (sum == nullptr) throw Refusal{"record " + repr(name) + " was added after it was written"};
     const std::string_view content = found->second;
-    if (sum == nullptr || sum->type != Json::Type::kInteger ||
+    if (sum->type != Json::Type::kInteger ||
         sum->integer != std::int64_t{crc32(content.data(), content.size())}) {
       throw Refusal{"record " + repr(name) + " was altered after it was written"};
     }

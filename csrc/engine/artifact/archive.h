@@ -22,6 +22,11 @@ class Archive {
   // archive with a manifest.
   explicit Archive(const std::string& path);
 
+  // The first record that does not lie in the file as it is; empty if there is none. Such records
+  // are not there before unpack(), which needs torch.
+  const std::string& packed() const { return packed_; }
+  void unpack();
+
   // Throws Refusal where there is none of that name.
   std::string_view record(std::string_view name) const;
   Json parse_record(std::string_view name) const;  // an object
@@ -33,6 +38,7 @@ class Archive {
 
  private:
   ArtifactFile file_;
+  std::string packed_;
   Unpacked unpacked_;  // empty where all records lie in the file as they are
   std::map<std::string, std::string_view, std::less<>> records_;
 };

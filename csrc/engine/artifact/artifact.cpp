@@ -65,8 +65,8 @@ void check_ops(const Json& manifest) {
 std::string page_record(const Json& manifest) {
   const Json* page = manifest.find("page");
   if (page == nullptr) return "";
-  if (page->type != Json::Type::kString) {
-    throw Refusal{"malformed artifact: 'page' is " + cut(repr(*page), 80)};
+  if (page->type != Json::Type::kString || page->text.empty()) {
+    throw Refusal{"malformed artifact: 'page' must name a record, got " + cut(repr(*page), 80)};
   }
   return page->text;
 }
@@ -110,18 +110,29 @@ void make_model(const Archive& archive, const Json& manifest, Implementation wan
   }
 }
 
-// What the options ask for, else what the artifact does.
-Precision wanted_precision(const Json& manifest, Precision option) {
+// What a manifest says of precision; without a word it is float32.
+Precision written_precision(const Json& manifest) {
   const Json* precision = manifest.find("precision");
-  if (option != Precision::kAutomatic || precision == nullptr) {
-    return option == Precision::kBfloat16 ? option : Precision::kFloat32;
-  }
-  const Json* name = precision->find("name");
-  if (name != nullptr && name->type == Json::Type::kString) {
+  if (precision == nullptr) return Precision::kFloat32;
+  const Json *name = precision->find("name"), *changed = precision->find("changed_slates"),
+             *requests = precision->find("requests");
+  const bool is_measured = changed != nullptr && changed->is_number() && changed->real >= 0 &&
+                           changed->real <= 1 && requests != nullptr &&
+                           requests->type == Json::Type::kInteger && requests->integer > 0;
+  if (is_measured && name != nullptr && name->type == Json::Type::kString) {
     if (name->text == "bfloat16") return Precision::kBfloat16;
     if (name->text == "float32") return Precision::kFloat32;
   }
-  throw Refusal{"malformed artifact: 'precision' is " + cut(repr(*precision), 80)};
+  throw Refusal{
+      "malformed artifact: 'precision' must have a name, float32 or bfloat16, the share "
+      "of changed_slates and a number of requests, got " +
+      cut(repr(*precision), 80)};
+}
+
+// What the options ask for, else what the artifact does.
+Precision wanted_precision(const Json& manifest, Precision option) {
+  const Precision written = written_precision(manifest);
+  return option == Precision::kAutomatic ? written : option;
 }
 
 // After the golden requests, whose answers are those of float32.
@@ -136,22 +147,47 @@ void change_precision(const Archive& archive, const Json& manifest, Artifact* ar
                                      artifact->contract, Precision::kBfloat16);
 }
 
+// Torch packed records in format 1; since then none is, and reading needs no torch.
+void unpack(std::int64_t format, Archive* archive) {
+  if (format > kFirstFormat) {
+    throw Refusal{"record " + repr(archive->packed()) + " is packed, and an artifact of format " +
+                  std::to_string(format) +
+                  " has none that is: export it again, or zip it without " + "compression"};
+  }
+  archive->unpack();
+}
+
+// It stands in answers, logs, labels and on terminals.
+std::string model_version(const Json& manifest) {
+  constexpr std::size_t kLongest = 200;
+  const Json* version = manifest.find("model_version");
+  if (version == nullptr || version->type != Json::Type::kString) {
+    throw Refusal{"malformed artifact: no 'model_version'"};
+  }
+  const auto is_control = [](unsigned char byte) { return byte < 0x20 || byte == 0x7F; };
+  const std::string& text = version->text;
+  if (text.empty() || text.size() > kLongest || std::any_of(text.begin(), text.end(), is_control)) {
+    throw Refusal{
+        "malformed artifact: 'model_version' must be a text of 1 to 200 bytes without "
+        "control characters, got " +
+        cut(repr(*version), 80)};
+  }
+  return text;
+}
+
 Artifact read(const std::string& path, const ModelOptions& options) {
   if (const std::string error = cpu::instruction_set_error(); !error.empty()) throw Refusal{error};
-  const Archive archive(path);
+  Archive archive(path);
   Artifact artifact;
   artifact.manifest = archive.record(kManifest);
   Json manifest;
   if (!Json::parse(artifact.manifest, &manifest)) archive.check_sums();  // the likelier reason
   manifest = archive.parse_record(kManifest);
   const std::int64_t format = format_version(manifest);
+  if (!archive.packed().empty()) unpack(format, &archive);
   archive.check_sums();
   ops_of(manifest);  // the native pass calls none of them; a manifest says them all the same
-  const Json* version = manifest.find("model_version");
-  if (version == nullptr || version->type != Json::Type::kString) {
-    throw Refusal{"malformed artifact: no 'model_version'"};
-  }
-  artifact.model_version = version->text;
+  artifact.model_version = model_version(manifest);
   if (Status status = Contract::parse(artifact.manifest, &artifact.contract); !status) {
     throw Refusal{"malformed artifact: " + status.message()};
   }

@@ -97,7 +97,13 @@ std::vector<std::string> read_names(const Json& document, std::string_view key,
 std::vector<WeightRange> read_weights(const Json& document) {
   std::vector<WeightRange> weights;
   for (const auto& [name, range] : member(document, "weights", Json::Type::kObject).members) {
-    weights.push_back({name, number(range, "min"), number(range, "max"), number(range, "default")});
+    const WeightRange weight = {name, number(range, "min"), number(range, "max"),
+                                number(range, "default")};
+    if (!(weight.minimum <= weight.standard && weight.standard <= weight.maximum)) {
+      throw Malformed{"weights." + name + " is " + cut(repr(range), 80) +
+                      ": min, default and max must rise"};
+    }
+    weights.push_back(weight);
   }
   return weights;
 }
