@@ -162,7 +162,7 @@ def test_an_archive_that_was_compressed_is_refused_without_torch(
         "is packed, and an artifact of format 2 has none that is: export it again, or zip it "
         "without compression"
     )
-    assert message.startswith(f"{path}: record 'data.pkl' ") and has_torch == "False"
+    assert message.startswith(f"{path}: record 'data/0' ") and has_torch == "False"
 
 
 def test_verify_holds_one_implementation_against_the_other(stock: Path, own: Path) -> None:
