@@ -42,12 +42,15 @@ def test_the_bonus_starts_at_its_weight_and_fades(seed: int) -> None:
 
 
 def test_choices_that_were_never_made_get_more_than_those_made_often(seed: int) -> None:
-    explore = explorer(seed)
-    for step in range(300):
-        explore.bonus(PAGES, slates(seed + step, first=0))
-    usual = explore.bonus(PAGES, slates(seed + 1, first=0)).mean()
-    unusual = explore.bonus(PAGES, slates(seed + 1, first=5)).mean()
-    assert unusual > 1.2 * usual
+    """Of one pair of networks the ratio is 1.2 to 1.7: four of them are asked."""
+    ratios = []
+    for place in range(4):
+        explore = explorer(seed + place)
+        for step in range(300):
+            explore.bonus(PAGES, slates(seed + step, first=0))
+        usual = explore.bonus(PAGES, slates(seed + 1, first=0)).mean()
+        ratios.append(float(explore.bonus(PAGES, slates(seed + 1, first=5)).mean() / usual))
+    assert np.mean(ratios) > 1.2
 
 
 def test_the_random_network_never_learns(seed: int) -> None:
