@@ -95,7 +95,7 @@ def diverse_rows() -> dict[str, ComparatorConfig]:
 
 
 def simulated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
-    """By the truth, among others."""
+    """The comparison on simulated pages, judged by the truth among others."""
     sizes = {"train": setting.pages, "test": 100 if setting.quick else 2000}
     for seed, (name, pages) in enumerate(sizes.items()):
         log, truth = simulate(SimulatorConfig(pages, seed=seed, logging=logging))
@@ -107,7 +107,7 @@ def simulated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
 
 
 def ranklens(setting: Setting, folder: Path) -> list[Row]:
-    """By logged clicks with known propensities, cross-fitted over people."""
+    """The comparison on RankLens, by logged clicks, over folds of people."""
     events = Path(os.environ["GERANK_RANKLENS"])
     preset = read_config(Path(str(files("gerank") / "configs" / "ranklens.toml")))
     folder.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def ranklens(setting: Setting, folder: Path) -> list[Row]:
 
 
 def letor(setting: Setting, folder: Path) -> list[Row]:
-    """By the grades of the test queries, which nobody learnt from."""
+    """The comparison on LETOR, by the grades of test queries, which nobody learnt from."""
     source = Path(os.environ["GERANK_LOGS"]) / "letor"
     taught, asked = read_queries(source, "train"), read_queries(source, "test")
     letor_log(taught, 2 if setting.quick else 16, seed=0).write(folder / "train")

@@ -25,7 +25,7 @@ target_link_libraries(gerank PRIVATE gerank_runtime torch)
 set_target_properties(gerank PROPERTIES
     CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON
-    # Of the runtime there must be one copy in a process: the one beside this library.
+    # A process must have one copy of the runtime: the one beside this library.
     BUILD_WITH_INSTALL_RPATH ON
     INSTALL_RPATH "$ORIGIN;${GERANK_TORCH_RPATH}")
 

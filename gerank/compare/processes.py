@@ -29,7 +29,7 @@ _SCRATCH = "scratch"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _space: Workspace | None = None
-"""Of a worker process: what it was started for."""
+"""What a worker process was started for."""
 
 
 def run_cells(

@@ -1,4 +1,4 @@
-"""In which numbers an artifact multiplies, and what bfloat16 changes of its slates."""
+"""The numbers that an artifact multiplies in, and what bfloat16 changes of its slates."""
 
 from __future__ import annotations
 

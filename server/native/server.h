@@ -54,7 +54,7 @@ GERANK_EXPORT int gerank_server_load(GerankServer* server, const char* name, con
 GERANK_EXPORT void gerank_server_version(const GerankServer* server, const char* name,
                                          char* version, std::size_t version_size);
 
-// In which precision that version answers, and in which it was asked to: see
+// The precision that version answers in, and the one that it was asked to: see
 // gerank::Ranker::precision. Empty strings where there is none.
 GERANK_EXPORT void gerank_server_precision(const GerankServer* server, const char* name,
                                            char* precision, char* wanted, std::size_t size);

@@ -142,7 +142,7 @@ def test_places_in_the_log_say_nothing_of_an_answer(kind: type[Comparator], seed
 
 @every_network
 def test_places_in_the_log_teach_nothing(kind: type[Comparator], seed: int) -> None:
-    """Not even which samples are drawn."""
+    """They change nothing, not even which samples are drawn."""
     log = quality_log(seed, pages=80)
     rows = np.arange(80)
     found = [

@@ -208,7 +208,7 @@ def test_the_gain_of_a_dpp_is_that_of_the_log_determinant(seed: int) -> None:
 
 
 def test_a_dpp_prefers_two_that_are_unlike_to_two_that_are_alike() -> None:
-    """Of r = (1, 0.9, 0.6) the first two are nearly the same: theta says whether that matters."""
+    """The first two of r = (1, 0.9, 0.6) are nearly the same: theta says whether that matters."""
     similarity = np.array([[[1.0, 0.99, 0.0], [0.99, 1.0, 0.0], [0.0, 0.0, 1.0]]])
     relevance, first = np.array([[1.0, 0.9, 0.6]]), np.array([[0]])
     pairs = {

@@ -42,7 +42,7 @@ def test_the_bonus_starts_at_its_weight_and_fades(seed: int) -> None:
 
 
 def test_choices_that_were_never_made_get_more_than_those_made_often(seed: int) -> None:
-    """Of one pair of networks the ratio is 1.2 to 1.7: four of them are asked."""
+    """One pair of networks gives a ratio of 1.2 to 1.7: four of them are asked."""
     ratios = []
     for place in range(4):
         explore = explorer(seed + place)

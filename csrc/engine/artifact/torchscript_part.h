@@ -23,7 +23,7 @@ struct TorchScriptPart {
   // Why the torch of this process is not the right one; empty if it is.
   std::string (*mismatch)();
 
-  // As the loaded ops state it; empty if there is no such op.
+  // The schema of an op as it is loaded; empty if there is no such op.
   std::string (*op_schema)(const std::string& name);
 
   // kFailedPrecondition, in the words of a Refusal, where the file is not what it must be.

@@ -8,7 +8,7 @@
 
 namespace gerank {
 
-// Of a pass that the calling thread runs: EngineOptions::intra_op_threads on a worker, 0 where
+// What a pass on the calling thread may use: EngineOptions::intra_op_threads on a worker, 0 where
 // nobody has said.
 GERANK_EXPORT int pass_threads() noexcept;
 void set_pass_threads(int threads) noexcept;

@@ -26,7 +26,7 @@ enum class Implementation {
   kTorchScript
 };
 
-// In which numbers the matrices of a model are multiplied; sums are float32 always.
+// The numbers that the matrices of a model are multiplied in; sums are float32 always.
 enum class Precision {
   // What the artifact asks for; float32 where it asks for nothing.
   kAutomatic,
