@@ -20,6 +20,7 @@ from gerank.export.precision import answer
 from gerank.ranker import Ranker
 from tests.data.request_cases import CONTRACT, random_document
 from tests.nn.batches import random_generator as generator_of_contract
+from tests.ops.cases import DecodeCase
 from tests.ops.parity import follow
 from tests.page.page_cases import (
     CONTROLS,
@@ -63,16 +64,34 @@ def rows(batch: RerankBatch, first: int, end: int) -> RerankBatch:
     return RerankBatch(*(tensor[first:end] for tensor in batch))
 
 
-@pytest.mark.parametrize("place", range(6))
-def test_rounds_what_enters_a_product_and_nothing_else(
-    seed: int, place: int, tmp_path: Path
-) -> None:
-    case = Case(seed + place, tmp_path, requests=60, candidates=FOLDED_FROM - 1)
-    given = case.answer()
-    rounded = rounded_case(case.generator, case.batch)
-    error = log_prob_error(follow_rounded(rounded, given.slates), given)
-    assert error.max() < 2e-2  # a number that lies between two is rounded to either
-    assert error.mean() < 5e-4
+def test_rounds_what_enters_a_product_and_nothing_else(seed: int, tmp_path: Path) -> None:
+    """A number that lies between two is rounded to either, by the last bit of a float32 sum.
+
+    A wide model has some such numbers on every page, a small one has none: there the reference
+    agrees to the last digits, as it would not if anything else were rounded.
+    """
+    near, exact = [], []
+    for place in range(8):
+        case = Case(seed + place, tmp_path, requests=60, candidates=FOLDED_FROM - 1)
+        given = case.answer()
+        rounded = rounded_case(case.generator, case.batch)
+        error = log_prob_error(follow_rounded(rounded, given.slates), given)
+        assert error.max() < 0.1
+        chosen = given.log_prob != 0
+        near.append(float(error[chosen].median()))
+        unrounded = log_prob_error(follow(exact_case(case), given.slates, 0), given)
+        exact.append(float(unrounded[chosen].median()))
+    assert sum(error < 1e-5 for error in near) >= 3
+    assert sum(error < 1e-5 for error in exact) < 3  # else the line above could not fail
+
+
+def exact_case(case: Case) -> DecodeCase:
+    """The same requests without any rounding."""
+    model = case.generator.double()
+    wide = RerankBatch(*(t.double() if t.is_floating_point() else t for t in case.batch))
+    with torch.no_grad():
+        encoded = model.encode_batch(wide)
+    return DecodeCase(*encoded, *wide.rules, wide.seeds, wide.greedy, 1, model.context_window)
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -136,17 +155,3 @@ def test_an_instruction_set_that_is_forced_answers_in_float32(seed: int, tmp_pat
             text=True,
         )
         assert result.stdout.split() == ["float32", "bfloat16"], result.stderr
-
-
-def test_the_rounded_reference_is_not_the_exact_one(seed: int, tmp_path: Path) -> None:
-    # Else the first test could not fail.
-    case = Case(seed, tmp_path, requests=60, candidates=FOLDED_FROM - 1)
-    given = case.answer()
-    rounded = rounded_case(case.generator, case.batch)
-    near = log_prob_error(follow_rounded(rounded, given.slates), given).mean()
-    model = case.generator.double()
-    wide = RerankBatch(*(t.double() if t.is_floating_point() else t for t in case.batch))
-    with torch.no_grad():
-        encoded = model.encode_batch(wide)
-    exact = type(rounded)(*encoded, *wide.rules, wide.seeds, wide.greedy, 1, model.context_window)
-    assert log_prob_error(follow(exact, given.slates, 0), given).mean() > 3 * near
