@@ -52,7 +52,7 @@ class Setting:
     """How much is done.
 
     Attributes:
-        seeds: Of the comparators.
+        seeds: Each comparator is trained with every one of them.
         budget: Settings that each tries.
         pages: Simulated training pages.
         quick: A look whether all works.

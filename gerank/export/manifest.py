@@ -33,7 +33,7 @@ def model_version(
     Args:
         name: First part of the version.
         model: Whose parameters are part of the digest.
-        presets: Of the contract; without any, the digest is that of the parameters alone.
+        presets: They are the contract's; without any, the digest is that of the parameters alone.
         precision: What a server without a will of its own answers in; float32 adds nothing.
     """
     digest = hashlib.sha256()

@@ -59,7 +59,7 @@ def draw(
         paint: Is given the axes of the panels and draws on them.
         caption: Goes with the drawing, and names it for those who do not see it.
         panels: How many there are.
-        columns: Of them, stand side by side at most so many.
+        columns: At most so many of them stand side by side.
         panel_in: Is the width and the height of a panel, in inches.
     """
     down = -(-panels // columns)

@@ -46,7 +46,7 @@ class _Reached:
 
     Attributes:
         judge: Who says so.
-        pages: Of so many pages.
+        pages: How many pages there were.
         weightings: [P, U].
         utilities: [P, U].
         moved: Utility -> the places of the weightings that move its weight alone.

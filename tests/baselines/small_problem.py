@@ -74,7 +74,7 @@ def pages_of(log: ExposureLog, slots: int = SLOTS) -> Pages:
 
 
 def settings_of(kind: type[Comparator], **changes: Any) -> dict[str, Any]:
-    """Those of `FAST` and `changes` that the comparator has."""
+    """The settings of `FAST` and `changes` that the comparator has."""
     return {name: value for name, value in (FAST | changes).items() if name in kind.grid}
 
 

@@ -47,8 +47,8 @@ def test_nothing_that_is_named_is_markup() -> None:
     words = (HOSTILE, Paragraph(HOSTILE, HOSTILE, Mood.FINE))
     section = Section(HOSTILE, words, [table], [Drawing("<svg></svg>", HOSTILE)])
     outline = self_contained(report_page(HOSTILE, [section] * 6))
-    # Of the page two titles; of each section a link, a title, three of words, the caption of the
-    # drawing, and of the table its caption, a column and a cell.
+    # The page has two titles; each section has a link, a title, three words, the caption of its
+    # drawing, and a table with a caption, a column and a cell.
     assert "".join(outline.text).count(HOSTILE) == 2 + 6 * 9
     assert [title for title, _ in outline.tables] == [HOSTILE] * 6
 

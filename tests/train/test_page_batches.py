@@ -99,14 +99,14 @@ def test_a_log_of_fewer_pages_than_a_batch_is_a_full_batch(seed: int) -> None:
 
 
 def test_neighbours_stay_near_in_a_log_that_lies_in_files(seed: int, tmp_path: Path) -> None:
-    even_log(seed, pages=40_960).write(tmp_path)
+    even_log(seed, pages=40_000).write(tmp_path)
     mapped = ExposureLog.read(tmp_path, memory_mb=0)
-    batches = PageBatches(mapped, np.arange(40_960), 128)
+    batches = PageBatches(mapped, np.arange(40_000), 128)
     epoch = list(batches.epoch(seed))
     order = np.concatenate(epoch)
-    assert sorted(order.tolist()) == list(range(40_960))
-    first = order[: 64 * 256]
-    assert len(np.unique(first // 256)) <= 65
+    assert sorted(order.tolist()) == list(range(40_000))
+    first = order[: 63 * 256 + 40_000 % 256]  # what 64 chunks hold at least: one may be short
+    assert len(np.unique(first // 256)) <= 64
     assert len(np.unique(first[:128] // 256)) > 30
 
 

@@ -33,7 +33,7 @@ class FileBytes {
   std::size_t size_;
 };
 
-// Whoever looks into the file keeps it.
+// A model that looks into the file shares in it, so that the file lives as long.
 using ArtifactFile = std::shared_ptr<const FileBytes>;
 
 }  // namespace gerank
