@@ -8,7 +8,9 @@ the list; the generator chooses slot by slot, and learns by PPO what the evaluat
 logged lists the evaluator cannot be trusted: a discriminator learns to tell generated lists from
 logged ones while the generator learns, and its score is part of the reward.
 
-It leaves open the weight of the discriminator between logs, and what PPO's advantage refers to.
+It leaves open the weight of the discriminator between logs, and what PPO's advantage refers to. The
+authors' code adds the discriminator's reward to the evaluator's slot by slot, draws 32 lists of a
+request and makes ten steps on them.
 
 Chosen: clicks alone, without the purchases that the paper predicts as well; the evaluator reads a
 page from its top, so that credit is by slot: c_n = sigma(e_n) + w log sigma(d_n) of the

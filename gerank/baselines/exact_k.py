@@ -10,10 +10,13 @@ of the card's items (policy sampling). L_R is of cards that the policy draws, of
 a reward estimator D(card | candidates, user) is kept (hill climbing). D is trained before, to tell
 cards with a click from those without.
 
-It leaves open what a card is worth that was clicked twice.
+It leaves open what a card is worth that was clicked twice. In the authors' code the decoder of L_S
+is told the card that hill climbing kept, which is one of the three best of 32, and L_R weighs it by
+2 D - 1.
 
-Chosen: D sees the mean of the items, the mean product of two of them and the user; a kept card is
-weighed by how far its D is above the mean of those drawn with it.
+Chosen: D sees the mean of the items, the mean product of two of them and the user; the decoder of
+L_S is told a card of its own; the best card is kept, and weighed by how far its D is above the mean
+of those drawn with it, since 2 D - 1 makes every card likelier where most pages have a click.
 """
 
 from __future__ import annotations
