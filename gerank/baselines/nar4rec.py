@@ -10,7 +10,8 @@ then fills slot n with argmax_m p_n(m) - alpha max_{j < n} s(x_m, x_{y_j}), wher
 similarity to what stands above, for the positions know nothing of each other's choices.
 
 It leaves open which utility is high. Its evaluator, which picks among several lists, is a network
-of its own and no part of the generator.
+of its own and no part of the generator; a contrastive loss, of which its authors tell elsewhere, is
+left out.
 
 Chosen: the utility of a page is its clicks, and high from the mean of the training pages on; s is
 the cosine; one list, without an evaluator; what stands above the page has no position of its own.
