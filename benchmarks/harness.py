@@ -48,9 +48,25 @@ def publish(
     else:
         _print(script, rows)
     if commit and not arguments.quick:
-        document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": numbers}
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{script}.json").write_text(json.dumps(document, indent=2) + "\n")
+        _write(script, numbers)
+
+
+def commit_part(script: str, rows: list[Row]) -> None:
+    """Writes the rows of some experiments into the committed result, where others stay.
+
+    Every row has the date of its own run.
+    """
+    path = RESULTS / f"{script}.json"
+    before: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
+    run = {row["experiment"] for row in rows}
+    dated = [{n: cell_to_json(c) for n, c in row.items()} | {"date": today()} for row in rows]
+    _write(script, [row for row in before if row["experiment"] not in run] + dated)
+
+
+def _write(script: str, rows: list[Row]) -> None:
+    document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": rows}
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{script}.json").write_text(json.dumps(document, indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -61,10 +77,15 @@ def progress(steps: int, title: str) -> Iterator[Callable[[], None]]:
         yield lambda: bar.advance(task)
 
 
+def today() -> str:
+    """The date of a result."""
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
 def facts() -> Row:
     """Machine, versions and date."""
     return {
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "date": today(),
         "machine": {
             "processor": _processor(),
             "cores": torch.get_num_threads(),

@@ -9,7 +9,8 @@ On RankLens gerank's generator is also trained for fewer repeated genres, and MM
 each at several weights: which of them keeps NDCG?
 
 RankLens is named by the environment variable GERANK_RANKLENS, LETOR by GERANK_LOGS. With `--quick`
-the first log alone is looked at, unless `--only` names another.
+the first log alone is looked at, unless `--only` names another. The result of a log is written when
+that log is done, and those of the others stay as they are.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 from foreign.letor import letor_log, read_queries
-from harness import Row, options, publish
+from harness import Row, commit_part, options, publish
 from ranklens_quality import split_events
 
 from gerank.baselines.registry import comparators
+from gerank.compare.cells import Cell
 from gerank.compare.compare import Comparison, compare
 from gerank.compare.config import ComparatorConfig, CompareConfig, TunedBy, TuningConfig
 from gerank.compare.results import Policy
@@ -161,7 +164,13 @@ def letor(setting: Setting, folder: Path) -> list[Row]:
 
 def compared(config: CompareConfig, folder: Path) -> Comparison:
     """The comparison in a folder with `train` and `test`; one that was begun goes on."""
-    return compare(config, folder / "test", folder / "out", resume=True)
+    return compare(config, folder / "test", folder / "out", resume=True, watch=tell)
+
+
+def tell(cell: Cell, is_done: bool) -> None:
+    """A line on stderr for every cell that is done."""
+    if is_done:
+        print(f"{datetime.now():%H:%M:%S} {cell}", file=sys.stderr, flush=True)
 
 
 def joined(folds: list[dict[str, Policy]]) -> dict[str, Policy]:
@@ -211,9 +220,13 @@ def main() -> None:
     for name, variable in (("ranklens", "GERANK_RANKLENS"), ("letor", "GERANK_LOGS")):
         if name in wanted and variable not in os.environ:
             sys.exit(f"set {variable} to the {name} log")
-    rows = [row for name in wanted for row in logs[name](setting, arguments.out / name)]
-    is_whole = arguments.only is None and tuple(arguments.seeds) == SEEDS
-    publish("side_by_side", rows, arguments, commit=is_whole)
+    rows = []
+    for name in wanted:
+        found = logs[name](setting, arguments.out / name)
+        rows += found
+        if not arguments.quick and tuple(arguments.seeds) == SEEDS:
+            commit_part("side_by_side", found)
+    publish("side_by_side", rows, arguments, commit=False)
 
 
 if __name__ == "__main__":
