@@ -1,11 +1,11 @@
 """A native server under load for half an hour: nothing is lost, and nothing grows.
 
-An open loop asks for `--share` of what the server could answer at the start: pages of 20 and of 100
-candidates, and calls of eight pages. All along, a new artifact is swapped in every minute, and a
-client with calls in flight is killed every ten seconds; what that client asks for is a part of the
-share. The server keeps metrics, a JSON log and exposures; its queue holds what it can answer in a
-quarter of a second, as docs/operations.md sizes it. Its resident memory and descriptors are read
-every second.
+An open loop asks for `--share` of what the same server, with the same options, could answer before:
+pages of 20 and of 100 candidates, and calls of eight pages. All along, a new artifact is swapped in
+every minute, and a client with calls in flight is killed every ten seconds; what that client asks
+for is a part of the share. The server keeps metrics, a JSON log and exposures; its queue holds what
+it can answer in a quarter of a second, as docs/operations.md sizes it. Its resident memory and
+descriptors are read every second.
 """
 
 from __future__ import annotations
@@ -80,11 +80,13 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
     payloads = mixed_payloads(folder)
     words = ["--metrics-address", "127.0.0.1:0", "--log-format", "json", "--exposures"]
     words += [str(folder / "exposures"), "--exposure-max-bytes", str(256 << 20)]
-    with running({NAME: native_command(model)}) as servers:
-        load = Load(payloads, min(5.0, seconds), in_flight=32)
+    command = [*native_command(model), *words]
+    with running({NAME: logged(command, folder / "first-log")}) as servers:
+        servers[NAME].line()  # where its metrics are
+        load = Load(payloads, min(20.0, seconds), in_flight=32)
         capacity = apply(load, servers[NAME])["calls_per_s"]
-    words += ["--max-queue", str(int(QUEUE_S * capacity * PAGES_PER_CALL))]
-    command = logged([*native_command(model), *words], folder / "log")
+    command += ["--max-queue", str(int(QUEUE_S * capacity * PAGES_PER_CALL))]
+    command = logged(command, folder / "log")
     with running({NAME: command}) as servers:
         server = servers[NAME]
         server.line()  # where its metrics are
