@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -78,3 +79,8 @@ def test_info_shows_the_same(finished: RunFolder, outline: Outline) -> None:
         for row in outline.table(title)[1:]:
             assert row[0] in told
     assert "learnt from 600 pages of" in told
+    document = json.loads(done("info", finished.path, "--json"))
+    about = About.read(finished.path)
+    assert about is not None and about.start is not None
+    assert document["about"]["start"]["time"] == about.start.time
+    assert document["verdict"] == finished.facts["verdict"]
