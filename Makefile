@@ -152,7 +152,7 @@ format: setup ## Rewrite sources in the project's format.
 	$(BIN)/clang-format -i $(CPP)
 
 bench: build ## The benchmarks; results in benchmarks/results/. RankLens needs GERANK_RANKLENS.
-	@for name in decode training_step serving simulator_quality ranklens_quality; do \
+	@for name in decode training_step generator_step serving simulator_quality ranklens_quality; do \
 	  echo "== $$name"; $(PY) benchmarks/$$name.py || exit 1; done
 
 soak: build ## The native server under load for half an hour: what is lost, what grows. Needs grpc++.

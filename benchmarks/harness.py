@@ -18,6 +18,7 @@ from rich.table import Table
 
 import gerank
 from gerank.metrics.intervals import Interval
+from gerank.train.about import processor
 from gerank.train.report import cell_to_json, show_interval
 
 RESULTS = Path(__file__).parent / "results"
@@ -87,7 +88,7 @@ def facts() -> Row:
     return {
         "date": today(),
         "machine": {
-            "processor": _processor(),
+            "processor": processor(),
             "cores": torch.get_num_threads(),
             "capability": torch.backends.cpu.get_cpu_capability(),
         },
@@ -97,13 +98,6 @@ def facts() -> Row:
             "python": platform.python_version(),
         },
     }
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor()
 
 
 def _print(script: str, rows: list[Row]) -> None:

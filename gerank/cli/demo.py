@@ -46,6 +46,7 @@ def demo(
 def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) -> RunFolder:
     """Simulates, trains with the packaged configuration `name`, and prints what was reached."""
     from gerank.data.simulator import SimulatorConfig, simulate
+    from gerank.report.run import write_run_page
     from gerank.train.conclusions import warnings_of
     from gerank.train.config_toml import read_config
     from gerank.train.enumerated import enumerated_table
@@ -60,6 +61,7 @@ def _learn(folder: Path, name: str, pages: int, *, candidates: int, slots: int) 
     config = read_config(Path(str(files("gerank") / "configs" / f"{name}.toml")))
     data = dataclasses.replace(config.data, log=(folder / "train").resolve())
     run = train(dataclasses.replace(config, data=data), folder / name)
+    write_run_page(run)
     evaluation = evaluate(run, test, truth)
     for table in evaluation.tables:
         show(table)

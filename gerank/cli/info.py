@@ -1,4 +1,4 @@
-"""`gerank info`: what an artifact says of itself."""
+"""`gerank info`: what an artifact, or a training run, says of itself."""
 
 from __future__ import annotations
 
@@ -9,17 +9,26 @@ from typing import Annotated, Any
 
 import typer
 
-from gerank.cli.console import out, show
+from gerank.cli.console import out, say, show, show_warnings
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="An artifact.")],
-    json_output: Annotated[bool, typer.Option("--json", help="Print the manifest.")] = False,
+    file: Annotated[Path, typer.Argument(help="An artifact, or the folder of a training run.")],
+    json_output: Annotated[
+        bool, typer.Option("--json", help="Print the manifest, or all that is known of the run.")
+    ] = False,
 ) -> None:
     """Show an artifact's features, groups, flags, limits, weights and versions.
 
+    Of a training run, show what it is, how it came about, and what each of its files is.
+
     Example:  gerank info model.gerank --json
+
+    Example:  gerank info runs/first
     """
+    if file.is_dir():
+        _show_run(file, json_output=json_output)
+        return
     from gerank.ranker import Ranker
 
     manifest = Ranker.load(file).manifest
@@ -41,6 +50,27 @@ def info(
     out.print(f"policy: {training.get('policy', 'generator')}; verdict of its training: {verdict}")
     versions = manifest["versions"]
     out.print(f"written with gerank {versions['gerank']}, torch {versions['torch']}")
+
+
+def _show_run(path: Path, *, json_output: bool) -> None:
+    from gerank.train.conclusions import warnings_of
+    from gerank.train.run_description import (
+        facts_table,
+        files_table,
+        run_document,
+        run_sentences,
+    )
+    from gerank.train.run_folder import RunFolder
+
+    folder = RunFolder.open(path)
+    if json_output:
+        out.print_json(json.dumps(run_document(folder)))
+        return
+    for sentence in run_sentences(folder):
+        say(sentence)
+    show(facts_table(folder))
+    show(files_table(path))
+    show_warnings(warnings_of(folder))
 
 
 def _tables(manifest: dict[str, Any]) -> list[Any]:

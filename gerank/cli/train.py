@@ -23,17 +23,20 @@ def train(
 ) -> None:
     """Train on an exposure log: the evaluator, then the generator against it, then the verdict.
 
-    The verdict is better, not better, or nothing to learn; `gerank export` acts on it.
+    The verdict is better, not better, or nothing to learn; `gerank export` acts on it. The folder
+    explains itself: run.html, and `gerank info`.
 
     Example:  gerank train simulator.toml --out runs/first
     """
+    from gerank.report.run import write_run_page
     from gerank.train.conclusions import verdict_of, warnings_of
     from gerank.train.config_toml import read_config
     from gerank.train.train import train as run
 
     out = out_dir or Path("runs") / config.stem
-    folder = run(read_config(config), out, resume=resume, init=init, tell=say)
-    say(f"run: {folder.path} (metrics.csv; tensorboard --logdir {folder.path})")
+    folder = run(read_config(config), out, resume=resume, init=init, tell=say, config_file=config)
+    page = write_run_page(folder)
+    say(f"run: {folder.path} ({page.name}, metrics.csv; tensorboard --logdir {folder.path})")
     show_warnings(warnings_of(folder))
     judgement = verdict_of(folder)
     if judgement is not None:

@@ -14,7 +14,11 @@ from gerank.train.metrics_history import Curve, StageHistory, read_history
 from gerank.train.report import Table
 from gerank.train.run_folder import RunFolder
 
-_TOGETHER = (("loss", "validation_loss"), ("reward", "exposed_reward"))
+_TOGETHER = (
+    ("loss", "validation_loss"),
+    ("reward", "exposed_reward"),
+    ("sampled_better", "better"),
+)
 """Metrics that are measured alike share a panel."""
 _MOST_MARKED = 40
 _WORDS = (

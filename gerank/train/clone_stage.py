@@ -55,6 +55,7 @@ class CloneStage(Stage[Generator]):
         self._log, self._train, self._validation = log, train, validation
         self._weights, self._slots, self._seed = weights, slots, seed
         self._batches = PageBatches(log, train, _BATCH_SIZE)
+        self.pages_per_step = self._batches.mean_size
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""

@@ -13,11 +13,29 @@ from gerank.rl.rewards import weighted_reward
 from gerank.rl.slot_credit import at_last_slot, slot_returns
 from gerank.train.choices import Credit
 from gerank.train.config import GeneratorConfig
+from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.reward import Reward, SlotReward
 
 SupportPrice = Callable[[np.ndarray, ExposureBatch, Tensor], Tensor]
 """(rows [B] of the log, their pages, slates [B, G, N]) -> price >= 0 [B, G, N] of each choice, in
 units of the weighted reward: what it costs to go where the log says nothing."""
+
+
+def price_of_leaving(feedback: EvaluatorFeedback, price: float) -> SupportPrice:
+    """What a slot pays for an item of a strength that the log never showed there.
+
+    Args:
+        feedback: Knows the strengths of items, and where the log has data.
+        price: Of a logit outside of the logged range, in units of the weighted reward.
+    """
+    support = feedback.evaluator.support
+
+    def priced(_rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
+        distance = support.distance(feedback.strength(exposures, slates))
+        paid: Tensor = price * distance * (slates >= 0)
+        return paid
+
+    return priced
 
 
 class SlateCredit:

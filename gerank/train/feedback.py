@@ -87,8 +87,8 @@ class EvaluatorFeedback:
     @torch.no_grad()
     def strength(self, pages: ExposureBatch, slates: Tensor) -> Tensor:
         """[B, G, N] the items' own parts of the logits, 0 at empty slots."""
-        placed = self.evaluator.structured.place(self._items(pages).structured, slates)
-        return placed.strength[0].view(slates.shape)
+        items = self._items(pages).structured
+        return self.evaluator.structured.strength(items, slates)[0].view(slates.shape)
 
     def _items(self, pages: ExposureBatch) -> EvaluatorItems:
         """The items of the last batch are kept: a training step asks about it several times."""

@@ -56,6 +56,7 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
         self._log, self._train, self._validation = log, train, validation
         self._strengths, self._seed = prior_strengths, seed
         self._batches = PageBatches(log, train, int(min(128, max(32, len(train) // 25))))
+        self.pages_per_step = self._batches.mean_size
         kinds = [kind.name for kind in log.schema.feedback]
         self._columns = torch.tensor([kinds.index(name) for name in heads.names])
         self._after_click = torch.tensor([head.after_click for head in heads.shape.heads])

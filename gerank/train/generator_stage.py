@@ -37,6 +37,7 @@ class GeneratorStage(Stage[Generator]):
     """
 
     name = "generator"
+    shown = ("reward", "exposed_reward", "sampled_better")
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class GeneratorStage(Stage[Generator]):
         batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
         self._batches = PageBatches(log, train, batch_size)
         self.steps_per_epoch = len(self._batches)
+        self.pages_per_step = self._batches.mean_size
         self.optimizer = adam(generator, config.learning_rate)
         self._policy_step = PolicyStep(generator, self.optimizer, config)
         steps = self.steps_per_epoch * self._policy_step.steps
@@ -138,9 +140,11 @@ class GeneratorStage(Stage[Generator]):
         slates = torch.cat([slates, compared], dim=1)
         credit = self._credit.by_slot(rows, exposures, slates, weights)
         reward = credit.sum(-1)
+        exposed = reward[:, sampled : sampled + 1]
         figures = {
             "reward": reward[:, :sampled].mean().item(),
-            "exposed_reward": reward[:, sampled].mean().item(),
+            "exposed_reward": exposed.mean().item(),
+            "sampled_better": (reward[:, :sampled] > exposed).float().mean().item(),
         }
         if baseline is Baseline.LEAVE_ONE_OUT:
             slates, credit = slates[:, :sampled], credit[:, :sampled]

@@ -61,6 +61,11 @@ class PageBatches:
         """Batches of an epoch."""
         return sum(-(-len(members) // self._size) for members in self._classes)
 
+    @property
+    def mean_size(self) -> float:
+        """Pages of a batch, on average over an epoch."""
+        return sum(map(len, self._classes)) / max(1, len(self))
+
     def epoch(self, seed: int) -> Iterator[Places]:
         """Every page once."""
         yield from self._one_epoch(seed, keep_rest=True)

@@ -51,6 +51,7 @@ class ResidualStage(Stage[Evaluator]):
         )
         self._log, self._train, self._validation = log, train, validation
         self._batches, self._seed = PageBatches(log, train, config.batch_size), seed
+        self.pages_per_step = self._batches.mean_size
         self._prior = prior_strength / len(train)
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:

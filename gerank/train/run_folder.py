@@ -32,7 +32,7 @@ class RunError(ValueError):
 
 @dataclass(frozen=True)
 class RunFolder:
-    """RUN/config.toml, run.json (schema, limits), metrics.csv, tensorboard/, checkpoints/.
+    """RUN/config.toml, run.json (schema, limits), about.json, metrics.csv, checkpoints/, ...
 
     Attributes:
         path: The folder.
@@ -51,7 +51,7 @@ class RunFolder:
         resume: bool,
         log: LogIdentity | None = None,
         init: tuple[dict[str, Any], dict[str, Any]] | None = None,
-    ) -> None:
+    ) -> bool:
         """Writes what identifies the run; where the folder holds it already, nothing.
 
         Args:
@@ -60,6 +60,9 @@ class RunFolder:
             init: What it starts from: what run.json says of that, and the weights, which the run
                 keeps until it is finished; None = it starts fresh.
 
+        Returns:
+            Whether the folder held no run before.
+
         Raises:
             RunError: As `check`.
             OSError: A file cannot be written; it is named.
@@ -67,7 +70,7 @@ class RunFolder:
         self.check(resume, log)
         written = self.path / "config.toml"
         if written.exists():
-            return
+            return False
         (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
         document = {
             "schema": self.schema.to_json(),
@@ -80,6 +83,7 @@ class RunFolder:
             write_tensors(self.initial_weights, weights)
         write_text(self.path / "run.json", json.dumps(document, indent=2) + "\n")
         write_text(written, to_toml(self.config))  # comes last: with it the folder holds a run
+        return True
 
     def check(self, resume: bool, log: LogIdentity | None = None) -> None:
         """Whether training may begin or go on here; the arguments are as in `create`.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import math
 from abc import ABC, abstractmethod
@@ -11,19 +10,10 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from gerank.train.progress import StageProgress
 from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
 from gerank.train.writing import naming, write_tensors
 
@@ -43,6 +33,8 @@ class Stage(ABC, Generic[Model]):
         schedule: Stepped once per batch by the stage.
         epochs: Passes to make.
         steps_per_epoch: Batches of one pass, for the progress bar.
+        pages_per_step: Pages of a batch, on average, for the progress bar; 0 = it shows no speed.
+        shown: Metrics of a step that the progress bar shows; empty = all.
     """
 
     name: str
@@ -51,6 +43,8 @@ class Stage(ABC, Generic[Model]):
     schedule: torch.optim.lr_scheduler.LRScheduler
     epochs: int
     steps_per_epoch: int
+    pages_per_step: float = 0.0
+    shown: tuple[str, ...] = ()
 
     @abstractmethod
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
@@ -119,12 +113,11 @@ def run_stage(stage: Stage[Any], folder: RunFolder, log: MetricsLog, resume: boo
     first, best_score = 0, -float("inf")
     if resume and last.exists():
         first, best_score = _resume(stage, last)
-    with _progress() as progress:
-        task = progress.add_task(stage.name, total=stage.epochs * stage.steps_per_epoch)
-        progress.advance(task, first * stage.steps_per_epoch)
+    with _progress(stage, first) as progress:
         for epoch in range(first, stage.epochs):
-            metrics = _mean_of(stage, epoch, progress, task)
+            metrics = _mean_of(stage, epoch, progress)
             score, judged = stage.validate()
+            progress.judged(judged)
             log.write(stage.name, epoch, metrics | judged | {"score": score})
             if not math.isfinite(score):
                 raise RunError(
@@ -135,12 +128,21 @@ def run_stage(stage: Stage[Any], folder: RunFolder, log: MetricsLog, resume: boo
                 best_score = score
                 write_tensors(best, {"model": stage.model.state_dict(), "epoch": epoch})
             write_tensors(last, _state(stage, epoch, best_score))
-            progress.update(task, description=f"{stage.name} {_brief(judged)}")
     stage.model.load_state_dict(read_checkpoint(best)["model"])
     stage.model.eval()
 
 
-def _mean_of(stage: Stage[Any], epoch: int, progress: Progress, task: TaskID) -> Metrics:
+def _progress(stage: Stage[Any], first_epoch: int) -> StageProgress:
+    return StageProgress(
+        stage.name,
+        stage.epochs * stage.steps_per_epoch,
+        done=first_epoch * stage.steps_per_epoch,
+        pages_per_step=stage.pages_per_step,
+        shown=stage.shown,
+    )
+
+
+def _mean_of(stage: Stage[Any], epoch: int, progress: StageProgress) -> Metrics:
     sums: Metrics = {}
     steps = 0
     stage.model.train()
@@ -148,7 +150,7 @@ def _mean_of(stage: Stage[Any], epoch: int, progress: Progress, task: TaskID) ->
         steps += 1
         for name, value in metrics.items():
             sums[name] = sums.get(name, 0.0) + value
-        progress.advance(task)
+        progress.advance(metrics)
     stage.model.eval()
     return {name: value / steps for name, value in sums.items()}
 
@@ -173,20 +175,3 @@ def _resume(stage: Stage[Any], last: Path) -> tuple[int, float]:
     stage.load_more_state(state["more"])
     torch.set_rng_state(state["rng"])
     return state["epoch"] + 1, state["best_score"]
-
-
-def _brief(metrics: Metrics) -> str:
-    return " ".join(f"{name} {value:.3f}" for name, value in list(metrics.items())[:2])
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    columns = (
-        TextColumn("{task.description:<44}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress

@@ -69,6 +69,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         weights = torch.ones(members, len(train)) if page_weights is None else page_weights
         self._weights = weights / weights.mean(1, keepdim=True).clamp(min=1e-6)
         self._batches = PageBatches(log, train, int(min(128, max(32, len(train) // 25))))
+        self.pages_per_step = self._batches.mean_size
         self._rates = _slot_rates(log, train, evaluator.shape.slots)
         evaluator.start(self._rates)
         if warm is not None:

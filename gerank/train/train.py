@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.log_columns import MOST_SLOTS
 from gerank.nn.generator import Generator
+from gerank.train.about import note_end, note_start
 from gerank.train.choices import Validation
 from gerank.train.clone_stage import CloneStage
 from gerank.train.config import TrainConfig
-from gerank.train.credit import SupportPrice
+from gerank.train.credit import SupportPrice, price_of_leaving
 from gerank.train.evaluator_training import Training, train_evaluator
 from gerank.train.feedback import EvaluatorFeedback, WithHeads
 from gerank.train.feedback_checkpoint import EVALUATOR, JUDGE, load_heads, write_heads
@@ -51,6 +51,7 @@ def train(
     reward: Reward | None = None,
     log: ExposureLog | None = None,
     split: PageSplit | None = None,
+    config_file: Path | None = None,
 ) -> RunFolder:
     """Trains evaluator, judge, logged-like policy and generator, and judges the generator.
 
@@ -66,6 +67,7 @@ def train(
             is no verdict.
         log: Pages to learn from in place of those that `config.data.log` names.
         split: Which of them teach what, in place of the shares of `config.data`.
+        config_file: What `config` was read from; about.json keeps the git revision of its folder.
 
     Raises:
         ConfigError: A setting or the reward does not fit the log.
@@ -90,9 +92,10 @@ def train(
     _check(config, log, split)
     tables = PretrainedTables.read(config.tables, log.schema, config.generator.embedding_width)
     _try(config, log, split, reward)
-    folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
+    is_new = folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
     if folder.finished:
         return folder
+    note_start(out, config_file, is_new=is_new)
     if warm is None:
         warm = WarmStart.of_begun(folder)
     if warm is not None and tell is not None:
@@ -111,6 +114,7 @@ def _train_stages(training: Training, reward: Reward | None) -> None:
             _learn_from_users(training)
         else:
             _train_generator(training, reward, torch.ones(len(folder.config.reward)), None)
+            note_end(folder.path)
             folder.write_facts({"finished": True})
     finally:
         training.metrics.close()
@@ -127,6 +131,7 @@ def _learn_from_users(training: Training) -> None:
     judgement = judge_run(folder, log.select(split.validation))
     warnings = [warning.to_json() for warning in run_warnings(training, judgement)]
     verdict = judgement.to_json()
+    note_end(folder.path)
     folder.write_facts({"verdict": verdict, "warnings": warnings, "finished": True})
 
 
@@ -174,7 +179,7 @@ def _write_scales(
 def _support_price(
     training: Training, feedback: EvaluatorFeedback, scales: Tensor
 ) -> SupportPrice | None:
-    """What a slot pays for an item of a strength that the log never showed there.
+    """What a choice pays for an item of a strength that the log never showed at its slot.
 
     It is in the units of the reward: as if it were clicks, weighed as the predicted utilities are
     by default.
@@ -189,14 +194,7 @@ def _support_price(
     ]
     top = training.log.shown(at_most(training.split.train), 1).clicks.mean().item()
     price = config.generator.support_price * top * max(0.0, sum(predicted))
-    support = feedback.evaluator.support
-
-    def priced(rows: np.ndarray, exposures: ExposureBatch, slates: Tensor) -> Tensor:
-        distance = support.distance(feedback.strength(exposures, slates))
-        paid: Tensor = price * distance * (slates >= 0)
-        return paid
-
-    return priced if price > 0 else None
+    return price_of_leaving(feedback, price) if price > 0 else None
 
 
 def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:

@@ -41,7 +41,8 @@ def test_simulated_logs_of_two_seeds_share_items_but_no_people(journey: Journey)
 
 def test_the_run_tells_how_it_was_made(journey: Journey) -> None:
     assert {path.name for path in journey.run.iterdir()} == {
-        *("config.toml", "run.json", "metrics.csv", "tensorboard", "checkpoints")
+        *("config.toml", "run.json", "about.json", "run.html"),
+        *("metrics.csv", "tensorboard", "checkpoints"),
     }
 
 
@@ -121,7 +122,7 @@ def test_a_run_starts_from_yesterdays_and_says_what_matched_before_it_trains(
     assert lines[0] == f"init: {journey.run}"
     assert lines[1].startswith("features taken over: user.") and "candidate.ctr_score" in lines[1]
     assert "the judge is fresh, as always" in lines
-    assert lines.index(f"run: {run} (metrics.csv; tensorboard --logdir {run})") > 3
+    assert lines.index(f"run: {run} (run.html, metrics.csv; tensorboard --logdir {run})") > 3
     assert RunFolder.open(run).facts["init"]["run"] == str(journey.run)
 
 

@@ -51,6 +51,20 @@ def filled_logits(placed: PlacedItems) -> Tensor:
     return placed.logits * placed.mask
 
 
+def test_strengths_are_those_of_the_items_that_stand_in_the_slots(seed: int) -> None:
+    evaluator, batch = random_structured(seed, "logit", MEMBERS), random_batch(seed)
+    slates = with_holes(random_slates(batch, seed), seed)
+    with torch.no_grad():
+        items = evaluator.items(*batch.features)
+        found = evaluator.strength(items, slates)
+        assert torch.equal(found, evaluator.place(items, slates).strength)
+    _, count, slots = slates.shape
+    for page, candidate in enumerate(slates.view(-1, slots).tolist()):
+        for slot, item in enumerate(candidate):
+            own = items.strength[:, page // count, item] if item >= 0 else torch.zeros(MEMBERS)
+            assert torch.equal(found[:, page, slot], own)
+
+
 @pytest.mark.parametrize("reading", FORMS)
 def test_a_slot_depends_on_the_slots_above_alone(seed: int, reading: str) -> None:
     """Other items below, or none, change nothing above: credit can be given slot by slot."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +74,15 @@ def test_without_matplotlib_all_else_works(arguments: list[object]) -> None:
     assert result.returncode == 0, result.stderr
     assert "Slates by their judges" not in result.stdout  # there is no truth beside the log
     assert "Order of logged clicks" in result.stdout
+
+
+def test_without_matplotlib_a_run_explains_itself_in_words(
+    rewarded: Reported, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(rewarded.evaluation.evidence.folder.path, run)
+    result = without_matplotlib("train", run / "config.toml", "--out", run, "--resume")
+    assert result.returncode == 0, result.stderr
+    text = (run / "run.html").read_text(encoding="utf-8")
+    assert "pip install &#x27;gerank[report]&#x27;" in text
+    assert "<svg" not in text

@@ -83,6 +83,9 @@ def test_an_advantage_is_a_return_less_the_baselines_at_the_same_slot(
     torch.testing.assert_close(rollout.advantage, returns[:, :3] - expected)
     assert figures["reward"] == pytest.approx(worth[:, :3].sum(-1).mean().item(), rel=1e-5)
     assert figures["exposed_reward"] == pytest.approx(worth[:, 3].sum(-1).mean().item(), rel=1e-5)
+    gain = worth[:, :3].sum(-1) - worth[:, 3:4].sum(-1)  # other orders of the same items: no gain
+    surely, perhaps = ((gain > edge).float().mean().item() for edge in (1e-5, -1e-5))
+    assert surely <= figures["sampled_better"] <= perhaps < 1
     if priced:
         mean = price[:, :3].sum(-1).mean().item()
         assert figures["support_price"] == pytest.approx(mean, rel=1e-5)

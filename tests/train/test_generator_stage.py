@@ -116,7 +116,9 @@ def test_every_loss_baseline_credit_and_exploration_learns(
     )
     before = stage.validate()[0]
     figures = [metrics for epoch in range(25) for metrics in stage.train_epoch(epoch)]
-    assert figures[-1].keys() == {"reward", "exposed_reward", "entropy", "gradient_norm"}
+    assert figures[-1].keys() == {
+        *("reward", "exposed_reward", "sampled_better", "entropy", "gradient_norm")
+    }
     assert stage.validate()[0] > before + 0.3
 
 

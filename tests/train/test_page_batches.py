@@ -52,6 +52,13 @@ def test_classes_hold_every_page_once_and_at_most_half_is_padding(seed: int) -> 
     assert length_classes(np.zeros(0, np.int64)) == []
 
 
+def test_the_mean_size_is_that_of_an_epochs_batches(uneven: ExposureLog, seed: int) -> None:
+    batches = PageBatches(uneven, np.arange(40), 8)
+    sizes = [len(batch) for batch in batches.epoch(seed)]
+    assert min(sizes) < 8
+    assert batches.mean_size == pytest.approx(np.mean(sizes))
+
+
 def test_an_epoch_has_every_page_once(uneven: ExposureLog, seed: int) -> None:
     rows = np.arange(3, 40)
     batches = PageBatches(uneven, rows, 8)

@@ -177,7 +177,7 @@ def test_a_full_disk_names_the_file_and_leaves_no_part_of_it(
     with largest_file(size), pytest.raises(OSError, match=rf"{out}/{name}"):
         train(run.config, out)
     left = [path for path in out.rglob("*") if path.is_file()]
-    kept = ("config.toml", "run.json", "metrics.csv")
+    kept = ("config.toml", "run.json", "about.json", "metrics.csv")
     whole = [path for path in left if path.name in kept or path.suffix == ".pt"]
     events = [path for path in left if path.parent.name == "tensorboard"]
     assert sorted(left) == sorted(whole + events)

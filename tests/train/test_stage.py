@@ -19,6 +19,7 @@ class Scripted:
     """A model of one number, which counts the epochs; the score of each epoch is given."""
 
     name, steps_per_epoch = "evaluator", 2
+    pages_per_step, shown = 10.0, ()
 
     def __init__(self, scores: list[float]) -> None:
         self.model: nn.Module = nn.Linear(1, 1, bias=False)

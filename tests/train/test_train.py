@@ -25,7 +25,7 @@ from tests.train.uniform_log import bare_config, uniform_log, written
 EVALUATOR_METRICS = {"loss", "validation_loss", "score"}
 CLONE_METRICS = {"loss", "log_prob", "score"}
 GENERATOR_METRICS = {
-    *("reward", "exposed_reward", "entropy", "gradient_norm"),
+    *("reward", "exposed_reward", "sampled_better", "entropy", "gradient_norm"),
     *("better", "gain", "score", "support_price"),
 }
 

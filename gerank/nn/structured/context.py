@@ -61,15 +61,13 @@ def repeats_by_lag(groups: Tensor, mask: Tensor, above: Tensor) -> Tensor:
     """
     reach = above.size(1)
     groups = torch.cat([above, groups], dim=1)
-    mask = functional.pad(mask, (reach, 0), value=True)
-    slots = groups.size(1)
-    known = mask.unsqueeze(-1) & (groups >= 0)
-    same = (groups.unsqueeze(2) == groups.unsqueeze(1)) & known.unsqueeze(1) & known.unsqueeze(2)
-    place = torch.arange(slots, device=groups.device)
-    lag = (place[:, None] - place).clamp(max=_LAGS + 1)  # [n, above]
-    which = functional.one_hot(lag.clamp(min=0), _LAGS + 2)[..., 1:].to(torch.float32)
-    counts = torch.einsum("enag,nal->engl", same.to(torch.float32), which).flatten(2)
-    return counts[:, reach:]
+    known = functional.pad(mask, (reach, 0), value=True).unsqueeze(-1) & (groups >= 0)
+    # Unknown groups are equal to none: in a slot they are another number than above it.
+    here, higher = torch.where(known, groups, -1), torch.where(known, groups, -2)
+    counts = [torch.zeros(groups.shape, device=groups.device) for _ in range(_LAGS + 1)]
+    for lag in range(1, groups.size(1)):
+        counts[min(lag, _LAGS + 1) - 1][:, lag:] += here[:, lag:] == higher[:, :-lag]
+    return torch.stack(counts, dim=-1).flatten(2)[:, reach:]
 
 
 class Neighbours(nn.Module):

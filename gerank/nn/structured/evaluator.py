@@ -90,20 +90,26 @@ class StructuredEvaluator(PageEvaluator):
         requests, count, slots = slates.shape
         members = items.strength.size(0)
         chosen = slates.clamp(min=0).reshape(1, requests, count * slots)
-        strength = items.strength.gather(2, chosen.expand(members, -1, -1))
         wide = chosen.unsqueeze(-1).expand(members, -1, -1, items.facets.size(-1))
         facets = items.facets.gather(2, wide)
         index = chosen.squeeze(0).unsqueeze(-1).expand(-1, -1, items.groups.size(-1))
         groups = items.groups.gather(1, index)
         shape = (requests * count, slots)
         return self._placed(
-            strength.view(members, *shape),
+            self.strength(items, slates),
             facets.view(members, *shape, -1),
             items.page.repeat_interleave(count, dim=1),
             groups.view(*shape, -1),
             slates.reshape(*shape) >= 0,
             items.above.repeat_interleave(count, dim=0),
         )
+
+    def strength(self, items: StructuredItems, slates: Tensor) -> Tensor:
+        """See `PageEvaluator`: no slot's context is looked at."""
+        members, empty = items.strength.size(0), slates.flatten(0, 1) < 0
+        chosen = slates.clamp(min=0).flatten(1).expand(members, -1, -1)  # [K, B, G * N]
+        strength = items.strength.gather(2, chosen).view(members, *empty.shape)
+        return strength.masked_fill(empty, 0.0)
 
     def place_exposed(self, pages: ExposureBatch) -> PlacedItems:
         """The exposed slates of B pages, without looking at candidates that were not shown."""

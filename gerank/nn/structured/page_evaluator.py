@@ -102,6 +102,10 @@ class PageEvaluator(nn.Module):
         """Slates [B, G, N] of B candidate sets as E = B * G placed ones; -1 = empty slot."""
         raise NotImplementedError
 
+    def strength(self, items: Any, slates: Tensor) -> Tensor:
+        """[K, E, N] the items' own parts of the logits, 0 at empty slots, as `place` has them."""
+        return self.place(items, slates).strength
+
     def place_exposed(self, pages: ExposureBatch) -> PlacedItems:
         """The exposed slates of B pages."""
         raise NotImplementedError
