@@ -17,7 +17,7 @@ from gerank.train.config import TrainConfig
 from gerank.train.utilities import KINDS
 
 PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
-_TRAINING = frozenset({"data", "evaluator", "judge", "reward"})
+_TRAINING = frozenset({"data", "evaluator", "judge", "reward", "train"})
 _HEAD = """# Settings
 
 Written by `tools/write_settings.py` from the dataclasses that read the files; a test holds both

@@ -34,6 +34,7 @@ from gerank.nn.evaluator import Evaluator, EvaluatorShape
 from gerank.nn.generator import Generator, GeneratorShape
 from gerank.nn.structured import StructuredEvaluator, StructuredShape
 from gerank.train.config import GeneratorConfig, UtilityConfig
+from gerank.train.device import CPU
 from gerank.train.feedback import EvaluatorFeedback
 from gerank.train.fit_features import fit_features
 from gerank.train.generator_stage import GeneratorStage
@@ -76,7 +77,7 @@ class Cmr(Comparator):
         if len(utilities) > 1:
             rows = pages.train
             scale = reward_statistics(reward, pages.log, rows, pages.slots, self.seed).scale
-        self.network = self._new_generator(pages, utilities)
+        self.network = self._new_generator(pages, utilities).to(pages.device)
         config = GeneratorConfig(
             learning_rate=self.settings["learning_rate"],
             slates_per_request=self.settings["slates_per_request"],
@@ -97,6 +98,7 @@ class Cmr(Comparator):
             scale,
         )
         teach(stage, _PATIENCE)
+        self.network.to(CPU)
 
     def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
         """The slates of some pages: [len(rows), N] int64, -1 behind the end."""
@@ -135,11 +137,12 @@ class Cmr(Comparator):
             torch.tensor([_PRIOR_STRENGTH]),
             steps=self.settings["evaluator_steps"],
             seed=self.seed,
+            device=pages.device,
         )
         teach(stage, _PATIENCE)
         evaluator = Evaluator(schema, EvaluatorShape(shape))
         evaluator.structured.load_state_dict(structured.state_dict())
-        return evaluator.eval()
+        return evaluator.eval().to(pages.device)
 
     def _new_generator(self, pages: Pages, utilities: dict[str, UtilityConfig]) -> Generator:
         shape = GeneratorShape(

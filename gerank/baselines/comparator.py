@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
+from gerank.train.device import CPU
 
 
 class UnfitPagesError(ValueError):
@@ -31,6 +33,7 @@ class Pages:
         validation: [V] int64. Rows, of other people, that end training early and choose settings.
         slots: N, of every slate.
         score: The dense candidate feature that pages were sorted by before; None = there is none.
+        device: Where networks learn from them.
     """
 
     log: ExposureLog
@@ -38,6 +41,7 @@ class Pages:
     validation: NDArray[np.int64]
     slots: int
     score: str | None = None
+    device: torch.device = CPU
 
 
 class Comparator(ABC):

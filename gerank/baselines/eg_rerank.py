@@ -38,7 +38,7 @@ from gerank.data.batch import ExposureBatch, Features, pad_slots
 from gerank.data.schema import FeatureSchema
 from gerank.nn.encoder import DeepSetEncoder
 from gerank.rl import leave_one_out, ppo_clipped, slot_returns
-from gerank.train.stage import Metrics
+from gerank.train.stage import StepMetrics
 from gerank.train.table_adam import adam
 
 
@@ -86,7 +86,7 @@ class PpoStage(SampledStage):
         self._ppo_steps = ppo_steps
         self._discriminator_adam = adam(discriminator, schedule.learning_rate)
 
-    def learn_from(self, pages: ExposureBatch, share: float) -> Metrics:
+    def learn_from(self, pages: ExposureBatch, share: float) -> StepMetrics:
         """Draws slates, teaches the discriminator, and makes some steps of PPO."""
         slates = self.drawn(pages, self._drawn_slates)
         told_apart = self._teach_discriminator(pages, slates)
@@ -99,14 +99,14 @@ class PpoStage(SampledStage):
             )
             advantage = leave_one_out(slot_returns(credit))
         behavior: Tensor | None = None
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=slates.device)
         for _ in range(self._ppo_steps):
             log_prob = self._log_prob(pages, slates)
             behavior = log_prob.detach() if behavior is None else behavior
             loss = ppo_clipped(log_prob, behavior, advantage, slates >= 0)
             self.descend(share * loss)
-        reward = credit.sum(-1).mean().item()
-        return {"reward": reward, "discriminator_loss": told_apart, "loss": loss.item()}
+        reward = credit.sum(-1).mean()
+        return {"reward": reward, "discriminator_loss": told_apart, "loss": loss.detach()}
 
     def _log_prob(self, pages: ExposureBatch, slates: Tensor) -> Tensor:
         """[B, G, N] with gradient."""
@@ -116,7 +116,7 @@ class PpoStage(SampledStage):
         along = walk(self.model, state, free, self.slots, given=slates.flatten(0, 1))
         return along.log_prob().view(slates.shape)
 
-    def _teach_discriminator(self, pages: ExposureBatch, slates: Tensor) -> float:
+    def _teach_discriminator(self, pages: ExposureBatch, slates: Tensor) -> Tensor:
         """One step on the logged slates and one drawn slate of each page; answers its loss."""
         shown = pad_slots(pages.slates, self.slots)
         both = torch.stack([shown, slates[:, 0]], dim=1)
@@ -124,7 +124,7 @@ class PpoStage(SampledStage):
         self._discriminator_adam.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._discriminator_adam.step()
-        return loss.item()
+        return loss.detach()
 
 
 class EgRerank(NetworkComparator[EgGenerator]):
@@ -148,7 +148,7 @@ class EgRerank(NetworkComparator[EgGenerator]):
         """Trains the evaluator, then generator and discriminator side by side."""
         settings, schedule = self.settings, self.schedule()
         shape = (settings["width"], settings["embedding_width"], self.network.features)
-        evaluator = SequenceJudge(pages.log.schema, *shape)
+        evaluator = SequenceJudge(pages.log.schema, *shape).to(pages.device)
 
         def loss(exposures: ExposureBatch) -> Tensor:
             logits = evaluator(exposures, exposures.slates.unsqueeze(1)).squeeze(1)
@@ -159,7 +159,7 @@ class EgRerank(NetworkComparator[EgGenerator]):
         stage = PpoStage(
             self.network,
             evaluator.requires_grad_(False),
-            SequenceJudge(pages.log.schema, *shape),
+            SequenceJudge(pages.log.schema, *shape).to(pages.device),
             pages,
             schedule,
             discriminator_weight=settings["discriminator_weight"],

@@ -38,7 +38,7 @@ from gerank.data.batch import ExposureBatch, Features, pad_slots
 from gerank.data.schema import FeatureSchema
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.layers import mlp
-from gerank.train.stage import Metrics
+from gerank.train.stage import StepMetrics
 
 
 class ExactKNetwork(PointerNetwork):
@@ -109,7 +109,7 @@ class DemonstrationStage(SampledStage):
         super().__init__("exact_k", policy, value, pages, schedule)
         self._alpha, self._drawn_slates = alpha, drawn_slates
 
-    def learn_from(self, pages: ExposureBatch, share: float) -> Metrics:
+    def learn_from(self, pages: ExposureBatch, share: float) -> StepMetrics:
         """One step on demonstrations and on the best of the drawn cards."""
         slates = self.drawn(pages, self._drawn_slates)
         with torch.no_grad():
@@ -122,7 +122,7 @@ class DemonstrationStage(SampledStage):
         demonstrated = demonstration_loss(sampled.log_prob(shown), pages.clicks)
         loss = self._alpha * demonstrated + (1 - self._alpha) * reinforced
         norm = self.descend(share * loss)
-        return {"demonstrated": demonstrated.item(), "gain": gain.mean().item(), "norm": norm}
+        return {"demonstrated": demonstrated.detach(), "gain": gain.mean(), "norm": norm}
 
 
 class ExactK(NetworkComparator[ExactKNetwork]):
@@ -155,6 +155,7 @@ class ExactK(NetworkComparator[ExactKNetwork]):
         settings, schedule = self.settings, self.schedule()
         widths = (settings["width"], settings["embedding_width"])
         estimator = RewardEstimator(pages.log.schema, *widths, self.network.features)
+        estimator.to(pages.device)
 
         def loss(exposures: ExposureBatch) -> Tensor:
             logits = estimator(exposures, exposures.slates.unsqueeze(1)).squeeze(1)

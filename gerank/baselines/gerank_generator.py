@@ -17,6 +17,7 @@ from torch import Tensor
 
 from gerank.baselines.comparator import Comparator, Pages
 from gerank.data.exposure_log import ExposureLog
+from gerank.train.choices import Device
 from gerank.train.config import (
     EvaluatorConfig,
     GeneratorConfig,
@@ -27,6 +28,7 @@ from gerank.train.config_toml import build_settings
 from gerank.train.orders import generated_slates
 from gerank.train.pages import PageSplit
 from gerank.train.train import train
+from gerank.train.train_settings import TrainSettings
 
 _TABLES = {"generator": GeneratorConfig, "evaluator": EvaluatorConfig}
 _TRIED: dict[str, tuple[Any, ...]] = {
@@ -84,7 +86,8 @@ class GerankGenerator(Comparator):
         }
         config: TrainConfig = build_settings(TrainConfig, document, "")
         judge = JudgeConfig(boosted=False, clone_steps=1)
-        return dataclasses.replace(config, judge=judge)
+        train_settings = TrainSettings(device=Device(pages.device.type))
+        return dataclasses.replace(config, judge=judge, train=train_settings)
 
     def fit(self, pages: Pages) -> None:
         """Trains evaluator and generator in a folder that is gone afterwards.

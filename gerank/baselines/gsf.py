@@ -56,7 +56,7 @@ class GsfNetwork(ScoringNetwork):
         mask = features.candidate_mask
         described = self.described(features)
         if self.training:
-            keys = torch.rand(mask.shape, device=mask.device)
+            keys = torch.rand(mask.shape).to(mask.device)  # drawn alike on every device
             return self.shuffled_scores(described, mask, keys)
         scores = torch.zeros_like(described[:, :, 0])
         for shuffle in range(self.keys.size(0)):

@@ -70,7 +70,7 @@ class CandidateLabels:
         requests, candidates = pages.candidate_mask.shape
         filled = pages.slates >= 0
         place = torch.where(filled, pages.slates, candidates)
-        slots = torch.arange(pages.slates.size(1)).expand_as(place)
+        slots = torch.arange(pages.slates.size(1), device=place.device).expand_as(place)
 
         def at_candidates(values: Tensor) -> Tensor:
             spare = values.new_zeros(requests, candidates + 1)

@@ -18,6 +18,7 @@ from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.pinned_above import own_slots
 from gerank.data.schema import FeatureSchema
+from gerank.train.device import CPU
 from gerank.train.fit_features import fit_features
 from gerank.train.page_batches import at_most, by_page
 from gerank.train.pages import as_requests
@@ -38,7 +39,11 @@ Network = TypeVar("Network", bound=RerankNetwork)
 
 
 class NetworkComparator(Comparator, Generic[Network]):
-    """A comparator whose `network`, once fitted, is called and answers as a generator does."""
+    """A comparator whose `network`, once fitted, is called and answers as a generator does.
+
+    It learns on the device of the pages and answers on the CPU, where the op works that fills slots
+    one by one.
+    """
 
     network: Network
 
@@ -48,7 +53,7 @@ class NetworkComparator(Comparator, Generic[Network]):
 
     @abstractmethod
     def learn(self, pages: Pages) -> None:
-        """Trains `network`, whose features are scaled by now."""
+        """Trains `network`, whose features are scaled by now, where it lies."""
 
     def fit(self, pages: Pages) -> None:
         """Scales the features by the training pages, then learns from them.
@@ -65,8 +70,9 @@ class NetworkComparator(Comparator, Generic[Network]):
         torch.manual_seed(self.seed)
         self.network = self.new_network(pages.log.schema, pages)
         fit_features(self.network.features, (), pages.log, at_most(pages.train, _MOST_SCALED))
+        self.network.to(pages.device)
         self.learn(pages)
-        self.network.eval()
+        self.network.eval().to(CPU)
 
     def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
         """The slates of some pages: [len(rows), N] int64, -1 behind the end."""

@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from torch import Tensor, nn
 from gerank.baselines.comparator import Pages
 from gerank.baselines.named_pages import NamedPages
 from gerank.data.batch import ExposureBatch
+from gerank.train.device import batches_on, device_of, moved
 from gerank.train.page_batches import PageBatches, at_most, by_page
 from gerank.train.run_folder import RunError
-from gerank.train.stage import Metrics, Stage
+from gerank.train.stage import Metrics, Stage, StepMetrics
 from gerank.train.table_adam import adam, clip_gradients
 
 PageLoss = Callable[[ExposureBatch], Tensor]
@@ -63,20 +65,21 @@ class PageLossStage(Stage[nn.Module]):
         self._loss, self._pages, self._seed = loss, pages, schedule.seed
         self._validation = at_most(pages.validation, _MOST_VALIDATION)
         self._batches = PageBatches(pages.log, pages.train, schedule.batch_size)
+        self._device = device_of(model)
 
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = self._batches.endless(self._seed * 1009 + epoch)
-        for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            exposures = self._exposures(self._pages.train[places])
+        batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
+        rows = self._pages.train
+        taught = batches_on(self._device, batches, lambda some: self._exposures(rows[some]))
+        for places, exposures in taught:
             loss = self._loss(exposures).mean() * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             clip_gradients(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            yield {"loss": loss.item()}
+            yield {"loss": loss.detach()}
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
@@ -84,7 +87,7 @@ class PageLossStage(Stage[nn.Module]):
         rows = self._validation
 
         def told(places: np.ndarray) -> tuple[Tensor]:
-            return (self._loss(self._exposures(rows[places])),)
+            return (self._loss(moved(self._exposures(rows[places]), self._device)),)
 
         (losses,) = by_page(self._pages.log, rows, _PAGES_AT_ONCE, told)
         score = -losses.mean().item()

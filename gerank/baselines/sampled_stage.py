@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import numpy as np
 import torch
@@ -16,8 +17,9 @@ from gerank.baselines.page_loss_stage import STEPS_BETWEEN_LOOKS, Schedule
 from gerank.baselines.pointer_network import PointerNetwork
 from gerank.baselines.slate_walk import repeated, walk
 from gerank.data.batch import ExposureBatch
+from gerank.train.device import batches_on, device_of, moved
 from gerank.train.page_batches import PageBatches, at_most, by_page
-from gerank.train.stage import Metrics, Stage
+from gerank.train.stage import Metrics, Stage, StepMetrics
 from gerank.train.table_adam import adam, clip_gradients
 
 SlateValue = Callable[[ExposureBatch, Tensor], Tensor]
@@ -44,17 +46,18 @@ class SampledStage(Stage[PointerNetwork]):
         self._pages, self._seed = pages, schedule.seed
         self._validation = at_most(pages.validation, _MOST_VALIDATION)
         self._batches = PageBatches(pages.log, pages.train, schedule.batch_size)
+        self._device = device_of(policy)
 
     @abstractmethod
-    def learn_from(self, pages: ExposureBatch, share: float) -> Metrics:
+    def learn_from(self, pages: ExposureBatch, share: float) -> StepMetrics:
         """One roll-out and what is learnt from it; `share` as in `PageBatches.share`."""
 
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of roll-outs over shuffled pages."""
-        batches = self._batches.endless(self._seed * 1009 + epoch)
-        for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            pages = self._exposures(self._pages.train[places])
+        batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
+        rows = self._pages.train
+        taught = batches_on(self._device, batches, lambda some: self._exposures(rows[some]))
+        for places, pages in taught:
             yield self.learn_from(pages, self._batches.share(places))
             self.schedule.step()
 
@@ -64,7 +67,7 @@ class SampledStage(Stage[PointerNetwork]):
         rows = self._validation
 
         def told(places: np.ndarray) -> tuple[Tensor]:
-            pages = self._exposures(rows[places])
+            pages = moved(self._exposures(rows[places]), self._device)
             state = self.model.encode(pages.features)
             greedy = walk(self.model, state, free_candidates(pages), self.slots, greedy=True)
             return (self.value(pages, greedy.slates.unsqueeze(1)).squeeze(1),)
@@ -81,13 +84,13 @@ class SampledStage(Stage[PointerNetwork]):
         drawn = walk(self.model, state, free, self.slots).slates
         return drawn.view(-1, slates, self.slots)
 
-    def descend(self, loss: Tensor) -> float:
+    def descend(self, loss: Tensor) -> Tensor:
         """One step of the policy's optimizer; answers the gradient's norm."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = clip_gradients(self.model.parameters(), 1.0)
         self.optimizer.step()
-        return norm.item()
+        return norm
 
     def _exposures(self, rows: np.ndarray) -> ExposureBatch:
         return NamedPages.of(self._pages.log, rows, self._pages.slots).pages

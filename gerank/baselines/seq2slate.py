@@ -87,7 +87,8 @@ def sequence_loss(along: SlateWalk, labels: Tensor, loss: str) -> Tensor:
     A step without a clicked candidate left counts as nothing.
     """
     steps = along.free.size(1)
-    weight = 1 / torch.log2(torch.arange(steps, dtype=torch.float32) + 2)
+    place = torch.arange(steps, dtype=torch.float32, device=labels.device)
+    weight = 1 / torch.log2(place + 2)
     left = labels.unsqueeze(1) * along.free  # [B, N, M]
     each = STEP_LOSSES[loss](along.log_p, left, along.free)
     return (weight * each * (left.sum(-1) > 0)).sum(1)

@@ -74,13 +74,14 @@ def walk(
         elif greedy:
             choice = log_p.argmax(1)
         else:
-            noise = -torch.empty_like(log_p).exponential_().log()
+            noise = -torch.empty(log_p.shape, dtype=log_p.dtype).exponential_().log()
+            noise = noise.to(log_p.device)  # drawn alike on every device
             choice = (log_p.detach() + noise).masked_fill(~free, _OUT * 2).argmax(1)
         choice = torch.where(free.any(1), choice, -1)
         slates.append(choice)
         frees.append(free)
         log_ps.append(log_p)
-        taken = torch.arange(free.size(1)) == choice.unsqueeze(1)
+        taken = torch.arange(free.size(1), device=free.device) == choice.unsqueeze(1)
         free, state = free & ~taken, network.placed(state, choice)
     return SlateWalk(torch.stack(slates, 1), torch.stack(frees, 1), torch.stack(log_ps, 1))
 

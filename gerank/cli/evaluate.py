@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gerank.cli.console import complain, out, say, show, show_verdict, show_warnings
+from gerank.train.choices import Device
 
 if TYPE_CHECKING:
     from gerank.data.exposure_log import ExposureLog
@@ -46,6 +47,9 @@ def evaluate(
         bool,
         typer.Option("--unfinished", help="Judge a run whose training has not ended."),
     ] = False,
+    device: Annotated[
+        Device, typer.Option(help="Where networks compute; auto = a GPU where there is one.")
+    ] = Device.AUTO,
     json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
 ) -> None:
     """Judge a run: by its evaluators, by the truth where simulated, by logged clicks alone.
@@ -66,10 +70,11 @@ def evaluate(
     from gerank.data.exposure_log import ExposureLog
     from gerank.data.simulator import SimulatorTruth
     from gerank.train.conclusions import warnings_of
+    from gerank.train.device import chosen_device
     from gerank.train.evaluate import evaluate as judge
     from gerank.train.run_folder import RunFolder
 
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, chosen_device(device, "--device"))
     log = ExposureLog.read(data, folder.config.data.memory_mb)
     if shuffle_control:
         _control(folder, log, json_output=json_output)

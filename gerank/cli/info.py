@@ -48,6 +48,8 @@ def info(
     training = manifest.get("training", {})
     verdict = (training.get("verdict") or {}).get("verdict", "none")
     out.print(f"policy: {training.get('policy', 'generator')}; verdict of its training: {verdict}")
+    if "device" in training:
+        out.print(f"trained on: {training['device']}")
     versions = manifest["versions"]
     out.print(f"written with gerank {versions['gerank']}, torch {versions['torch']}")
 

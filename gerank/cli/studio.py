@@ -10,6 +10,7 @@ import typer
 from gerank.cli.console import say
 from gerank.cli.ranges import number_option
 from gerank.cli.streams import stop_waiting_for_readers
+from gerank.train.choices import Device
 
 
 class StudioMissingError(RuntimeError):
@@ -24,6 +25,9 @@ def studio(
     run: Annotated[
         Path | None, typer.Option(help="Training run whose evaluator predicts clicks.")
     ] = None,
+    device: Annotated[
+        Device, typer.Option(help="Where the evaluator of --run computes.")
+    ] = Device.CPU,
     server: Annotated[str, typer.Option(help="Slates come from this server, host:port.")] = "",
     port: Annotated[int, number_option(0, 65535, "0 takes a free one.")] = 8080,
     host: Annotated[
@@ -45,5 +49,5 @@ def studio(
             raise
         message = f"the control page needs {error.name}: pip install 'gerank[studio]'"
         raise StudioMissingError(message) from None
-    with open_session(model, data, server, run) as session:
+    with open_session(model, data, server, run, device) as session:
         serve_studio(session, host, port, lambda address: say(f"studio on {address}"))

@@ -18,6 +18,7 @@ from gerank.train.config import (
     UtilityConfig,
 )
 from gerank.train.setting_rules import ConfigError, at_least_one, require
+from gerank.train.train_settings import TrainSettings
 
 _READER = SettingsReader(ConfigError)
 
@@ -85,6 +86,7 @@ class CompareConfig:
         tuning: How settings are chosen.
         evaluator: The evaluator that tunes.
         judge: The judges.
+        train: On what networks learn, evaluator, judges and comparators alike.
         reward: Utility name -> what it is and its weight: what evaluator and judges count.
         normalise: Whether utilities are divided by their spread before they are weighed.
         seed: The seed of evaluator, judges, drawn settings and resampling.
@@ -100,6 +102,7 @@ class CompareConfig:
     tuning: TuningConfig = field(default_factory=TuningConfig)
     evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    train: TrainSettings = field(default_factory=TrainSettings)
     reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
     normalise: bool = True
     seed: int = 0
@@ -128,6 +131,7 @@ class CompareConfig:
             self.data,
             evaluator=self.evaluator,
             judge=self.judge,
+            train=self.train,
             reward=self.reward,
             normalise=self.normalise,
             seed=self.seed,

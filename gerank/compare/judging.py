@@ -12,6 +12,7 @@ from torch import Tensor
 from gerank.compare.config import CompareConfig, TunedBy
 from gerank.data.exposure_log import ExposureLog
 from gerank.metrics.ndcg import ndcg_at_k
+from gerank.train.device import CPU, devices_told
 from gerank.train.evaluate import default_weights
 from gerank.train.evaluator_training import Training
 from gerank.train.feedback import EvaluatorFeedback, WithHeads
@@ -30,16 +31,23 @@ from gerank.train.train import learn_judges
 _LARGEST_SET = 512
 
 
-def train_judges(config: CompareConfig, log: ExposureLog, split: PageSplit, folder: Path) -> None:
-    """Trains evaluator and judges; one that was begun goes on.
+def train_judges(
+    config: CompareConfig,
+    log: ExposureLog,
+    split: PageSplit,
+    folder: Path,
+    device: torch.device = CPU,
+) -> None:
+    """Trains evaluator and judges on a device; one that was begun goes on.
 
     Raises:
         RunError: The folder holds another run.
     """
-    run = RunFolder(folder, config.judges, log.schema, _LARGEST_SET)
+    run = RunFolder(folder, config.judges, log.schema, _LARGEST_SET, device)
     run.create(resume=True, log=LogIdentity.of(log))
     if run.finished:
         return
+    run.write_facts({"device": devices_told(run.facts.get("device"), device)})
     metrics = MetricsLog(folder)
     try:
         learn_judges(Training(run, log, split, metrics, resume=True))

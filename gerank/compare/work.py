@@ -42,7 +42,7 @@ def do(cell: Cell, space: Workspace) -> None:
 
 
 def _train_judges(cell: Cell, space: Workspace) -> None:
-    train_judges(space.config, space.log, space.split, space.judges_folder)
+    train_judges(space.config, space.log, space.split, space.judges_folder, space.device)
     write_cell(cell.file(space.out), {})
 
 

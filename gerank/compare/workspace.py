@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages
@@ -18,6 +19,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema_difference import schema_differences
 from gerank.data.simulator import SimulatorTruth
 from gerank.train.choices import Validation
+from gerank.train.device import chosen_device
 from gerank.train.log_identity import LogIdentity
 from gerank.train.pages import PageSplit, split_pages
 from gerank.train.run_folder import RunFolder
@@ -78,14 +80,18 @@ class Workspace:
     def pages(self) -> Pages:
         """What every comparator learns from."""
         data = self.config.data
-        return Pages(
-            self.log, self.split.train, self.split.validation, data.slots, data.score or None
-        )
+        parts = self.split.train, self.split.validation
+        return Pages(self.log, *parts, data.slots, data.score or None, self.device)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where networks learn and judge."""
+        return chosen_device(self.config.train.device)
 
     @property
     def judges(self) -> RunFolder:
         """The run of evaluator and judges."""
-        return RunFolder.open(self.judges_folder)
+        return RunFolder.open(self.judges_folder, self.device)
 
     @property
     def judges_folder(self) -> Path:
@@ -137,9 +143,10 @@ class Workspace:
     def _identity(self) -> dict[str, Any]:
         """Everything that a cell's file depends on."""
         document = self.config.to_json()
-        kept = ("data", "tuning", "evaluator", "judge", "reward", "normalise", "seed")
+        kept = ("data", "tuning", "evaluator", "judge", "train", "reward", "normalise", "seed")
         settings = {key: document[key] for key in kept}
-        settings["data"] = {k: v for k, v in settings["data"].items() if k not in _OF_THE_MACHINE}
+        for key in ("data", "train"):
+            settings[key] = {k: v for k, v in settings[key].items() if k not in _OF_THE_MACHINE}
         rows = {
             name: {"comparator": row.comparator or name, "tried": trials_of(self.config, name)}
             for name, row in rows_of(self.config).items()
@@ -151,7 +158,7 @@ class Workspace:
         return plain
 
 
-_OF_THE_MACHINE = ("log", "memory_mb")
+_OF_THE_MACHINE = ("log", "memory_mb", "device")
 
 
 def _check_pages(config: CompareConfig, log: ExposureLog, test: ExposureLog) -> None:

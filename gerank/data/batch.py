@@ -129,9 +129,9 @@ class SlotsAbove(NamedTuple):
     above_dedup_keys: Tensor
 
     @classmethod
-    def nothing(cls, requests: int, columns: int) -> SlotsAbove:
+    def nothing(cls, requests: int, columns: int, device: torch.device | None = None) -> SlotsAbove:
         """Nothing stands above any of B requests; `columns` is I, the number of id columns."""
-        keys = torch.zeros((requests, 0), dtype=torch.int64)
+        keys = torch.zeros((requests, 0), dtype=torch.int64, device=device)
         return cls(keys.new_zeros((requests, 0, columns)), keys.bool(), keys)
 
     def groups(self, columns: Tensor) -> Tensor:

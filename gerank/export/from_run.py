@@ -76,6 +76,8 @@ def export_run(
         "metrics": _last_metrics(folder.path),
         "policy": str(chosen),
     }
+    if "device" in folder.facts:
+        facts["device"] = folder.facts["device"]
     if not folder.finished:
         facts["unfinished"] = True
     if judgement is not None:

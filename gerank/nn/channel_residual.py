@@ -20,7 +20,7 @@ from gerank.nn.channels import (
     keep,
 )
 from gerank.nn.features import FeatureEncoder
-from gerank.nn.layers import FeatureLinear, mlp, zero_linear
+from gerank.nn.layers import FeatureLinear, HostDropout, mlp, zero_linear
 from gerank.nn.small_tables import with_small_tables
 
 
@@ -96,7 +96,7 @@ class ChannelResidual(nn.Module):
         self.attention = SelfAttention(wide, shape.heads)
         self.recurrent = Recurrent(wide)
         self.pairs = PairwiseProducts(slots)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = HostDropout(shape.dropout)
         channels = 3 * wide + 8 * slots + slots * (slots + 1) // 2
         self.page = nn.Sequential(mlp(channels, 2 * wide, wide), nn.ReLU())
         self.slot_hidden = mlp(6 * wide, wide)
@@ -118,7 +118,8 @@ class ChannelResidual(nn.Module):
         tiled = users.unsqueeze(1).expand(-1, vectors.size(1), -1)
         encoded: Tensor = self.item(torch.cat([vectors, tiled, product], dim=-1)).relu()
         if above is None:
-            above = SlotsAbove.nothing(len(candidate_ids), candidate_ids.size(2))
+            sizes = len(candidate_ids), candidate_ids.size(2)
+            above = SlotsAbove.nothing(*sizes, candidate_ids.device)
         groups = candidate_ids.index_select(2, self.group_columns)
         return ChannelItems(encoded, groups, above.groups(self.group_columns))
 
@@ -187,15 +188,15 @@ def group_repeats(groups: Tensor, mask: Tensor, above: Tensor) -> Tensor:
     slots = groups.size(1)
     known = mask.unsqueeze(-1) & (groups >= 0)
     same = (groups.unsqueeze(2) == groups.unsqueeze(1)) & known.unsqueeze(1)  # [E, n, earlier, K]
-    lag = torch.arange(slots).unsqueeze(1) - torch.arange(slots)  # [n, earlier]
-    lag = lag.to(groups.device).view(1, slots, slots, 1)
+    place = torch.arange(slots, device=groups.device)
+    lag = (place.unsqueeze(1) - place).view(1, slots, slots, 1)  # [1, n, earlier, 1]
     before = (same & (lag > 0)).sum(2)
     recent = (same & (lag > 0) & (lag <= 3)).sum(2)
     counts = torch.cat([before, recent], dim=-1).float() * known.repeat(1, 1, 2)
     return counts[:, reach:]
 
 
-def keep_dropout(page: Tensor, dropout: nn.Dropout) -> Tensor:
+def keep_dropout(page: Tensor, dropout: HostDropout) -> Tensor:
     """Drops whole features of a page alike in all slots, so that neighbours stay comparable."""
     dropped: Tensor = page * dropout(torch.ones_like(page[:, :1]))
     return dropped

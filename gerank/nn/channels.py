@@ -51,7 +51,8 @@ class SelfAttention(nn.Module):
         pages, slots, width = page.shape
         split = self.project(page).view(pages, slots, 3, self.heads, width // self.heads)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each [E, heads, N, X / heads]
-        allowed = mask.view(pages, 1, 1, slots) | torch.eye(slots, dtype=torch.bool).to(mask.device)
+        itself = torch.eye(slots, dtype=torch.bool, device=mask.device)
+        allowed = mask.view(pages, 1, 1, slots) | itself
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         return keep(self.mix(mixed.transpose(1, 2).reshape(pages, slots, width)), mask)
 

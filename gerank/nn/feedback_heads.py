@@ -148,7 +148,7 @@ class FeedbackHeads(nn.Module):
 
     def keep_members(self, kept: dict[str, Tensor], which: Tensor) -> None:
         """Copies the state of the heads `which` [H] bool into `kept`, a state like this one."""
-        shared = self.shared_names
+        shared, which = self.shared_names, which.to(self.slot.device)
         for name, value in self.state_dict().items():
             if name not in shared:
                 kept[name][which] = value[which]
@@ -157,14 +157,14 @@ class FeedbackHeads(nn.Module):
         """The heads `which` [H'], with parameters of their own."""
         heads = tuple(self.shape.heads[index] for index in which.tolist())
         chosen = FeedbackHeads(self.schema, replace(self.shape, heads=heads))
-        shared = self.shared_names
+        shared, which = self.shared_names, which.to(self.slot.device)
         state = {n: v if n in shared else v[which] for n, v in self.state_dict().items()}
         chosen.load_state_dict(state)
-        return chosen.train(self.training)
+        return chosen.train(self.training).to(self.slot.device)
 
     def _slots(self, count: int) -> Tensor:
         """[H, 1, N] the part of each slot; slots behind the longest slate have that of the last."""
-        places = torch.arange(count).clamp(max=self.shape.slots - 1)
+        places = torch.arange(count, device=self.slot.device).clamp(max=self.shape.slots - 1)
         return self.slot[:, places].unsqueeze(1)
 
     @staticmethod

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
 class FeatureLinear(nn.Linear):
@@ -16,6 +17,17 @@ class FeatureLinear(nn.Linear):
             super().reset_parameters()
         elif self.bias is not None:
             nn.init.zeros_(self.bias)
+
+
+class HostDropout(nn.Dropout):
+    """Dropout whose noise is drawn on the CPU, so that it is the same on every device."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As of `nn.Dropout`."""
+        if not self.training or self.p == 0:
+            return input
+        noise = nn.functional.dropout(torch.ones(input.shape, dtype=input.dtype), self.p)
+        return input * noise.to(input.device, non_blocking=True)
 
 
 def mlp(*widths: int) -> nn.Sequential:

@@ -43,9 +43,8 @@ class Support:
 
     def distance(self, strength: Tensor) -> Tensor:
         """How far outside a strength lies, in logits: [..., N] >= 0 of strengths [..., N]."""
-        slots = strength.size(-1)
-        below = torch.relu(self.low[:slots] - strength)
-        return below + torch.relu(strength - self.high[:slots])
+        low, high = (end[: strength.size(-1)].to(strength.device) for end in (self.low, self.high))
+        return torch.relu(low - strength) + torch.relu(strength - high)
 
     def outside(self, strength: Tensor, mask: Tensor) -> float:
         """Share of the filled slots outside of the logged ranges; strength and mask [..., N]."""

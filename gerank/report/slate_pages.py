@@ -62,7 +62,7 @@ class _SlatePage:
 def slates_section(evidence: Evidence) -> Section:
     """Ten pages, or as many as there are."""
     judge = evidence.first_judge or next(iter(evidence.rewards), None)
-    generator = evidence.folder.load_generator()
+    generator = evidence.folder.load_generator().cpu()
     figures = []
     for row in _chosen_rows(evidence, judge).tolist():
         page = _page(evidence, generator, row)

@@ -77,7 +77,7 @@ def _strengths(evidence: Evidence, evaluator: EvaluatorFeedback) -> Drawing:
 
     def paint(axes: list[Axes]) -> None:
         (panel,) = axes
-        low, high = (end[: len(slots)].numpy() for end in (support.low, support.high))
+        low, high = (end[: len(slots)].cpu().numpy() for end in (support.low, support.high))
         panel.fill_between(
             slots, low, high, color=GREY, alpha=0.25, linewidth=0, label="training pages, 1 to 99 %"
         )

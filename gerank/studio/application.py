@@ -23,13 +23,19 @@ from gerank.studio.pages import DrawnPages, LoggedPages
 from gerank.studio.session import Session
 from gerank.studio.steps import StepExplainer
 from gerank.studio.view import StudioView
+from gerank.train.choices import Device
+from gerank.train.device import chosen_device
 
 _GRACE_S = 1
 
 
 @contextlib.contextmanager
 def open_session(
-    model: Path, data: Path | None = None, server: str = "", run: Path | None = None
+    model: Path,
+    data: Path | None = None,
+    server: str = "",
+    run: Path | None = None,
+    device: Device = Device.CPU,
 ) -> Iterator[Session]:
     """Loads everything that the page needs.
 
@@ -38,6 +44,7 @@ def open_session(
         data: Folder of an exposure log; None = pages are drawn.
         server: Address of who answers; empty = the engine in this process.
         run: Folder of a training run whose evaluator predicts clicks.
+        device: Where that evaluator computes.
 
     Raises:
         ValueError: A file is refused, or files do not fit each other; see the readers of each.
@@ -48,7 +55,10 @@ def open_session(
     pages = LoggedPages.read(data, contract) if data else DrawnPages(contract)
     pages.page(0)  # a log of other features is refused before a page is opened
     described = artifact.manifest.get("utilities", {})
-    judge = judge_of_run(contract, run) if run else judge_of_artifact(contract, described, data)
+    if run:
+        judge = judge_of_run(contract, run, chosen_device(device, "--device"))
+    else:
+        judge = judge_of_artifact(contract, described, data)
     with contextlib.ExitStack() as stack:
         if server:
             client = stack.enter_context(RerankClient(server))

@@ -19,6 +19,7 @@ from gerank.data.simulator import SimulatorTruth
 from gerank.studio.pages import Page
 from gerank.train.conclusions import check_finished
 from gerank.train.config import UtilityConfig
+from gerank.train.device import CPU
 from gerank.train.feedback import (
     EvaluatorFeedback,
     Feedback,
@@ -142,14 +143,14 @@ def judge_of_artifact(
     return SlateJudge(contract, functions, scales, feedback)
 
 
-def judge_of_run(contract: RequestContract, run: Path) -> SlateJudge:
-    """By the evaluator and the utilities of a training run.
+def judge_of_run(contract: RequestContract, run: Path, device: torch.device = CPU) -> SlateJudge:
+    """By the evaluator, which computes on `device`, and the utilities of a training run.
 
     Raises:
         RunError: `run` is no finished run, or one of another model.
         ConfigError: A utility cannot be built, a user's function among them.
     """
-    folder = RunFolder.open(run)
+    folder = RunFolder.open(run, device)
     check_finished(folder)
     if set(folder.config.reward) != set(contract.weights):
         ours, theirs = sorted(contract.weights), sorted(folder.config.reward)

@@ -48,7 +48,9 @@ class BestMembers:
 
     def load(self, state: dict[str, Any]) -> None:
         """The inverse of `to_state`."""
-        self.state, self.loss = state["best"], state["best_loss"]
+        devices = {name: value.device for name, value in self.state.items()}
+        self.state = {name: value.to(devices[name]) for name, value in state["best"].items()}
+        self.loss = state["best_loss"]
 
 
 class EnsembleStage(Stage[Model]):

@@ -39,3 +39,18 @@ class Validation(StrEnum):
 
     PERSON = "person"
     TIME = "time"
+
+
+class Device(StrEnum):
+    """On what networks compute."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class FitPrecision(StrEnum):
+    """In which numbers matrices are multiplied while an evaluator is fitted."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"

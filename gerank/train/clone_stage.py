@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gerank.data.batch import pad_slots
+from gerank.data.batch import RerankBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
+from gerank.train.device import batches_on, device_of, moved
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
-from gerank.train.stage import Metrics, Stage
+from gerank.train.stage import Metrics, Stage, StepMetrics
 from gerank.train.table_adam import adam, clip_gradients
 
 _STEPS_BETWEEN_LOOKS = 50
@@ -56,36 +58,42 @@ class CloneStage(Stage[Generator]):
         self._weights, self._slots, self._seed = weights, slots, seed
         self._batches = PageBatches(log, train, _BATCH_SIZE)
         self.pages_per_step = self._batches.mean_size
+        self._device = device_of(generator)
 
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = self._batches.endless(self._seed * 1009 + epoch)
-        for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            loss = -self._log_prob(self._train[places]).mean() * self._batches.share(places)
+        batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
+        taught = batches_on(self._device, batches, lambda some: self._load(self._train[some]))
+        for places, (batch, slates) in taught:
+            loss = -self._log_prob(batch, slates).mean() * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             clip_gradients(self.model.parameters(), 1.0)
             self.optimizer.step()
             self.schedule.step()
-            yield {"loss": loss.item()}
+            yield {"loss": loss.detach()}
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
         """Mean log-probability of the logged slates of validation pages."""
         rows = self._validation
-        (log_prob,) = by_page(
-            self._log, rows, _PAGES_AT_ONCE, lambda places: (self._log_prob(rows[places]),)
-        )
+
+        def told(places: np.ndarray) -> tuple[Tensor]:
+            return (self._log_prob(*moved(self._load(rows[places]), self._device)),)
+
+        (log_prob,) = by_page(self._log, rows, _PAGES_AT_ONCE, told)
         score = log_prob.mean().item()
         return score, {"log_prob": score}
 
-    def _log_prob(self, rows: np.ndarray) -> Tensor:
-        """[B] log-probability of the exposed slates."""
+    def _load(self, rows: np.ndarray) -> tuple[RerankBatch, Tensor]:
+        """Pages as requests, and the exposed slates [B, N]."""
         pages = self._log.batch(rows, self._slots)
         weights = self._weights.expand(len(rows), -1)
         batch = as_requests(pages, weights, self._log.schema, slots=self._slots)
-        slates = pad_slots(pages.slates, self._slots)
+        return batch, pad_slots(pages.slates, self._slots)
+
+    def _log_prob(self, batch: RerankBatch, slates: Tensor) -> Tensor:
+        """[B] log-probability of the slates [B, N]."""
         encoded = self.model.encode_batch(batch)
         log_prob, _ = self.model.slate_log_prob(encoded, batch, slates.unsqueeze(1))
         return log_prob.sum((1, 2))

@@ -20,6 +20,7 @@ from gerank.nn.structured import PageEvaluator, StructuredShape, new_page_evalua
 from gerank.nn.structured.readings import AGAINST
 from gerank.nn.support import Support
 from gerank.train.config import TrainConfig
+from gerank.train.device import device_of, moved
 from gerank.train.fit_features import fit_features
 from gerank.train.page_batches import at_most, by_page
 from gerank.train.pages import PageSplit
@@ -155,6 +156,8 @@ def _fit(
         steps=steps,
         seed=folder.config.seed,
         warm=warm,
+        device=folder.device,
+        precision=folder.config.train.evaluator_precision,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()
@@ -164,10 +167,10 @@ def _fit(
 @torch.no_grad()
 def item_association(structured: PageEvaluator, log: ExposureLog, rows: np.ndarray) -> np.ndarray:
     """[len(rows)] what the items of pages tell of their clicks; of the first member."""
-    slots = structured.shape.slots
+    slots, device = structured.shape.slots, device_of(structured)
 
     def told(places: np.ndarray) -> tuple[Tensor, ...]:
-        pages = log.batch(rows[places], slots)
+        pages = moved(log.batch(rows[places], slots), device)
         placed = structured.place_exposed(pages)
         columns = (pages.clicks, placed.logits[0], placed.mask.float())
         return tuple(pad_slots(column, slots, 0) for column in columns)
@@ -180,16 +183,16 @@ def _with_support(training: Training, structured: PageEvaluator) -> Evaluator:
     evaluator = Evaluator(training.log.schema, EvaluatorShape(structured.shape))
     evaluator.structured.load_state_dict(structured.state_dict())
     evaluator.set_support(logged_support(structured, training.log, at_most(training.split.train)))
-    return evaluator.eval()
+    return evaluator.eval().to(training.folder.device)
 
 
 @torch.no_grad()
 def logged_support(structured: PageEvaluator, log: ExposureLog, rows: np.ndarray) -> Support:
     """Which strengths stood at which slot of the pages `rows`; of the first member."""
-    slots = structured.shape.slots
+    slots, device = structured.shape.slots, device_of(structured)
 
     def shown(places: np.ndarray) -> tuple[Tensor, ...]:
-        placed = structured.place_exposed(log.batch(rows[places], slots))
+        placed = structured.place_exposed(moved(log.batch(rows[places], slots), device))
         columns = (placed.strength[0], placed.mask)
         return tuple(pad_slots(column, slots, 0) for column in columns)
 
@@ -219,13 +222,14 @@ def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) 
         training.warm.start_residual(evaluator.residual)
     stage = ResidualStage(
         "evaluator-residual",
-        evaluator,
+        evaluator.to(folder.device),
         training.log,
         rows,
         training.split.validation,
         config,
         choice.prior_strength,
         folder.config.seed,
+        folder.config.train.evaluator_precision,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     held_out = training.held_out
@@ -245,11 +249,11 @@ def _copy_scales(fitted: FeatureEncoder, fresh: FeatureEncoder) -> None:
 @torch.no_grad()
 def _calibrate_page_heads(training: Training, evaluator: Evaluator) -> None:
     """Fits the lines of both page heads on validation pages of data.slots."""
-    slots = training.folder.config.data.slots
+    slots, device = training.folder.config.data.slots, device_of(evaluator)
     rows = training.split.validation
 
     def told(places: np.ndarray) -> tuple[Tensor, ...]:
-        pages = training.log.batch(rows[places], slots)
+        pages = moved(training.log.batch(rows[places], slots), device)
         return (*evaluator.page_clicks(evaluator.exposed(pages)), pages.clicks.sum(1))
 
     columns = by_page(training.log, rows, _PAGES_AT_ONCE, told)

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch
 from gerank.data.simulator import SimulatorTruth
-from gerank.nn.evaluator import Evaluator, EvaluatorItems
+from gerank.nn.evaluator import Evaluator, EvaluatorItems, PageFeedback
 from gerank.nn.feedback_heads import FeedbackHeads
 from gerank.nn.structured import PageEvaluator
+from gerank.train.device import CPU, device_of, moved
 
 
 class Feedback(Protocol):
-    """Predicts clicks."""
+    """Predicts clicks; wherever it computes, it answers on the device of the slates."""
 
     def __call__(
         self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
@@ -56,7 +57,8 @@ class WithHeads:
         """See `FullFeedback`."""
         if self.heads is None:
             return {}
-        expected = self.heads.expected(pages, slates, slot_click)
+        there = moved((pages, slates, slot_click), device_of(self.heads))
+        expected = self.heads.expected(*there).to(slates.device)
         return dict(zip(self.heads.names, expected, strict=True))
 
 
@@ -72,28 +74,31 @@ class EvaluatorFeedback:
         self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Feedback`."""
-        requests, group, slots = slates.shape
-        feedback = self.evaluator(self._items(pages), slates)
-        click = feedback.slot_click.view(requests, group, slots)
-        return click, feedback.page_click.view(requests, group)
+        feedback = self._judged(pages, slates)
+        return feedback.slot_click.view(slates.shape), feedback.page_click.view(slates.shape[:2])
 
     @torch.no_grad()
     def page_heads(self, pages: ExposureBatch, slates: Tensor) -> tuple[Tensor, Tensor]:
         """P(any click) and P(two clicks or more), each [B, G], of slates [B, G, N]."""
-        feedback = self.evaluator(self._items(pages), slates)
-        shape = slates.shape[:2]
+        feedback, shape = self._judged(pages, slates), slates.shape[:2]
         return feedback.page_click.view(shape), feedback.two_or_more.view(shape)
 
     @torch.no_grad()
     def strength(self, pages: ExposureBatch, slates: Tensor) -> Tensor:
         """[B, G, N] the items' own parts of the logits, 0 at empty slots."""
-        items = self._items(pages).structured
-        return self.evaluator.structured.strength(items, slates)[0].view(slates.shape)
+        items, there = self._items(pages).structured, moved(slates, device_of(self.evaluator))
+        strength = self.evaluator.structured.strength(items, there)[0]
+        return strength.view(slates.shape).to(slates.device)
+
+    def _judged(self, pages: ExposureBatch, slates: Tensor) -> PageFeedback:
+        there = moved(slates, device_of(self.evaluator))
+        return moved(self.evaluator(self._items(pages), there), slates.device)
 
     def _items(self, pages: ExposureBatch) -> EvaluatorItems:
         """The items of the last batch are kept: a training step asks about it several times."""
         if self._seen is None or self._seen[0] is not pages:
-            self._seen = pages, self.evaluator.items(*pages.features, pages.above)
+            there = moved(pages, device_of(self.evaluator))
+            self._seen = pages, self.evaluator.items(*there.features, there.above)
         return self._seen[1]
 
 
@@ -108,10 +113,12 @@ class StructuredFeedback:
         self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Feedback`."""
+        pages, there = moved((pages, slates), device_of(self.evaluator))
         items = self.evaluator.items(*pages.features, pages.above)
-        placed = self.evaluator.place(items, slates)
+        placed = self.evaluator.place(items, there)
         click = self.evaluator.slot_click(placed)[0].view(slates.shape)
-        return click, self.evaluator.page_clicks(placed)[0][0].view(slates.shape[:2])
+        any_click = self.evaluator.page_clicks(placed)[0][0].view(slates.shape[:2])
+        return moved((click, any_click), slates.device)
 
 
 class MeanFeedback:
@@ -153,5 +160,6 @@ class TrueFeedback:
         self, rows: np.ndarray, pages: ExposureBatch, slates: Tensor
     ) -> tuple[Tensor, Tensor]:
         """See `Feedback`; `rows` are rows of the truth."""
-        click = self.truth.click_probability(rows, slates)
-        return click, self.truth.any_click(rows, slates)
+        there = slates.to(CPU)
+        click = self.truth.click_probability(rows, there)
+        return moved((click, self.truth.any_click(rows, there)), slates.device)

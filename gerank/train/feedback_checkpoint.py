@@ -39,7 +39,7 @@ def load_heads(folder: RunFolder, whose: str = EVALUATOR) -> FeedbackHeads | Non
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise RunError(f"{path} is not of the heads of this run: {reason}") from None
-    return heads.eval().requires_grad_(False)
+    return heads.eval().requires_grad_(False).to(folder.device)
 
 
 def _shape(document: dict[str, Any]) -> HeadsShape:

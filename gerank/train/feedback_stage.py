@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.feedback_heads import FeedbackHeads
 from gerank.train.best_members import BestMembers, EnsembleStage
+from gerank.train.choices import FitPrecision
+from gerank.train.device import batches_on, device_of, moved, products_in
 from gerank.train.page_batches import PageBatches, by_page
-from gerank.train.stage import Metrics
+from gerank.train.stage import Metrics, StepMetrics
 from gerank.train.structured_stage import parameter_groups
 
 _STEPS_BETWEEN_LOOKS = 50
@@ -37,6 +41,7 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
         *,
         steps: int,
         seed: int,
+        precision: FitPrecision = FitPrecision.FLOAT32,
     ) -> None:
         """A stage before its first step.
 
@@ -49,36 +54,41 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
             prior_strengths: [H]. Holds the strength of each head's prior.
             steps: Optimizer steps.
             seed: The seed of the order of pages.
+            precision: Of the products of matrices while the heads learn.
         """
         self.name, self.model = name, heads
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
         self.steps_per_epoch = math.ceil(steps / self.epochs)
         self._log, self._train, self._validation = log, train, validation
-        self._strengths, self._seed = prior_strengths, seed
+        self._device, self._precision = device_of(heads), precision
+        self._strengths, self._seed = prior_strengths.to(self._device), seed
         self._batches = PageBatches(log, train, int(min(128, max(32, len(train) // 25))))
         self.pages_per_step = self._batches.mean_size
         kinds = [kind.name for kind in log.schema.feedback]
         self._columns = torch.tensor([kinds.index(name) for name in heads.names])
-        self._after_click = torch.tensor([head.after_click for head in heads.shape.heads])
+        after_click = torch.tensor([head.after_click for head in heads.shape.heads])
+        self._after_click = after_click[:, None, None].to(self._device)
         self.optimizer = torch.optim.Adam(parameter_groups(heads, heads.shared_names), fused=True)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
         self.best = BestMembers(heads, len(heads.names))
 
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = self._batches.endless(self._seed * 1009 + epoch)
-        for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            loss = self._losses(self._train[places]).mean(1)
+        batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
+        taught = batches_on(self._device, batches, lambda some: self._load(self._train[some]))
+        for places, (pages, values) in taught:
+            with products_in(self._precision, self._device):
+                predictor = self.model.exposed(pages)
+            loss = self._losses(pages, values, predictor.float()).mean(1)
             loss = loss + self.model.prior(self._strengths) / len(self._train)
             loss = loss * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.schedule.step()
-            yield {"loss": loss.detach().mean().item()}
+            yield {"loss": loss.detach().mean()}
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
@@ -90,20 +100,22 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
     @torch.no_grad()
     def held_out(self, rows: np.ndarray) -> Tensor:
         """[H] mean loss per page of the pages `rows`."""
-        (losses,) = by_page(
-            self._log,
-            rows,
-            _PAGES_AT_ONCE,
-            lambda places: (self._losses(rows[places]),),
-            dim=1,
-        )
+
+        def told(places: np.ndarray) -> tuple[Tensor]:
+            pages, values = moved(self._load(rows[places]), self._device)
+            return (self._losses(pages, values, self.model.exposed(pages)),)
+
+        (losses,) = by_page(self._log, rows, _PAGES_AT_ONCE, told, dim=1)
         return losses.mean(1)
 
-    def _losses(self, rows: np.ndarray) -> Tensor:
-        """[H, B] loss of each page, summed over the slots that a head learns from."""
+    def _load(self, rows: np.ndarray) -> tuple[ExposureBatch, Tensor]:
+        """Pages, and the values [H, B, N] of what the heads predict; NaN where unknown."""
         slots = self.model.shape.slots
-        pages = self._log.batch(rows, slots)
         values = self._log.feedback_batch(rows, slots)[..., self._columns].movedim(-1, 0)
-        told = ~values.isnan() & (~self._after_click[:, None, None] | (pages.clicks > 0))
-        losses = self.model.losses(self.model.exposed(pages), values.nan_to_num())
+        return self._log.batch(rows, slots), values
+
+    def _losses(self, pages: ExposureBatch, values: Tensor, predictor: Tensor) -> Tensor:
+        """[H, B] loss of each page, summed over the slots that a head learns from."""
+        told = ~values.isnan() & (~self._after_click | (pages.clicks > 0))
+        losses = self.model.losses(predictor, values.nan_to_num())
         return torch.where(told, losses, torch.zeros_like(losses)).sum(-1)

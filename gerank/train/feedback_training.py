@@ -10,6 +10,7 @@ import torch
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.feedback_kind import FeedbackKind, FurtherFeedback
 from gerank.nn.feedback_heads import FeedbackHeads, HeadShape, HeadsShape, Link
+from gerank.train.choices import FitPrecision
 from gerank.train.evaluator_training import Training
 from gerank.train.feedback_stage import FeedbackStage
 from gerank.train.fit_features import fit_features
@@ -18,7 +19,11 @@ from gerank.train.stage import run_stage
 
 
 def train_feedback_heads(
-    training: Training, name: str, rows: np.ndarray, seed: int
+    training: Training,
+    name: str,
+    rows: np.ndarray,
+    seed: int,
+    precision: FitPrecision = FitPrecision.FLOAT32,
 ) -> FeedbackHeads | None:
     """Fits one head per kind of feedback of the log on the pages `rows`.
 
@@ -30,6 +35,7 @@ def train_feedback_heads(
         name: Names the stage in checkpoints and metrics.
         rows: The pages to learn from.
         seed: Seeds initial parameters and batches.
+        precision: Of the products of matrices.
 
     Returns:
         The heads in the order of the schema; None where the log has clicks alone.
@@ -52,13 +58,14 @@ def train_feedback_heads(
     fit_features(heads.attraction.features, data.calibrated, log, rows)
     stage = FeedbackStage(
         name,
-        heads,
+        heads.to(folder.device),
         log,
         rows,
         training.split.validation,
         torch.tensor(strengths * len(kinds)),
         steps=config.steps,
         seed=seed,
+        precision=precision,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()

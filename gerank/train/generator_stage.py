@@ -18,12 +18,13 @@ from gerank.rl.slot_credit import at_last_slot
 from gerank.train.choices import Baseline, Exploration
 from gerank.train.config import GeneratorConfig, UtilityConfig
 from gerank.train.credit import SlateCredit, SupportPrice
+from gerank.train.device import batches_on, device_of, moved
 from gerank.train.exploration import Explorer, PlainSampling, RandomNetworkDistillation
-from gerank.train.page_batches import PageBatches, by_page
+from gerank.train.page_batches import PageBatches, Places, by_page
 from gerank.train.pages import as_requests
 from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
 from gerank.train.reward import Reward
-from gerank.train.stage import Metrics, Stage
+from gerank.train.stage import Metrics, Stage, StepMetrics
 from gerank.train.table_adam import adam
 
 _SEEDS_PER_EPOCH = 2**32
@@ -57,7 +58,7 @@ class GeneratorStage(Stage[Generator]):
         """A stage before its first step.
 
         Args:
-            generator: What is trained.
+            generator: What is trained, where it lies.
             reward: Scores slates; one that is a `SlotReward` gives credit by slot.
             log: The pages.
             train: Rows to learn from.
@@ -69,7 +70,7 @@ class GeneratorStage(Stage[Generator]):
             scales: [U]. What utilities are divided by before they are weighed; None = 1.
             support: Taken from the credit of slates, and from the score; None = no price.
         """
-        self.model = generator
+        self.model, self._device = generator, device_of(generator)
         batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
         self._batches = PageBatches(log, train, batch_size)
         self.steps_per_epoch = len(self._batches)
@@ -85,44 +86,43 @@ class GeneratorStage(Stage[Generator]):
         self._train, self._validation = train, validation
         self._ranges = torch.tensor([[u.min, u.max, u.default] for u in utilities.values()])
         scales = torch.ones(len(utilities)) if scales is None else scales
-        self._credit = SlateCredit(reward, scales, config, support)
+        self._credit = SlateCredit(reward, scales.to(self._device), config, support)
         self._slots, self._seed = slots, seed
         self._explorer = self._new_explorer()
 
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """One pass over the training pages."""
         order = self._seed * 1009 + epoch
         draw = torch.Generator().manual_seed(order)
         first_seed = epoch * _SEEDS_PER_EPOCH
-        for places in self._batches.epoch(order):
-            rows = self._train[places]
-            exposures = self._log.batch(rows, self._slots)
-            weights, share = self._draw_weights(len(rows), draw), self._batches.share(places)
-            yield self._step(rows, exposures, weights, first_seed, share)
-            first_seed += len(rows)
+
+        def load(places: Places) -> tuple[ExposureBatch, RerankBatch]:
+            nonlocal first_seed
+            exposures = self._log.batch(self._train[places], self._slots)
+            batch = as_requests(
+                exposures,
+                self._draw_weights(len(places), draw),
+                self._log.schema,
+                slots=self._slots,
+                seed=first_seed,
+                temperature=self._config.temperature,
+                greedy=False,
+            )
+            first_seed += len(places)
+            return exposures, batch
+
+        batches = batches_on(self._device, self._batches.epoch(order), load)
+        for places, (exposures, batch) in batches:
+            share = self._batches.share(places)
+            yield self._step(self._train[places], exposures, batch, share)
 
     def _step(
-        self,
-        rows: np.ndarray,
-        exposures: ExposureBatch,
-        weights: Tensor,
-        first_seed: int,
-        share: float,
-    ) -> Metrics:
-        config = self._config
-        batch = as_requests(
-            exposures,
-            weights,
-            self._log.schema,
-            slots=self._slots,
-            seed=first_seed,
-            temperature=config.temperature,
-            greedy=False,
-        )
+        self, rows: np.ndarray, exposures: ExposureBatch, batch: RerankBatch, share: float
+    ) -> StepMetrics:
         encoded = self.model.encode_batch(batch)
-        slates = self.model.rollout(encoded, batch, config.slates_per_request)
+        slates = self.model.rollout(encoded, batch, self._config.slates_per_request)
         compared = self._compared(exposures, encoded, batch)
-        advantage, figures = self._judge(rows, exposures, weights, slates, compared)
+        advantage, figures = self._judge(rows, exposures, batch.weights, slates, compared)
         figures |= self._policy_step(Rollout(batch, encoded, slates, advantage, share))
         self.schedule.step()
         return figures
@@ -134,23 +134,23 @@ class GeneratorStage(Stage[Generator]):
         weights: Tensor,
         slates: Tensor,
         compared: Tensor,
-    ) -> tuple[Tensor, Metrics]:
+    ) -> tuple[Tensor, StepMetrics]:
         """Advantages [B, G, N] of sampled slates, and figures; all slates are scored at once."""
         baseline, sampled = self._config.baseline, slates.size(1)
         slates = torch.cat([slates, compared], dim=1)
         credit = self._credit.by_slot(rows, exposures, slates, weights)
         reward = credit.sum(-1)
         exposed = reward[:, sampled : sampled + 1]
-        figures = {
-            "reward": reward[:, :sampled].mean().item(),
-            "exposed_reward": exposed.mean().item(),
-            "sampled_better": (reward[:, :sampled] > exposed).float().mean().item(),
+        figures: StepMetrics = {
+            "reward": reward[:, :sampled].mean(),
+            "exposed_reward": exposed.mean(),
+            "sampled_better": (reward[:, :sampled] > exposed).float().mean(),
         }
         if baseline is Baseline.LEAVE_ONE_OUT:
             slates, credit = slates[:, :sampled], credit[:, :sampled]
         if self._credit.priced:
             price = self._credit.price(rows, exposures, slates)
-            figures["support_price"] = price[:, :sampled].sum(-1).mean().item()
+            figures["support_price"] = price[:, :sampled].sum(-1).mean()
             credit = credit - price
         bonus = self._explorer.bonus(exposures, slates[:, :sampled])
         explored = credit[:, :sampled] + at_last_slot(bonus, self._slots)
@@ -182,9 +182,10 @@ class GeneratorStage(Stage[Generator]):
             rows, weights = self._validation[places], drawn[torch.from_numpy(places)]
             pages = self._log.batch(rows, self._slots)
             batch = as_requests(pages, weights, self._log.schema, slots=self._slots)
+            pages, batch = moved((pages, batch), self._device)
             slates = self.model.page_slates(batch)
             both = torch.stack([slates, pad_slots(pages.slates, self._slots)], dim=1)
-            reward = self._credit.reward(rows, pages, both, weights)
+            reward = self._credit.reward(rows, pages, both, batch.weights)
             price = self._credit.price(rows, pages, both[:, :1]).sum((1, 2))
             return reward[:, 0], reward[:, 1], price
 
@@ -210,7 +211,7 @@ class GeneratorStage(Stage[Generator]):
         networks.features.calibration = fitted.calibration
         networks.features.user_scale = fitted.user_scale
         networks.features.candidate_scale = fitted.candidate_scale
-        return RandomNetworkDistillation(networks, self._config.novelty_weight)
+        return RandomNetworkDistillation(networks.to(self._device), self._config.novelty_weight)
 
     def _draw_weights(self, requests: int, draw: torch.Generator) -> Tensor:
         """[B, U]: a share of the pages has the default weights, the others draw from the ranges.

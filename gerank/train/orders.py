@@ -12,6 +12,7 @@ from torch import Tensor
 from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
+from gerank.train.device import device_of, moved
 from gerank.train.page_batches import by_page
 from gerank.train.pages import as_requests
 from gerank.train.run_folder import RunError
@@ -21,11 +22,12 @@ _PAGES_AT_ONCE = 1024
 
 def generated_slates(generator: Generator, log: ExposureLog, slots: int, weights: Tensor) -> Tensor:
     """Greedy slates of all pages: [E, N] int64, -1 behind the end; weights [U] for every page."""
+    device = device_of(generator)
 
     def decoded(rows: NDArray[np.int64]) -> tuple[Tensor]:
         pages = log.batch(rows, slots)
         batch = as_requests(pages, weights.expand(len(rows), -1), log.schema, slots=slots)
-        return (generator.page_slates(batch),)
+        return (generator.page_slates(moved(batch, device)),)
 
     with torch.inference_mode():
         return by_page(log, np.arange(len(log)), _PAGES_AT_ONCE, decoded)[0]

@@ -128,14 +128,15 @@ def by_page(
         log: The pages.
         rows: Which of them; at least one.
         size: Pages of a batch, at most.
-        answer: Is given places in `rows`, and answers tensors with an axis of pages.
+        answer: Is given places in `rows`, and answers tensors with an axis of pages; they come
+            back to the CPU.
         dim: That axis.
         candidates: Candidates of a batch with its padding, at most; None = as they come.
     """
     places, answers = [], []
     for some in ordered_batches(log, rows, size, candidates):
         places.append(some)
-        answers.append(answer(some))
+        answers.append([part.cpu() for part in answer(some)])
     order = np.concatenate(places)
     back = None if (np.diff(order) > 0).all() else torch.from_numpy(np.argsort(order))
     joined = (torch.cat(parts, dim) for parts in zip(*answers, strict=True))

@@ -109,8 +109,8 @@ def as_requests(
         spacing=spacing,
         quotas=candidate_ids.new_tensor([0, -1]).expand(requests, len(schema.flags), 2),
         slots=none((requests,), slots),
-        temperature=torch.full((requests,), temperature),
-        seeds=torch.arange(seed, seed + requests),
-        greedy=torch.full((requests,), greedy),
+        temperature=torch.full((requests,), temperature, device=candidate_ids.device),
+        seeds=torch.arange(seed, seed + requests, device=candidate_ids.device),
+        greedy=torch.full((requests,), greedy, device=candidate_ids.device),
     )
     return pin_above(batch, exposures.above, schema.flag_columns)

@@ -13,7 +13,7 @@ from gerank.data.batch import RerankBatch
 from gerank.nn.generator import Encoded, Generator
 from gerank.train.choices import Baseline, PolicyLoss
 from gerank.train.config import GeneratorConfig
-from gerank.train.stage import Metrics
+from gerank.train.stage import StepMetrics
 from gerank.train.table_adam import clip_gradients
 
 
@@ -75,9 +75,9 @@ class PolicyStep:
             self._loss = functools.partial(rl.ppo_clipped, clip=config.ppo_clip)
             self.steps = config.ppo_epochs
 
-    def __call__(self, rollout: Rollout) -> Metrics:
+    def __call__(self, rollout: Rollout) -> StepMetrics:
         """Learns from a roll-out; entropy and gradient norm are of the first step."""
-        encoded, behavior, figures = rollout.encoded, None, Metrics()
+        encoded, behavior, figures = rollout.encoded, None, StepMetrics()
         for step in range(self.steps):
             if step:
                 encoded = self._model.encode_batch(rollout.batch)
@@ -92,12 +92,12 @@ class PolicyStep:
             mean_entropy = entropy.mean()
             norm = self._descend(rollout.share * (loss - self._config.entropy_bonus * mean_entropy))
             if not step:
-                figures = {"entropy": mean_entropy.item(), "gradient_norm": norm}
+                figures = {"entropy": mean_entropy.detach(), "gradient_norm": norm}
         return figures
 
-    def _descend(self, loss: Tensor) -> float:
+    def _descend(self, loss: Tensor) -> Tensor:
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = clip_gradients(self._model.parameters(), self._config.clip_norm)
         self._optimizer.step()
-        return norm.item()
+        return norm

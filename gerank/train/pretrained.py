@@ -41,26 +41,27 @@ class Pretrained:
     frozen: bool
 
     def rows(self, generator: Generator) -> Tensor:
-        """[R] int64: the rows of the generator's table."""
+        """[R] int64: the rows of the generator's table, on the CPU."""
         embedding = self._embedding(generator)
         columns = embedding.sizes.numel()
         ids = torch.zeros(len(self.ids), columns, dtype=torch.int64)
         ids[:, self.column] = self.ids
-        rows: Tensor = embedding.rows(ids)[:, self.column]
-        return rows
+        rows: Tensor = embedding.rows(ids.to(embedding.offsets.device))[:, self.column]
+        return rows.cpu()
 
     def put(self, generator: Generator) -> None:
         """Puts the vectors into the table; hashed values that share a row give it their mean."""
         rows, table = self.rows(generator), self._embedding(generator).table.weight.data
         taken, place, count = torch.unique(rows, return_inverse=True, return_counts=True)
         total = torch.zeros(len(taken), self.vectors.size(1)).index_add_(0, place, self.vectors)
-        table[taken] = total / count.unsqueeze(1)
+        table[taken.to(table.device)] = (total / count.unsqueeze(1)).to(table.device)
 
     def hold(self, generator: Generator) -> None:
-        """Keeps training from the rows."""
+        """Keeps training from the rows, where the generator lies now."""
         weight = self._embedding(generator).table.weight
         free = torch.ones(len(weight), dtype=torch.bool)
         free[self.rows(generator)] = False
+        free = free.to(weight.device)
         weight.register_hook(lambda gradient: _of_rows(gradient, free))  # type: ignore[no-untyped-call]
 
     def _embedding(self, generator: Generator) -> IdEmbedding:

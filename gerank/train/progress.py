@@ -18,9 +18,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from torch import Tensor
 
 SECONDS_BETWEEN_LINES = 30.0
 """Where nobody watches a bar, a stage writes no more often than this."""
+SECONDS_BETWEEN_FIGURES = 0.5
+"""Under a bar: to read a figure is to wait for the device that computes it."""
 
 _STEPS_OF_A_MEAN = 20
 _LATEST = 1 / _STEPS_OF_A_MEAN
@@ -57,7 +60,7 @@ class StageProgress:
         """
         self._name, self._steps, self._made = name, steps, done
         self._pages, self._shown, self._clock = pages_per_step, tuple(shown), clock
-        self._learnt: dict[str, float] = {}
+        self._learnt: dict[str, float | Tensor] = {}
         self._judged: dict[str, float] = {}
         self._console = Console(stderr=True) if console is None else console
         self._is_live = self._console.is_terminal or self._console.is_jupyter
@@ -80,25 +83,30 @@ class StageProgress:
         if self._is_live:
             self._bar.stop()
 
-    def advance(self, metrics: Mapping[str, float]) -> None:
-        """A step was made, with these metrics."""
+    def advance(self, metrics: Mapping[str, float | Tensor]) -> None:
+        """A step was made, with these metrics, numbers or scalars of any device."""
         self._made += 1
         for name in self._shown or metrics:
             if name in metrics:
-                before = self._learnt.get(name, metrics[name])
-                self._learnt[name] = before + _LATEST * (metrics[name] - before)
+                value = metrics[name]
+                value = value.detach() if isinstance(value, Tensor) else value
+                before = self._learnt.get(name, value)
+                self._learnt[name] = before + _LATEST * (value - before)
         self._tell()
 
     def judged(self, figures: Mapping[str, float]) -> None:
         """Validation pages were looked at, with these figures."""
         self._judged = dict(figures)
-        self._tell()
+        self._tell(is_news=True)
 
-    def _tell(self) -> None:
+    def _tell(self, *, is_news: bool = False) -> None:
+        waited = self._clock() - self._told
         if self._is_live:
-            self._bar.figures = self._figures()
+            if is_news or waited >= SECONDS_BETWEEN_FIGURES:
+                self._told = self._clock()
+                self._bar.figures = self._figures()
             self._bar.update(self._task, completed=self._made, speed=self._speed())
-        elif self._clock() - self._told >= SECONDS_BETWEEN_LINES:
+        elif waited >= SECONDS_BETWEEN_LINES:
             self._told = self._clock()
             self._console.print(self.line(), soft_wrap=True, markup=False, highlight=False)
 
@@ -125,8 +133,8 @@ class StageProgress:
         return "; ".join(filter(None, [learnt, held_out and f"validation: {held_out}"]))
 
 
-def _listed(figures: Iterable[tuple[str, float]]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures)
+def _listed(figures: Iterable[tuple[str, float | Tensor]]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {float(value):.4g}" for name, value in figures)
 
 
 class _Bar(Progress):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.evaluator import Evaluator
+from gerank.train.choices import FitPrecision
 from gerank.train.config import EvaluatorConfig
-from gerank.train.page_batches import PageBatches, by_page
-from gerank.train.stage import Metrics, Stage
+from gerank.train.device import batches_on, device_of, moved, products_in
+from gerank.train.page_batches import PageBatches, Places, by_page
+from gerank.train.stage import Metrics, Stage, StepMetrics
 
 _STEPS_BETWEEN_LOOKS = 50
 _PAGES_AT_ONCE = 1024
@@ -34,6 +37,7 @@ class ResidualStage(Stage[Evaluator]):
         config: EvaluatorConfig,
         prior_strength: float,
         seed: int,
+        precision: FitPrecision = FitPrecision.FLOAT32,
     ) -> None:
         if evaluator.residual is None:
             raise ValueError("the evaluator has no residual to train")
@@ -53,13 +57,12 @@ class ResidualStage(Stage[Evaluator]):
         self._batches, self._seed = PageBatches(log, train, config.batch_size), seed
         self.pages_per_step = self._batches.mean_size
         self._prior = prior_strength / len(train)
+        self._device, self._precision = device_of(evaluator), precision
 
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = self._batches.endless(self._seed * 1009 + epoch)
-        for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            pages = self._log.batch(self._train[places], self.model.shape.structured.slots)
+        batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
+        for places, pages in batches_on(self._device, batches, self._load):
             plain, placed = self._placed(pages)
             added = (placed.logits - plain)[0] * placed.mask  # [B, N]
             likelihood = self.model.structured.log_likelihood(placed, pages.clicks)[0]
@@ -70,15 +73,20 @@ class ResidualStage(Stage[Evaluator]):
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
             self.optimizer.step()
             self.schedule.step()
-            yield {"loss": loss.item()}
+            yield {"loss": loss.detach()}
+
+    def _load(self, places: Places) -> ExposureBatch:
+        return self._log.batch(self._train[places], self.model.shape.structured.slots)
 
     def _placed(self, pages: ExposureBatch) -> tuple[Tensor, Any]:
         with torch.no_grad():
             plain = self.model.structured.place_exposed(pages)
         residual = self.model.residual
         assert residual is not None
-        added = residual(residual.items(*pages.features, pages.above), pages.slates.unsqueeze(1))
-        return plain.logits, self.model.with_residual(plain, added)
+        with products_in(self._precision, self._device):
+            items = residual.items(*pages.features, pages.above)
+            added = residual(items, pages.slates.unsqueeze(1))
+        return plain.logits, self.model.with_residual(plain, added.float())
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
@@ -90,9 +98,10 @@ class ResidualStage(Stage[Evaluator]):
 @torch.no_grad()
 def held_out_likelihood(evaluator: Evaluator, log: ExposureLog, rows: np.ndarray) -> Tensor:
     """[len(rows)] log-likelihood of the clicks of pages, each given those above."""
+    device = device_of(evaluator)
 
     def likelihood(places: np.ndarray) -> tuple[Tensor]:
-        pages = log.batch(rows[places], evaluator.shape.structured.slots)
+        pages = moved(log.batch(rows[places], evaluator.shape.structured.slots), device)
         placed = evaluator.exposed(pages)
         return (evaluator.structured.log_likelihood(placed, pages.clicks)[0],)
 

@@ -18,6 +18,7 @@ from gerank.nn.generator import Generator, GeneratorShape
 from gerank.nn.structured import PageEvaluator, StructuredShape, new_page_evaluator
 from gerank.train.config import TrainConfig
 from gerank.train.config_toml import read_config, to_toml
+from gerank.train.device import CPU
 from gerank.train.log_identity import LogIdentity
 from gerank.train.reward import RewardStatistics
 from gerank.train.run_identity import RunIdentity
@@ -39,12 +40,14 @@ class RunFolder:
         config: As it was run.
         schema: Is the schema of the log it was trained on.
         max_candidates: Largest candidate set that requests may have.
+        device: Where the models that are loaded from it are put.
     """
 
     path: Path
     config: TrainConfig
     schema: FeatureSchema
     max_candidates: int
+    device: torch.device = CPU
 
     def create(
         self,
@@ -104,8 +107,8 @@ class RunFolder:
             raise RunError(f"{self.path} {difference}; choose another --out")
 
     @classmethod
-    def open(cls, path: Path) -> RunFolder:
-        """Opens the folder of a run.
+    def open(cls, path: Path, device: torch.device = CPU) -> RunFolder:
+        """Opens the folder of a run; its models are put on `device`.
 
         Raises:
             RunError: It is none.
@@ -113,7 +116,8 @@ class RunFolder:
         try:
             document = json.loads((path / "run.json").read_text())
             schema = FeatureSchema.from_json(document["schema"])
-            return cls(path, read_config(path / "config.toml"), schema, document["max_candidates"])
+            config, most = read_config(path / "config.toml"), document["max_candidates"]
+            return cls(path, config, schema, most, device)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunError(f"{path} is not the folder of a training run: {error}") from None
 
@@ -212,7 +216,7 @@ class RunFolder:
         return self.path / "checkpoints" / "judge-boosted.json"
 
     def new_generator(self) -> Generator:
-        """A generator with fresh parameters."""
+        """A generator with fresh parameters, on the CPU."""
         config = self.config.generator
         reward = self.config.reward.values()
         shape = GeneratorShape(
@@ -240,7 +244,7 @@ class RunFolder:
             evaluator = Evaluator(self.schema, EvaluatorShape(structured, channels))
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{path} is not of an evaluator: {error}") from None
-        return _restored(evaluator, document, path)
+        return self._restored(evaluator, document, path)
 
     def load_judge(self) -> dict[str, PageEvaluator]:
         """Form of reading -> ensemble; empty where the run has no judge."""
@@ -250,28 +254,36 @@ class RunFolder:
         panel = {}
         for form, document in read_checkpoint(path)["forms"].items():
             shape = _structured_shape(document["shape"])
-            panel[form] = _restored(new_page_evaluator(self.schema, shape), document, path)
+            panel[form] = self._restored(new_page_evaluator(self.schema, shape), document, path)
         return panel
 
     def load_clone(self) -> Generator:
         """The logged-like policy, ready to decode."""
         path = self.checkpoint("clone", "best")
-        return _restored(self.new_generator(), read_checkpoint(path), path)
+        return self._restored(self.new_generator(), read_checkpoint(path), path)
 
     def load_generator(self) -> Generator:
         """The best generator, ready to decode."""
         path = self.checkpoint("generator", "best")
-        return _restored(self.new_generator(), read_checkpoint(path), path)
+        return self._restored(self.new_generator(), read_checkpoint(path), path)
+
+    def _restored(self, model: Model, document: dict[str, Any], path: Path) -> Model:
+        try:
+            model.load_state_dict(document["model"])
+        except (KeyError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise RunError(f"{path} is not of the model of this run: {reason}") from None
+        return model.eval().to(self.device)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's tensors and plain values.
+    """A checkpoint's tensors, on the CPU, and plain values.
 
     Raises:
         RunError: It is missing or damaged.
     """
     try:
-        document: dict[str, Any] = torch.load(path, weights_only=True)
+        document: dict[str, Any] = torch.load(path, map_location=CPU, weights_only=True)
     except FileNotFoundError:
         raise RunError(f"{path} is missing: train first, or resume the run") from None
     except Exception as error:
@@ -285,12 +297,3 @@ def _structured_shape(document: dict[str, Any]) -> StructuredShape:
 
 def _with_tuples(document: dict[str, Any]) -> dict[str, Any]:
     return {key: tuple(v) if isinstance(v, list) else v for key, v in document.items()}
-
-
-def _restored(model: Model, document: dict[str, Any], path: Path) -> Model:
-    try:
-        model.load_state_dict(document["model"])
-    except (KeyError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise RunError(f"{path} is not of the model of this run: {reason}") from None
-    return model.eval()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gerank.data.schema import FeatureSchema
 from gerank.data.schema_difference import schema_differences
+from gerank.train.choices import Device
 from gerank.train.config import TrainConfig
 from gerank.train.config_toml import config_differences
 from gerank.train.log_identity import LogIdentity
@@ -16,7 +17,7 @@ class RunIdentity:
     """What must be the same where a run goes on.
 
     Attributes:
-        config: All settings.
+        config: All settings; the device is none of them, for a run may go on on another one.
         schema: Is the schema of the log it learns from.
         log: Tells which log that is; None = nobody said.
     """
@@ -30,7 +31,7 @@ class RunIdentity:
 
         Where `now` names no log, logs are not compared.
         """
-        different = config_differences(self.config, now.config)
+        different = config_differences(*map(_on_any_device, (self.config, now.config)))
         if different:
             return f"holds a run with another configuration: {'; '.join(different)}"
         different = schema_differences(self.schema, now.schema)
@@ -45,3 +46,7 @@ class RunIdentity:
                 f"{now.config.data.log}"
             )
         return ""
+
+
+def _on_any_device(config: TrainConfig) -> TrainConfig:
+    return replace(config, train=replace(config.train, device=Device.AUTO))

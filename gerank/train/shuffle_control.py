@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from gerank.data.exposure_log import ExposureLog
+from gerank.train.choices import Device
 from gerank.train.judge_run import judge_run
 from gerank.train.run_folder import RunFolder
 from gerank.train.train import train
@@ -40,6 +41,8 @@ def shuffled_clicks(log: ExposureLog, seed: int) -> ExposureLog:
 def shuffle_control(folder: RunFolder, log: ExposureLog, test: ExposureLog) -> Judgement:
     """Trains a run like `folder` anew on shuffled clicks, and judges it; `folder` is left alone.
 
+    It computes on the device of `folder`.
+
     Args:
         folder: Its configuration is taken.
         log: What it was trained on; its clicks are shuffled.
@@ -47,5 +50,7 @@ def shuffle_control(folder: RunFolder, log: ExposureLog, test: ExposureLog) -> J
     """
     with tempfile.TemporaryDirectory() as place:
         shuffled = shuffled_clicks(log, folder.config.seed)
-        control = train(folder.config, Path(place) / "shuffled", log=shuffled)
+        settings = replace(folder.config.train, device=Device(folder.device.type))
+        config = replace(folder.config, train=settings)
+        control = train(config, Path(place) / "shuffled", log=shuffled)
         return judge_run(control, test)

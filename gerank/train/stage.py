@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from gerank.train.device import device_of
 from gerank.train.progress import StageProgress
 from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
 from gerank.train.writing import naming, write_tensors
 
 Metrics = dict[str, float]
+StepMetrics = dict[str, float | Tensor]
+"""Figures of a step. A tensor stays on its device: nobody waits for it before the epoch ends."""
 
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -47,7 +50,7 @@ class Stage(ABC, Generic[Model]):
     shown: tuple[str, ...] = ()
 
     @abstractmethod
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """Makes one pass, a batch at a time; must depend on `epoch` and the model's state only."""
 
     @abstractmethod
@@ -143,16 +146,20 @@ def _progress(stage: Stage[Any], first_epoch: int) -> StageProgress:
 
 
 def _mean_of(stage: Stage[Any], epoch: int, progress: StageProgress) -> Metrics:
-    sums: Metrics = {}
+    sums: StepMetrics = {}
     steps = 0
     stage.model.train()
     for metrics in stage.train_epoch(epoch):
         steps += 1
         for name, value in metrics.items():
-            sums[name] = sums.get(name, 0.0) + value
+            sums[name] = sums.get(name, 0.0) + _in_double(value)
         progress.advance(metrics)
     stage.model.eval()
-    return {name: value / steps for name, value in sums.items()}
+    return {name: float(value) / steps for name, value in sums.items()}
+
+
+def _in_double(value: float | Tensor) -> float | Tensor:
+    return value.detach().double() if isinstance(value, Tensor) else value
 
 
 def _state(stage: Stage[Any], epoch: int, best_score: float) -> dict[str, object]:
@@ -162,9 +169,16 @@ def _state(stage: Stage[Any], epoch: int, best_score: float) -> dict[str, object
         "schedule": stage.schedule.state_dict(),
         "more": stage.more_state(),
         "rng": torch.get_rng_state(),
+        "cuda_rng": _cuda_rng(stage),
         "epoch": epoch,
         "best_score": best_score,
     }
+
+
+def _cuda_rng(stage: Stage[Any]) -> Tensor | None:
+    """What a network of one's own may draw from on a GPU; all else is drawn on the CPU."""
+    device = device_of(stage.model)
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 
 
 def _resume(stage: Stage[Any], last: Path) -> tuple[int, float]:
@@ -174,4 +188,7 @@ def _resume(stage: Stage[Any], last: Path) -> tuple[int, float]:
     stage.schedule.load_state_dict(state["schedule"])
     stage.load_more_state(state["more"])
     torch.set_rng_state(state["rng"])
+    device, drawn = device_of(stage.model), state.get("cuda_rng")
+    if device.type == "cuda" and drawn is not None:
+        torch.cuda.set_rng_state(drawn, device)
     return state["epoch"] + 1, state["best_score"]

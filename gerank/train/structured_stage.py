@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gerank.data.batch import pad_slots
+from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
-from gerank.nn.structured import PageEvaluator
+from gerank.nn.structured import PageEvaluator, PlacedItems
 from gerank.train.best_members import BestMembers, EnsembleStage
-from gerank.train.page_batches import PageBatches, at_most, by_page
-from gerank.train.stage import Metrics
+from gerank.train.choices import FitPrecision
+from gerank.train.device import CPU, batches_on, moved, products_in
+from gerank.train.page_batches import PageBatches, Places, at_most, by_page
+from gerank.train.stage import Metrics, StepMetrics
 
 _STEPS_BETWEEN_LOOKS = 50
 _FAST, _LAGS, _SLOW = 2e-2, 3e-3, 1e-3
@@ -45,12 +48,14 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         seed: int,
         page_weights: Tensor | None = None,
         warm: Callable[[PageEvaluator], None] | None = None,
+        device: torch.device = CPU,
+        precision: FitPrecision = FitPrecision.FLOAT32,
     ) -> None:
         """A stage before its first step.
 
         Args:
             name: As in checkpoints and metrics.
-            evaluator: The ensemble of K members that is trained.
+            evaluator: The ensemble of K members that is trained, on the CPU.
             log: The pages.
             train: Rows to learn from.
             validation: Rows to choose every member's checkpoint by.
@@ -59,12 +64,15 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
             seed: The seed of the order of pages.
             page_weights: [K, len(train)]. How often a member sees a page; None = once.
             warm: Puts earlier weights over the starting values; None = the members start fresh.
+            device: Where the ensemble is moved to, and learns.
+            precision: Of the products of matrices.
         """
         self.name, self.model = name, evaluator
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
         self.steps_per_epoch = math.ceil(steps / self.epochs)
         self._log, self._train, self._validation = log, train, validation
-        self._strengths, self._seed = prior_strengths, seed
+        self._strengths, self._seed = prior_strengths.to(device), seed
+        self._device, self._precision = device, precision
         members = evaluator.shape.members
         weights = torch.ones(members, len(train)) if page_weights is None else page_weights
         self._weights = weights / weights.mean(1, keepdim=True).clamp(min=1e-6)
@@ -74,6 +82,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         evaluator.start(self._rates)
         if warm is not None:
             warm(evaluator)
+        evaluator.to(device)
         groups = parameter_groups(evaluator, evaluator.shared_names)
         self.optimizer = torch.optim.Adam(groups, fused=True)
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
@@ -81,22 +90,26 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         )
         self.best = BestMembers(evaluator, members)
 
-    def train_epoch(self, epoch: int) -> Iterator[Metrics]:
+    def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
-        batches = self._batches.endless(self._seed * 1009 + epoch)
-        for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            pages = self._log.batch(self._train[places], self.model.shape.slots)
-            placed = self.model.place_exposed(pages)
+        batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
+        for places, (pages, weights) in batches_on(self._device, batches, self._load):
+            with products_in(self._precision, self._device):
+                placed = self.model.place_exposed(pages)
+            placed = PlacedItems(placed.logits.float(), placed.strength.float(), placed.mask)
             likelihood = self.model.log_likelihood(placed, pages.clicks)  # [K, B]
-            fit = -(likelihood * self._weights[:, torch.from_numpy(places)]).mean(1)
+            fit = -(likelihood * weights).mean(1)
             loss = fit + self.model.prior(self._strengths) / len(self._train)
             loss = loss * self._batches.share(places)
             self.optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.schedule.step()
-            yield {"loss": loss.detach().mean().item()}
+            yield {"loss": loss.detach().mean()}
+
+    def _load(self, places: Places) -> tuple[ExposureBatch, Tensor]:
+        pages = self._log.batch(self._train[places], self.model.shape.slots)
+        return pages, self._weights[:, torch.from_numpy(places)]
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:
@@ -111,7 +124,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         """[K, len(rows)] log-likelihood of the pages `rows`."""
 
         def likelihood(places: np.ndarray) -> tuple[Tensor]:
-            pages = self._log.batch(rows[places], self.model.shape.slots)
+            pages = moved(self._log.batch(rows[places], self.model.shape.slots), self._device)
             return (self.model.log_likelihood(self.model.place_exposed(pages), pages.clicks),)
 
         return by_page(self._log, rows, _PAGES_AT_ONCE, likelihood, dim=1)[0]

@@ -13,10 +13,11 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.log_columns import MOST_SLOTS
 from gerank.nn.generator import Generator
 from gerank.train.about import note_end, note_start
-from gerank.train.choices import Validation
+from gerank.train.choices import FitPrecision, Validation
 from gerank.train.clone_stage import CloneStage
 from gerank.train.config import TrainConfig
 from gerank.train.credit import SupportPrice, price_of_leaving
+from gerank.train.device import chosen_device, devices_told
 from gerank.train.evaluator_training import Training, train_evaluator
 from gerank.train.feedback import EvaluatorFeedback, WithHeads
 from gerank.train.feedback_checkpoint import EVALUATOR, JUDGE, load_heads, write_heads
@@ -70,7 +71,7 @@ def train(
         config_file: What `config` was read from; about.json keeps the git revision of its folder.
 
     Raises:
-        ConfigError: A setting or the reward does not fit the log.
+        ConfigError: A setting or the reward does not fit the log, or there is no such device.
         UtilityError: A utility of one's own fails on pages of the log.
         RunError: `out` holds another run, or one that learnt from another log; or `init` is no
             finished run of the same architecture, or is given with `resume`.
@@ -83,19 +84,21 @@ def train(
         )
     if config.threads:
         torch.set_num_threads(config.threads)
+    device = chosen_device(config.train.device)
     log = ExposureLog.read(config.data.log, config.data.memory_mb) if log is None else log
-    folder = RunFolder(out, config, log.schema, _LARGEST_SET)
+    folder = RunFolder(out, config, log.schema, _LARGEST_SET, device)
     identity = LogIdentity.of(log)
     folder.check(resume, identity)
     warm = None if init is None else WarmStart.from_run(init, folder)
     split = split_pages(log, config.data) if split is None else split
     _check(config, log, split)
     tables = PretrainedTables.read(config.tables, log.schema, config.generator.embedding_width)
-    _try(config, log, split, reward)
+    _try(folder, log, split, reward)
     is_new = folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
     if folder.finished:
         return folder
     note_start(out, config_file, is_new=is_new)
+    folder.write_facts({"device": devices_told(folder.facts.get("device"), device)})
     if warm is None:
         warm = WarmStart.of_begun(folder)
     if warm is not None and tell is not None:
@@ -157,11 +160,12 @@ def learn_judges(training: Training) -> UtilityReward:
 def _train_heads(training: Training) -> None:
     """Trains further feedback, on the evaluator's people and on the judge's."""
     folder, split, seed = training.folder, training.split, training.folder.config.seed
-    for whose, rows, own_seed in (
-        (EVALUATOR, split.train, seed),
-        (JUDGE, split.judge, seed + 1),
+    fitted_in = folder.config.train.evaluator_precision
+    for whose, rows, own_seed, precision in (
+        (EVALUATOR, split.train, seed, fitted_in),
+        (JUDGE, split.judge, seed + 1, FitPrecision.FLOAT32),
     ):
-        heads = train_feedback_heads(training, f"{whose}-fit", rows, own_seed)
+        heads = train_feedback_heads(training, f"{whose}-fit", rows, own_seed, precision)
         write_heads(folder, whose, heads)
 
 
@@ -226,13 +230,14 @@ def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
             )
 
 
-def _try(config: TrainConfig, log: ExposureLog, split: PageSplit, reward: Reward | None) -> None:
+def _try(folder: RunFolder, log: ExposureLog, split: PageSplit, reward: Reward | None) -> None:
     """Calls on a few pages what the reward comes from, before anything is trained or written."""
+    config, rows, device = folder.config, split.train, folder.device
     if reward is None:
-        try_utilities(config, log, split.train)
-        try_network(config, log, split.train)
+        try_utilities(config, log, rows, device)
+        try_network(config, log, rows, device)
     else:
-        try_reward(config, log, split.train, reward)
+        try_reward(config, log, rows, reward, device)
 
 
 def _train_clone(training: Training) -> None:
@@ -288,5 +293,6 @@ def _new_generator(training: Training, start: Callable[[WarmStart, Generator], N
     training.tables.put(generator)
     if training.warm is not None:
         start(training.warm, generator)
+    generator.to(training.folder.device)
     training.tables.hold(generator)
     return generator

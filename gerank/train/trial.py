@@ -10,6 +10,7 @@ from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import NetworkEvaluator
 from gerank.train.config import TrainConfig
+from gerank.train.device import CPU, moved
 from gerank.train.evaluator_training import shape_of_evaluator
 from gerank.train.fit_features import fit_features
 from gerank.train.judged import JudgedSlates
@@ -24,8 +25,12 @@ _PAGES_AT_ONCE = 4096
 _HIGHEST_CLICK_RATE = 0.2
 
 
-def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> None:
+def try_utilities(
+    config: TrainConfig, log: ExposureLog, rows: np.ndarray, device: torch.device = CPU
+) -> None:
     """Scores two slates of some of the pages `rows` by every utility of the configuration.
+
+    As in all trials, the pages lie where training will have them.
 
     Raises:
         ConfigError: A utility does not exist or does not fit the schema.
@@ -34,8 +39,8 @@ def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> No
     """
     utilities = build_utilities(config.reward, log.schema)
     _refuse_unknown_feedback(config, log, rows)
-    _, pages, slates = _batch(config, log, rows)
-    chance = torch.rand(slates.shape, generator=torch.Generator().manual_seed(0))
+    _, pages, slates = _batch(config, log, rows, device)
+    chance = torch.rand(slates.shape, generator=torch.Generator().manual_seed(0)).to(device)
     slot_click = _HIGHEST_CLICK_RATE * chance * (slates >= 0)
     judged = JudgedSlates(
         log.schema,
@@ -53,7 +58,9 @@ def try_utilities(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> No
             _refuse_changes(f"utility {name!r}", before, judged)
 
 
-def try_network(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> None:
+def try_network(
+    config: TrainConfig, log: ExposureLog, rows: np.ndarray, device: torch.device = CPU
+) -> None:
     """Asks a network of one's own about slates of some of the pages `rows`; none passes.
 
     Raises:
@@ -61,23 +68,29 @@ def try_network(config: TrainConfig, log: ExposureLog, rows: np.ndarray) -> None
     """
     if not config.evaluator.network:
         return
-    some, pages, slates = _batch(config, log, rows)
+    some, pages, slates = _batch(config, log, rows, device)
     shape = shape_of_evaluator(config, config.evaluator.readings[0], 1)
     try:
         evaluator = NetworkEvaluator(log.schema, shape).eval()
         fit_features(evaluator.features, (), log, some)
-        evaluator.try_on(pages, slates)
+        evaluator.to(device).try_on(pages, slates)
     except ValueError as error:
         raise ConfigError(f"evaluator.network on pages of the log: {error}") from None
 
 
-def try_reward(config: TrainConfig, log: ExposureLog, rows: np.ndarray, reward: Reward) -> None:
+def try_reward(
+    config: TrainConfig,
+    log: ExposureLog,
+    rows: np.ndarray,
+    reward: Reward,
+    device: torch.device = CPU,
+) -> None:
     """Scores two slates of some of the pages `rows` by a reward of one's own.
 
     Raises:
         ConfigError: It answers something else than utilities [B, G, U].
     """
-    some, pages, slates = _batch(config, log, rows)
+    some, pages, slates = _batch(config, log, rows, device)
     with torch.no_grad():
         answer = reward(some, pages, slates)
     wanted = [*slates.shape[:2], len(config.reward)]
@@ -105,7 +118,7 @@ def _refuse_unknown_feedback(config: TrainConfig, log: ExposureLog, rows: np.nda
 
 
 def _batch(
-    config: TrainConfig, log: ExposureLog, rows: np.ndarray
+    config: TrainConfig, log: ExposureLog, rows: np.ndarray, device: torch.device
 ) -> tuple[np.ndarray, ExposureBatch, Tensor]:
     """Rows [B], their pages, and slates [B, 2, N]: the exposed ones, without and with a hole."""
     some = rows[:_PAGES]
@@ -113,7 +126,7 @@ def _batch(
     exposed = pad_slots(pages.slates, config.data.slots)
     shorter = exposed.clone()
     shorter[:, -1] = -1
-    return some, pages, torch.stack([exposed, shorter], dim=1)
+    return some, *moved((pages, torch.stack([exposed, shorter], dim=1)), device)
 
 
 def _inputs(judged: JudgedSlates) -> dict[str, Tensor]:

@@ -203,10 +203,11 @@ def _intra_list_distance(options: IntraListDistanceOptions, schema: FeatureSchem
     for name in options.features:
         if name not in names:
             raise ConfigError(f"features: {name!r} is not one of {', '.join(names)}")
-    columns = [names.index(name) for name in options.features or names]
+    columns = torch.tensor([names.index(name) for name in options.features or names])
 
     def credit(judged: JudgedSlates) -> Tensor:
-        dense = judged.pages.candidate_dense[..., columns]
+        dense = judged.pages.candidate_dense
+        dense = dense.index_select(-1, columns.to(dense.device))
         vectors = set_zscores(dense, judged.pages.candidate_mask)
         return rl.intra_list_distance_by_slot(judged.placed(vectors, 0.0), judged.slot_mask)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import os
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gerank.data.whole_file import whole_file
 
@@ -42,12 +44,26 @@ def write_text(path: Path, text: str) -> None:
 def write_tensors(path: Path, document: dict[str, Any]) -> None:
     """Writes tensors and plain values, whole or not at all.
 
-    They are put together in memory first: torch's own writer tells nothing of why it fails.
+    They are put together in memory first: torch's own writer tells nothing of why it fails. Tensors
+    are written as of the CPU, wherever they lie, so that a file can be read on any machine.
 
     Raises:
         OSError: It cannot be written; the old file is as it was.
     """
     content = io.BytesIO()
-    torch.save(document, content)
+    torch.save(_on_cpu(document), content)
     with naming(path), whole_file(path) as draft:
         draft.write_bytes(content.getbuffer())
+
+
+def _on_cpu(value: Any) -> Any:
+    """The same tensors and plain values, all on the CPU."""
+    if isinstance(value, Tensor):
+        return value.cpu()
+    if isinstance(value, dict):
+        copied = copy.copy(value)  # a state knows more of itself than its items
+        copied.update((key, _on_cpu(each)) for key, each in value.items())
+        return copied
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_on_cpu, value))
+    return value

@@ -24,9 +24,13 @@ class Repeats(nn.Module):
     effect instead of none.
     """
 
+    deviation: Tensor
+
     def __init__(self, members: int, groups: int) -> None:
         super().__init__()
         self.steps = nn.Parameter(torch.zeros(members, groups, _LAGS + 1))  # farthest first
+        deviation = torch.tensor([_FARTHEST_DEVIATION] + [_DELTA_DEVIATION] * _LAGS)
+        self.register_buffer("deviation", deviation, persistent=False)
 
     def forward(self, groups: Tensor, mask: Tensor, above: Tensor) -> Tensor:
         """[K, E, N] logits.
@@ -42,8 +46,7 @@ class Repeats(nn.Module):
 
     def prior(self) -> Tensor:
         """[K] minus the log density of the effects, up to a constant."""
-        deviation = self.steps.new_tensor([_FARTHEST_DEVIATION] + [_DELTA_DEVIATION] * _LAGS)
-        return ((self.steps / deviation).square() / 2).sum((1, 2))
+        return ((self.steps / self.deviation).square() / 2).sum((1, 2))
 
 
 def repeats_by_lag(groups: Tensor, mask: Tensor, above: Tensor) -> Tensor:

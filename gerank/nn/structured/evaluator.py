@@ -125,7 +125,8 @@ class StructuredEvaluator(PageEvaluator):
     def _groups_above(self, candidate_ids: Tensor, above: SlotsAbove | None) -> Tensor:
         """[B, A, G]; the requests are those of candidate_ids [B, M, I]."""
         if above is None:
-            above = SlotsAbove.nothing(len(candidate_ids), candidate_ids.size(2))
+            sizes = len(candidate_ids), candidate_ids.size(2)
+            above = SlotsAbove.nothing(*sizes, candidate_ids.device)
         return above.groups(self.group_columns)
 
     def _placed(

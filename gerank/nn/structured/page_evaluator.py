@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
+import torch
 from torch import Tensor, nn
 
 from gerank.data.batch import ExposureBatch, SlotsAbove
@@ -128,10 +129,11 @@ class PageEvaluator(nn.Module):
 
     def keep_members(self, kept: dict[str, Tensor], which: Tensor) -> None:
         """Copies the state of the members `which` [K] bool into `kept`, a state like this one."""
-        shared = self.shared_names
+        shared, numbers = self.shared_names, which.tolist()
+        which = which.to(self._device)
         for name, value in self.state_dict().items():
             own = _OF_ONE_MEMBER.match(name)
-            if own and which[int(own[2])]:
+            if own and numbers[int(own[2])]:
                 kept[name].copy_(value)
             elif not own and name not in shared:
                 kept[name][which] = value[which]
@@ -139,13 +141,18 @@ class PageEvaluator(nn.Module):
     def select(self, which: Tensor) -> Self:
         """The members `which` [K'] as an ensemble of their own, with parameters of its own."""
         chosen = type(self)(self.schema, replace(self.shape, members=len(which)))
-        before, shared = self.state_dict(), self.shared_names
+        before, shared, numbers = self.state_dict(), self.shared_names, which.tolist()
+        which = which.to(self._device)
         state = {}
         for name in chosen.state_dict():
             own = _OF_ONE_MEMBER.match(name)
             if own:
-                state[name] = before[f"{own[1]}.{int(which[int(own[2])])}.{own[3]}"]
+                state[name] = before[f"{own[1]}.{numbers[int(own[2])]}.{own[3]}"]
             else:
                 state[name] = before[name] if name in shared else before[name][which]
         chosen.load_state_dict(state)
-        return chosen.train(self.training)
+        return chosen.train(self.training).to(self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.parameters()).device

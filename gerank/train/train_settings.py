@@ -1,0 +1,23 @@
+"""The `[train]` table: how networks are trained, whatever they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gerank.train.choices import Device, FitPrecision
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """On what networks learn, and in which numbers.
+
+    Attributes:
+        device: `cpu`; `cuda`, a GPU, which is refused where there is none; or `auto`, a GPU where
+            torch sees one and gerank was built with CUDA, and else the CPU. CUDA_VISIBLE_DEVICES
+            says which of several GPUs. A run may go on on another device than it began on.
+        evaluator_precision: `bfloat16` multiplies matrices so (autocast) while the evaluator, its
+            residual and its heads of feedback are fitted. Judges always learn in `float32`.
+    """
+
+    device: Device = Device.AUTO
+    evaluator_precision: FitPrecision = FitPrecision.FLOAT32
