@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gerank.cli.console import out, say, show
+from gerank.cli.report_file import require_plotting, write_page
 
 
 def compare(
@@ -22,6 +23,10 @@ def compare(
         list[str] | None,
         typer.Option(help="NAME=FILE: slates that another system chose; may be repeated."),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write it as a web page with figures, which needs no other file."),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with what the folder holds.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
 ) -> None:
@@ -31,28 +36,41 @@ def compare(
     What is done is kept: a comparison that was killed goes on with --resume.
 
     Example:  gerank compare all.toml --data data/test --slates ours=slates.jsonl
+
+    Example:  gerank compare all.toml --data data/test --resume --report comparison.html
     """
+    if report is not None:
+        require_plotting()
     from gerank.cli.comparison_progress import ComparisonProgress
     from gerank.compare.compare import compare as run
     from gerank.compare.config import read_compare_config
 
-    named = dict(map(_named_file, slates or []))
-    if len(named) < len(slates or []):
-        raise typer.BadParameter("a name is there twice", param_hint="--slates")
+    named = _named_files(slates or [], "--slates")
     settings = read_compare_config(config)
     folder = out_dir or Path("compared") / config.stem
     with ComparisonProgress(settings) as progress:
         found = run(settings, data, folder, slates=named, resume=resume, watch=progress.watch)
+    if report is not None:
+        from gerank.report.comparison.page import comparison_page
+
+        write_page(report, comparison_page(found, f"{config} on {data}"))
     if json_output:
         out.print_json(json.dumps(found.to_json()))
         return
     for table in found.tables:
         show(table)
     say(f"comparison: {folder} (tables.json)")
+    if report is not None:
+        say(f"a web page: {report}")
 
 
-def _named_file(text: str) -> tuple[str, Path]:
-    name, is_pair, path = text.partition("=")
-    if not (name and is_pair and path):
-        raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint="--slates")
-    return name, Path(path)
+def _named_files(texts: list[str], option: str) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, is_pair, path = text.partition("=")
+        if not (name and is_pair and path):
+            raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint=option)
+        if name in found:
+            raise typer.BadParameter("a name is there twice", param_hint=option)
+        found[name] = Path(path)
+    return found
