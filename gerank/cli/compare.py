@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gerank.cli.console import out, say, show
 from gerank.cli.report_file import require_plotting, write_page
+
+if TYPE_CHECKING:
+    from gerank.compare.compare import Comparison
 
 
 def compare(
@@ -27,6 +30,10 @@ def compare(
         Path | None,
         typer.Option(help="Write it as a web page with figures, which needs no other file."),
     ] = None,
+    export: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=FILE: write a row as an artifact to serve; may be repeated."),
+    ] = None,
     resume: Annotated[bool, typer.Option(help="Go on with what the folder holds.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print all as JSON.")] = False,
 ) -> None:
@@ -38,15 +45,21 @@ def compare(
     Example:  gerank compare all.toml --data data/test --slates ours=slates.jsonl
 
     Example:  gerank compare all.toml --data data/test --resume --report comparison.html
+
+    Example:  gerank compare all.toml --data data/test --resume --export prm=prm.gerank
     """
     if report is not None:
         require_plotting()
     from gerank.cli.comparison_progress import ComparisonProgress
     from gerank.compare.compare import compare as run
     from gerank.compare.config import read_compare_config
+    from gerank.compare.export import check_row
 
     named = _named_files(slates or [], "--slates")
+    exported = _named_files(export or [], "--export")
     settings = read_compare_config(config)
+    for name in exported:
+        check_row(settings, name)
     folder = out_dir or Path("compared") / config.stem
     with ComparisonProgress(settings) as progress:
         found = run(settings, data, folder, slates=named, resume=resume, watch=progress.watch)
@@ -54,6 +67,7 @@ def compare(
         from gerank.report.comparison.page import comparison_page
 
         write_page(report, comparison_page(found, f"{config} on {data}"))
+    versions = _export(found, exported)
     if json_output:
         out.print_json(json.dumps(found.to_json()))
         return
@@ -62,6 +76,17 @@ def compare(
     say(f"comparison: {folder} (tables.json)")
     if report is not None:
         say(f"a web page: {report}")
+    for path, version in versions.items():
+        say(f"{path}: {version}, golden requests passed")
+
+
+def _export(found: Comparison, files: dict[str, Path]) -> dict[Path, str]:
+    """Writes rows as artifacts; file -> model version."""
+    if not files:
+        return {}
+    from gerank.compare.export import export_row
+
+    return {path: export_row(found.space, name, path).model_version for name, path in files.items()}
 
 
 def _named_files(texts: list[str], option: str) -> dict[str, Path]:
