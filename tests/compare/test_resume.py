@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,9 @@ import pytest
 from gerank.compare.cells import Cell, CellKind, cells_of
 from gerank.compare.compare import compare
 from gerank.compare.config import ComparatorConfig
-from gerank.compare.workspace import CompareError
+from gerank.compare.identity import identity, known_then
+from gerank.compare.workspace import CompareError, Workspace
+from gerank.nn.channels import Channel
 from tests.cli.command import start
 from tests.compare.conftest import Compared, row, table
 
@@ -37,6 +40,37 @@ def test_another_comparison_is_refused_in_the_same_folder(
     config = dataclasses.replace(compared.config, **changes)
     with pytest.raises(CompareError, match=message):
         compare(config, compared.folder / "test", compared.out, resume=True)
+
+
+def test_a_setting_that_is_newer_than_the_comparison_was_at_its_default(
+    compared: Compared, tmp_path: Path
+) -> None:
+    shutil.copytree(compared.out, tmp_path / "out")
+    path = tmp_path / "out" / "compare.json"
+    document = json.loads(path.read_text())
+    del document["evaluator"]["channels"]
+    path.write_text(json.dumps(document))
+    found = compare(compared.config, compared.folder / "test", tmp_path / "out", resume=True)
+    assert found.to_json() == compared.found.to_json()
+    assert "channels" in json.loads(path.read_text())["evaluator"]
+    path.write_text(json.dumps(document))
+    evaluator = dataclasses.replace(compared.config.evaluator, channels=(Channel.POOLING,))
+    config = dataclasses.replace(compared.config, evaluator=evaluator)
+    with pytest.raises(CompareError, match=r"evaluator was .* and is .*channels"):
+        compare(config, compared.folder / "test", tmp_path / "out", resume=True)
+
+
+def test_a_setting_of_a_row_that_is_newer_was_at_its_default_too(compared: Compared) -> None:
+    rows = {"gerank": ComparatorConfig()}
+    config = dataclasses.replace(compared.config, comparators=rows, reference="gerank")
+    space = Workspace.read(config, compared.folder / "test", compared.out)
+    now = identity(config, space.log, space.test)
+    before = json.loads(json.dumps(now))
+    for tried in before["rows"]["gerank"]["tried"]:
+        del tried["generator.local_context"]
+    assert known_then(now, before) == before != now
+    now["rows"]["gerank"]["tried"][0]["generator.local_context"] = False
+    assert known_then(now, before) != before
 
 
 def test_a_folder_that_holds_a_comparison_needs_resume(compared: Compared) -> None:
