@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from matplotlib.axes import Axes
 
 from gerank.compare.compare import Comparison
@@ -17,6 +19,7 @@ _STYLES = {
     Told.LOWER: STYLES[1],
     Told.NEITHER: SeriesStyle(GREY, "s", "solid"),
 }
+_TITLE_WIDTH = 34
 
 
 def differences_section(comparison: Comparison) -> Section | None:
@@ -48,7 +51,7 @@ def _forest(comparison: Comparison) -> Drawing:
         f"{reference} minus each other re-ranker, with intervals by person and seed. The "
         "re-rankers stand in the order of the measure that counts most, the highest on top."
     )
-    return draw(paint, caption, panels=len(found), panel_in=(3.6, height_of(names)))
+    return draw(paint, caption, panels=len(found), panel_in=(3.6, 0.2 + height_of(names)))
 
 
 def _paint_measure(panel: Axes, measure: Differences, names: list[str]) -> None:
@@ -62,4 +65,5 @@ def _paint_measure(panel: Axes, measure: Differences, names: list[str]) -> None:
         plot_series(panel, estimates, rows, str(told), style, joined=False)
     set_rows(panel, names)
     better = "less is better" if fewer_is_better(measure.measure) else "more is better"
-    set_labels(panel, measure.measure, f"{measure.reference} minus it ({better})")
+    title = "\n".join(wrap(measure.measure, _TITLE_WIDTH))
+    set_labels(panel, title, f"{measure.reference} minus it ({better})")

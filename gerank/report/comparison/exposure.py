@@ -37,7 +37,8 @@ class _Exposure:
 
     Attributes:
         name: The group's name.
-        values: Names of V values, the most exposed of the log first, then those of all others.
+        values: Names of V values, the most exposed of the log first, then all others together if
+            there are any.
         slots, first: Policy -> [V] share of all slots and of the first slot in %.
     """
 
@@ -85,6 +86,9 @@ def _exposure(log: ExposureLog, key: str, policies: dict[str, Policy]) -> _Expos
     names = [*(str(feature.decode(code)) for code in kept), OTHERS]
     slots = {name: 100 * value_shares(values, kept) for name, values in shown.items()}
     tops = {name: 100 * value_shares(values, kept) for name, values in first.items()}
+    if np.isin(np.concatenate([*shown.values()]), kept).all():
+        names.pop()
+        slots, tops = ({n: of[:-1] for n, of in each.items()} for each in (slots, tops))
     return _Exposure(key, names, slots, tops)
 
 

@@ -24,7 +24,7 @@ def summary_section(comparison: Comparison) -> Section:
     words = [
         _verdict(comparison),
         Paragraph(_WHAT_IS_SURE),
-        *(_by_measure(found) for found in comparison.differences),
+        *(_by_measure(found) for found in _first_comes_first(comparison)),
         *_disagreements(comparison),
         *_left_out(comparison),
     ]
@@ -115,6 +115,11 @@ def _facts(comparison: Comparison) -> Table:
 def _first(comparison: Comparison) -> Differences:
     measure = comparison.results.first_measure
     return next(found for found in comparison.differences if found.measure == measure)
+
+
+def _first_comes_first(comparison: Comparison) -> list[Differences]:
+    first = _first(comparison)
+    return [first, *(found for found in comparison.differences if found is not first)]
 
 
 def _listed(names: list[str]) -> str:
