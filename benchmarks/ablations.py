@@ -2,23 +2,54 @@
 
 Logs with and without exploration; every variant is trained over the seeds and compared with the
 full one on the same test pages, intervals by person and seed, corrected together.
+
+Ranks and z-scores of dense features have no setting: a variant makes a vector of all dense features
+of a candidate, whose columns are left without. Ways in which weights reach the policy are compared
+where a second utility has a range, at the default weights; how well they steer is the matter of
+`benchmarks/control.py`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from harness import Row, options, publish
+from numpy.typing import NDArray
 from side_by_side import SEEDS, Setting, compared, rows_of
+from torch import Tensor
 
+from gerank.baselines.comparator import Pages
+from gerank.baselines.gerank_generator import GerankGenerator
 from gerank.compare.config import ComparatorConfig
+from gerank.data.exposure_log import ExposureLog
+from gerank.data.feature_block import Block, BlockKind
 from gerank.data.simulator import Logging, SimulatorConfig, simulate
+from gerank.nn.channels import Channel
+from gerank.nn.control import Control
 from gerank.train.config import DataConfig
 
+_TWO_UTILITIES = {
+    "clicks": {"min": 0.0, "max": 1.0, "default": 1.0},
+    "seller_diversity": {"min": 0.0, "max": 1.0, "default": 0.0},
+}
 VARIANTS: dict[str, dict[str, Any]] = {
     "gerank": {},
     "with-channels": {"evaluator.residual": True},
+    **{
+        f"with-channels-but-{left_out}": {
+            "evaluator.residual": True,
+            "evaluator.channels": [channel for channel in Channel if channel is not left_out],
+        }
+        for left_out in Channel
+    },
+    "without-local-context": {"generator.local_context": False},
+    **{
+        f"two-utilities-{control}": {"reward": _TWO_UTILITIES, "generator.control": str(control)}
+        for control in Control
+    },
     "without-support-price": {"generator.support_price": 0.0},
     "credit-of-slates": {"generator.credit": "slate"},
     "baseline-exposed-page": {"generator.baseline": "exposed_page"},
@@ -33,7 +64,31 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 """Name -> the settings that differ from the full training."""
 
+
+class WithoutRanks(GerankGenerator):
+    """The same training on candidates whose dense features have no rank and no z-score."""
+
+    name = "gerank_without_ranks"
+
+    def fit(self, pages: Pages) -> None:
+        """See `Comparator`."""
+        super().fit(dataclasses.replace(pages, log=without_ranks(pages.log)))
+
+    def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
+        """See `Comparator`."""
+        return super().slates(without_ranks(log), rows, slots)
+
+
+def without_ranks(log: ExposureLog) -> ExposureLog:
+    """The same pages, all dense features of a candidate being a vector without context."""
+    dense = tuple(feature.name for feature in log.schema.candidate_dense)
+    block = Block("candidate", "dense", BlockKind.VECTOR, dense)
+    schema = dataclasses.replace(log.schema, blocks=(block,))
+    return dataclasses.replace(log, schema=schema)
+
+
 _TUNED = {"evaluator.residual": False, "generator.support_price": 0.1}
+_QUICK = ("gerank", "ppo", "without-local-context", "two-utilities-linear")
 
 
 def ablated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
@@ -47,8 +102,10 @@ def ablated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
     rows = {
         name: ComparatorConfig("gerank", _TUNED | (short if setting.quick else {}) | changes)
         for name, changes in VARIANTS.items()
-        if not setting.quick or name in ("gerank", "ppo")
+        if not setting.quick or name in _QUICK
     }
+    without = _TUNED | (short if setting.quick else {})
+    rows["without-ranks"] = ComparatorConfig("ablations:WithoutRanks", without)
     data = DataConfig(folder / "train", slots=10, score="ctr_score")
     config = setting.config(data, comparators=rows, optimum_pages=0)
     return rows_of(f"{logging} log", compared(config, folder).tables)

@@ -26,12 +26,14 @@ from pathlib import Path
 import numpy as np
 from foreign.letor import letor_log, read_queries
 from harness import Row, commit_part, options, publish
+from numpy.typing import NDArray
 from ranklens_quality import split_events
 
 from gerank.baselines.registry import comparators
 from gerank.compare.cells import Cell
 from gerank.compare.compare import Comparison, compare
 from gerank.compare.config import ComparatorConfig, CompareConfig, TunedBy, TuningConfig
+from gerank.compare.differences import differences
 from gerank.compare.results import Policy
 from gerank.compare.tables import measure_table
 from gerank.data.exposure_log import ExposureLog
@@ -132,7 +134,7 @@ def ranklens(setting: Setting, folder: Path) -> list[Row]:
         people.append(np.asarray(ExposureLog.read(place / "test").person_ids).astype(np.str_))
     policies = joined([each.results.policies for each in found])
     tables = [
-        measure_table(measure, policies, "gerank", np.concatenate(people), seed=0, resamples=10_000)
+        against_gerank(measure, policies, np.concatenate(people))
         for measure in policies["gerank"].measures
     ]
     return rows_of("RankLens, cross-fitted", tables)
@@ -158,8 +160,14 @@ def letor(setting: Setting, folder: Path) -> list[Row]:
         for name, policy in found.results.policies.items()
     }
     queries = np.arange(len(gains)).astype(np.str_)
-    table = measure_table("NDCG@10 of grades", graded, "gerank", queries, seed=0, resamples=10_000)
+    table = against_gerank("NDCG@10 of grades", graded, queries)
     return rows_of("LETOR", [table, found.tables[-1]])
+
+
+def against_gerank(measure: str, policies: dict[str, Policy], people: NDArray[np.str_]) -> Table:
+    """A measure of policies [E pages] of people [E], with gerank's differences from the others."""
+    found = differences(measure, policies, "gerank", people, seed=0, resamples=10_000)
+    return measure_table(found)
 
 
 def compared(config: CompareConfig, folder: Path) -> Comparison:

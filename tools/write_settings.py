@@ -123,7 +123,9 @@ def _default(entry: dataclasses.Field[Any]) -> str:
 
 
 def _plain(value: Any) -> str:
-    return str(list(value)) if isinstance(value, tuple) else str(value)
+    if not isinstance(value, tuple):
+        return str(value)
+    return str([str(entry) if isinstance(entry, StrEnum) else entry for entry in value])
 
 
 def _first_line(settings: type[Any]) -> str:

@@ -29,6 +29,7 @@ class ClickRate(SlotwiseComparator):
 
     name = "click_rate"
     paper = "Zhang and Jones, WWW 2007 workshop"
+    not_served = "it knows items by their names, which are no features of a request"
     draws = False
     grid = MappingProxyType({"prior": (2.0, 0.5, 10.0)})
 

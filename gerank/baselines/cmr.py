@@ -25,9 +25,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.baselines.comparator import Comparator, Pages
+from gerank.baselines.comparator import Comparator, Pages, ServedModule
 from gerank.baselines.named_pages import NamedPages
 from gerank.baselines.page_loss_stage import teach
+from gerank.data.contract import WeightRange
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.control import Control
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
@@ -56,6 +57,7 @@ class Cmr(Comparator):
 
     name = "cmr"
     paper = "Chen et al., KDD 2023"
+    not_served = ""
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "learning_rate": (2e-3, 1e-3),
         "width": (32,),
@@ -71,6 +73,7 @@ class Cmr(Comparator):
         """Trains the evaluator, then the generator."""
         torch.manual_seed(self.seed)
         utilities = self._utilities(pages)
+        self._weights = {n: WeightRange(u.min, u.max, u.default) for n, u in utilities.items()}
         feedback = EvaluatorFeedback(self._fitted_evaluator(pages))
         reward = UtilityReward(feedback, pages.log.schema, utilities)
         scale = torch.ones(len(utilities))
@@ -113,6 +116,10 @@ class Cmr(Comparator):
 
         with torch.inference_mode():
             return by_page(log, rows, _PAGES_AT_ONCE, answered)[0]
+
+    def served(self) -> ServedModule:
+        """See `Comparator`."""
+        return ServedModule(self.network, self._weights)
 
     def _utilities(self, pages: Pages) -> dict[str, UtilityConfig]:
         utilities = {"clicks": UtilityConfig(0.0, 1.0, 1.0)}

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from gerank.data.contract import WeightRange
 from gerank.data.exposure_log import ExposureLog
 from gerank.train.device import CPU
 
@@ -21,6 +22,10 @@ class UnfitPagesError(ValueError):
 
     A comparison leaves such a setting out of the tuning, and says so.
     """
+
+
+class NotServedError(ValueError):
+    """A comparator that no artifact can hold; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,19 @@ class Pages:
     device: torch.device = CPU
 
 
+@dataclass(frozen=True)
+class ServedModule:
+    """What an artifact holds of a comparator.
+
+    Attributes:
+        module: Scriptable, from the tensors of a `RerankBatch` to `Slates`.
+        weights: Utility -> range of its preference weight; empty where weights do not count.
+    """
+
+    module: nn.Module
+    weights: Mapping[str, WeightRange]
+
+
 class Comparator(ABC):
     """A re-ranker that is fitted to logged pages and answers with slates.
 
@@ -55,12 +73,14 @@ class Comparator(ABC):
         paper: Where it is from.
         grid: Setting -> the values that are tried on the validation pages.
         draws: Whether its slates depend on the seed; one that does not is fitted once.
+        not_served: Why no artifact can hold it; empty where one can, as `served` tells.
     """
 
     name: ClassVar[str]
     paper: ClassVar[str]
     grid: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
     draws: ClassVar[bool] = True
+    not_served: ClassVar[str] = "it has no module that can be scripted"
 
     def __init__(self, settings: Mapping[str, Any] | None = None, *, seed: int = 0) -> None:
         """A comparator before it has seen a page.
@@ -88,3 +108,18 @@ class Comparator(ABC):
     @abstractmethod
     def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
         """The slates of some pages: [len(rows), N] int64, -1 behind the end."""
+
+    @classmethod
+    def check_served(cls) -> None:
+        """Raises NotServedError where no artifact can hold such a comparator."""
+        if cls.not_served:
+            raise NotServedError(f"{cls.name} cannot be exported: {cls.not_served}")
+
+    def served(self) -> ServedModule:
+        """What answers as this comparator does, once it is fitted.
+
+        Raises:
+            NotServedError: No artifact can hold it.
+        """
+        self.check_served()
+        raise NotImplementedError(f"{type(self).__name__}.served")

@@ -41,6 +41,7 @@ class Dpp(SlotwiseComparator):
 
     name = "dpp"
     paper = "Chen et al., NeurIPS 2018"
+    not_served = "its relevance and likeness are computed by NumPy and scikit-learn"
     draws = False
     grid = MappingProxyType(
         {

@@ -15,7 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.baselines.comparator import Comparator, Pages
+from gerank.baselines.comparator import Comparator, Pages, ServedModule
+from gerank.data.contract import WeightRange
 from gerank.data.exposure_log import ExposureLog
 from gerank.train.choices import Device
 from gerank.train.config import (
@@ -62,6 +63,7 @@ class GerankGenerator(Comparator):
 
     name = "gerank"
     paper = "this library, docs/architecture.md"
+    not_served = ""
     grid = _settings_of_training()
 
     def config(self, pages: Pages) -> TrainConfig:
@@ -100,10 +102,18 @@ class GerankGenerator(Comparator):
         with tempfile.TemporaryDirectory(prefix="gerank-") as folder:
             run = train(config, Path(folder) / "run", log=pages.log, split=split)
             self._generator = run.load_generator()
-        self._weights = torch.tensor([utility.default for utility in config.reward.values()])
+        self._weights = {
+            name: WeightRange(utility.min, utility.max, utility.default)
+            for name, utility in config.reward.items()
+        }
 
     def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
         """See `Comparator`."""
         if not len(rows):
             return torch.empty(0, slots, dtype=torch.int64)
-        return generated_slates(self._generator, log.select(rows), slots, self._weights)
+        weights = torch.tensor([weight.default for weight in self._weights.values()])
+        return generated_slates(self._generator, log.select(rows), slots, weights)
+
+    def served(self) -> ServedModule:
+        """See `Comparator`."""
+        return ServedModule(self._generator, self._weights)

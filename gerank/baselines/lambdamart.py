@@ -35,6 +35,7 @@ class LambdaMart(SlotwiseComparator):
 
     name = "lambdamart"
     paper = "Burges, 2010"
+    not_served = "its trees are no module that can be scripted"
     grid = MappingProxyType({"trees": (200, 50, 400), "leaves": (15, 4), "least": (100, 20)})
 
     def fit(self, pages: Pages) -> None:

@@ -19,6 +19,7 @@ class LoggedPage(Comparator):
 
     name = "logged"
     paper = "the log itself"
+    not_served = "it shows what was logged, which no request tells"
     draws = False
 
     def fit(self, pages: Pages) -> None:

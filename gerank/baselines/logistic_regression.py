@@ -84,6 +84,7 @@ class LogisticRegressionOrder(SlotwiseComparator):
 
     name = "logistic_regression"
     paper = "Richardson et al., WWW 2007"
+    not_served = "its columns and regression are computed by NumPy and scikit-learn"
     draws = False
     grid = MappingProxyType({"strength": (0.01, 0.001, 0.1)})
 

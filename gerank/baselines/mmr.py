@@ -33,6 +33,7 @@ class Mmr(SlotwiseComparator):
 
     name = "mmr"
     paper = "Carbonell and Goldstein, SIGIR 1998"
+    not_served = "its relevance and likeness are computed by NumPy and scikit-learn"
     draws = False
     grid = MappingProxyType(
         {

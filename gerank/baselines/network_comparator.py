@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.baselines.comparator import Comparator, Pages
+from gerank.baselines.comparator import Comparator, Pages, ServedModule
 from gerank.baselines.named_pages import NamedPages
 from gerank.baselines.page_loss_stage import PageLossStage, Schedule, teach
 from gerank.baselines.rerank_network import RerankNetwork
@@ -45,6 +45,7 @@ class NetworkComparator(Comparator, Generic[Network]):
     one by one.
     """
 
+    not_served = ""
     network: Network
 
     @abstractmethod
@@ -84,6 +85,10 @@ class NetworkComparator(Comparator, Generic[Network]):
 
         with torch.inference_mode():
             return by_page(log, rows, _PAGES_AT_ONCE, answered, candidates=_CANDIDATES_AT_ONCE)[0]
+
+    def served(self) -> ServedModule:
+        """See `Comparator`."""
+        return ServedModule(self.network, {})
 
     def schedule(self) -> Schedule:
         """How the settings say that a network learns."""

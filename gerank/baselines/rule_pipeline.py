@@ -40,6 +40,7 @@ class RulePipeline(SlotwiseComparator):
 
     name = "rule_pipeline"
     paper = "what teams run"
+    not_served = "its relevance and passes are computed by NumPy and scikit-learn"
     draws = False
     grid = MappingProxyType(
         {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gerank.baselines.comparator import Pages, UnfitPagesError
+from gerank.baselines.comparator import Pages, ServedModule, UnfitPagesError
+from gerank.baselines.score_network import ScoreNetwork
 from gerank.baselines.slotwise import SlotScores, SlotwiseComparator, fixed
 from gerank.data.exposure_log import ExposureLog
 
@@ -15,6 +16,7 @@ class UpstreamScore(SlotwiseComparator):
 
     name = "upstream_score"
     paper = "the ranker before re-ranking"
+    not_served = ""
     draws = False
 
     def fit(self, pages: Pages) -> None:
@@ -24,10 +26,15 @@ class UpstreamScore(SlotwiseComparator):
             UnfitPagesError: The pages have no upstream score.
         """
         self._score = score_of(pages)
+        self._schema = pages.log.schema
 
     def scores(self, log: ExposureLog, rows: NDArray[np.int64]) -> SlotScores:
         """See `SlotwiseComparator`."""
         return fixed(score_column(log, rows, self._score))
+
+    def served(self) -> ServedModule:
+        """See `Comparator`."""
+        return ServedModule(ScoreNetwork(self._schema, self._score).eval(), {})
 
 
 def score_of(pages: Pages) -> str:

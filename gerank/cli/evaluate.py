@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gerank.cli.console import complain, out, say, show, show_verdict, show_warnings
+from gerank.cli.report_file import require_plotting, write_page
 from gerank.train.choices import Device
 
 if TYPE_CHECKING:
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from gerank.train.evaluate import Evaluation
     from gerank.train.run_folder import RunFolder
     from gerank.train.warnings import RunWarning
-
-
-class ReportMissingError(RuntimeError):
-    """The package of the extra `report` is not installed."""
 
 
 def evaluate(
@@ -66,7 +62,7 @@ def evaluate(
         rule = "takes none of --slates, --report and --weight"
         raise typer.BadParameter(rule, param_hint="--shuffle-control")
     if report is not None:
-        _require_plotting()
+        require_plotting()
     from gerank.data.exposure_log import ExposureLog
     from gerank.data.simulator import SimulatorTruth
     from gerank.train.conclusions import warnings_of
@@ -84,7 +80,9 @@ def evaluate(
     if slates is not None:
         _write_slates(slates, log, evaluation)
     if report is not None:
-        _write_report(report, evaluation, f"{run} on {data}")
+        from gerank.report.evaluation import evaluation_page
+
+        write_page(report, evaluation_page(evaluation, f"{run} on {data}"))
     if json_output:
         out.print_json(json.dumps(_document(evaluation, warnings_of(folder))))
     else:
@@ -99,12 +97,6 @@ def _tell(evaluation: Evaluation, warnings: list[RunWarning], report: Path | Non
         say(f"a web page: {report}")
     if evaluation.judgement is not None:
         show_verdict(evaluation.judgement)
-
-
-def _require_plotting() -> None:
-    """Raises ReportMissingError before anything is evaluated that could not be drawn."""
-    if importlib.util.find_spec("matplotlib") is None:
-        raise ReportMissingError("the report needs matplotlib: pip install 'gerank[report]'")
 
 
 def _control(folder: RunFolder, log: ExposureLog, *, json_output: bool) -> None:
@@ -139,15 +131,6 @@ def _write_slates(path: Path, log: ExposureLog, evaluation: Evaluation) -> None:
     )
     with whole_file(path) as draft:
         draft.write_text("".join(f"{line}\n" for line in lines))
-
-
-def _write_report(path: Path, evaluation: Evaluation, title: str) -> None:
-    from gerank.data.whole_file import whole_file
-    from gerank.report.evaluation import evaluation_page
-
-    page = evaluation_page(evaluation, title)
-    with whole_file(path) as draft:
-        draft.write_text(page, encoding="utf-8")
 
 
 def _document(evaluation: Evaluation, warnings: list[RunWarning]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of
 from gerank.compare.config import CompareConfig
+from gerank.compare.differences import Differences, differences
 from gerank.compare.foreign import read_slates
 from gerank.compare.optimum import SlateValue, best_known
 from gerank.compare.processes import run_cells
@@ -43,14 +44,28 @@ class Comparison:
     """What a comparison found.
 
     Attributes:
-        tables: For people.
+        space: The pages and settings.
+        results: What was found of every re-ranker, page by page.
+        differences: The reference against the others, by every measure.
+        best: The best slates; None where they were not looked for.
+        off_policy: Tables of what logged clicks estimate; empty where propensities are unknown.
         fit_seconds: Name -> seconds of the fits whose slates are compared, by seed.
-        results: What the tables are made of, page by page.
     """
 
-    tables: list[Table]
-    fit_seconds: dict[str, list[float]]
+    space: Workspace
     results: Results
+    differences: list[Differences]
+    best: Best | None
+    off_policy: list[Table]
+    fit_seconds: dict[str, list[float]]
+
+    @property
+    def tables(self) -> list[Table]:
+        """All of it, for people."""
+        tables = [measure_table(found) for found in self.differences]
+        if self.best is not None:
+            tables.append(optimum_table(self.best, self.results))
+        return [*tables, *self.off_policy, settings_table(self.results)]
 
     def to_json(self) -> dict[str, Any]:
         """All figures as numbers."""
@@ -93,12 +108,12 @@ def compare(
     space.begin(resume=resume)
     run_cells(config, test, out, watch)
     results = gather(space, foreign)
-    comparison = Comparison(_tables(space, results), _fit_seconds(space, results), results)
+    comparison = _compared(space, results)
     write_text(out / "tables.json", json.dumps(comparison.to_json(), indent=2) + "\n")
     return comparison
 
 
-def _tables(space: Workspace, results: Results) -> list[Table]:
+def _compared(space: Workspace, results: Results) -> Comparison:
     config, policies, reference = space.config, results.policies, space.config.reference
     if reference not in policies:
         raise CompareError(
@@ -106,27 +121,16 @@ def _tables(space: Workspace, results: Results) -> list[Table]:
             "one and pass --resume"
         )
     people = np.asarray(space.test.person_ids).astype(np.str_)
-    tables = [
-        measure_table(
-            measure, policies, reference, people, seed=config.seed, resamples=config.resamples
-        )
+    drawn = {"seed": config.seed, "resamples": config.resamples}
+    found = [
+        differences(measure, policies, reference, people, **drawn)
         for measure in policies[reference].measures
     ]
-    best = _best(space, policies)
-    if best is not None:
-        tables.append(optimum_table(best, policies))
     shown = space.test.shown(space.test_rows, config.data.slots)
     clicks = pad_slots(shown.clicks, config.data.slots, 0).double().numpy()
-    tables += off_policy_tables(policies, clicks, people, seed=config.seed)
-    tried = {name: _tried(space, name) for name in rows_of(config)}
-    return [*tables, settings_table(results, tried)]
-
-
-def _tried(space: Workspace, name: str) -> str:
-    """How many settings of a row were tried, and how many of them in vain."""
-    trials = read_cell(Cell(CellKind.CHOICE, name).file(space.out))[0]["trials"]
-    in_vain = sum("left_out" in trial for trial in trials)
-    return f"{len(trials)}" + (f", {in_vain} left out" if in_vain else "")
+    off_policy = off_policy_tables(policies, clicks, people, seed=config.seed)
+    best, seconds = _best(space, policies), _fit_seconds(space, results)
+    return Comparison(space, results, found, best, off_policy, seconds)
 
 
 def _best(space: Workspace, policies: Mapping[str, Policy]) -> Best | None:

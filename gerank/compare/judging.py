@@ -80,6 +80,12 @@ def predicted_clicks(
     return None
 
 
+def evaluator_judge(folder: RunFolder, log: ExposureLog) -> PageJudge:
+    """The evaluator that tunes; it has seen what the comparators have seen."""
+    evaluator = WithHeads(EvaluatorFeedback(folder.load_evaluator()), load_heads(folder))
+    return PageJudge(evaluator, log, folder.config.reward)
+
+
 def page_judges(folder: RunFolder, log: ExposureLog) -> dict[str, PageJudge]:
     """The judges by name, each the mean of its members."""
     return {
@@ -111,9 +117,8 @@ def validation_score(
                 "chooses nothing"
             )
         return float(np.nanmean(ndcg))
-    evaluator = WithHeads(EvaluatorFeedback(folder.load_evaluator()), load_heads(folder))
     weights = default_weights(folder) / folder.scales
-    return PageJudge(evaluator, log, folder.config.reward).rewards(cut, weights).mean().item()
+    return evaluator_judge(folder, log).rewards(cut, weights).mean().item()
 
 
 def logged_ndcg(log: ExposureLog, slates: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from gerank.baselines.registry import comparator_class
 from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of
 from gerank.compare.judging import logged_ndcg
+from gerank.compare.tuning import Tuning
 from gerank.compare.work import PREDICTED, SLATES, TRUTH, judged, shown_slates
 from gerank.compare.workspace import Workspace
 from gerank.train.logged_clicks import PageValues, WeightedValues, page_values
@@ -22,6 +23,7 @@ from gerank.train.orders import exposed_slates
 Floats = NDArray[np.float64]
 
 TRUE_CLICKS = "true clicks"
+_REPEATS = "repeats of"
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Policy:
         firsts: The first value of every setting.
         is_logged: Whether its slates are what the log showed, on every page.
         slates: [S, E, N] int64. By seed, cut to the length that was shown.
-        measures: Name -> [S, E] values; larger is better, but for repeats.
+        measures: Name -> [S, E] values; larger is better unless `fewer_is_better` says otherwise.
         weighted: By the log's propensities, averaged over the seeds: what a policy that draws a
             seed would earn. None where propensities are unknown.
     """
@@ -55,10 +57,25 @@ class Results:
     Attributes:
         policies: Name -> what was found.
         left_out: Name -> why.
+        tunings: Name of every comparator -> the settings that it was tried with.
+        logged: What the log showed, whether or not it is one of the rows.
     """
 
     policies: dict[str, Policy]
     left_out: dict[str, str]
+    tunings: dict[str, Tuning]
+    logged: Policy
+
+    @property
+    def first_measure(self) -> str:
+        """What counts most: the truth where it is known, else the first judge or logged clicks."""
+        measures = self.logged.measures
+        return TRUE_CLICKS if TRUE_CLICKS in measures else next(iter(measures))
+
+
+def fewer_is_better(measure: str) -> bool:
+    """Whether a measure counts repeats."""
+    return measure.startswith(_REPEATS)
 
 
 def gather(space: Workspace, foreign: dict[str, NDArray[np.int64]]) -> Results:
@@ -69,7 +86,9 @@ def gather(space: Workspace, foreign: dict[str, NDArray[np.int64]]) -> Results:
     """
     policies: dict[str, Policy] = {}
     left_out: dict[str, str] = {}
+    tunings: dict[str, Tuning] = {}
     for name in rows_of(space.config):
+        tunings[name] = Tuning.from_json(read_cell(Cell(CellKind.CHOICE, name).file(space.out))[0])
         seeds = seeds_of(space.config, name)
         document, _ = _read(space, CellKind.SEED, name, seeds[0])
         if "left_out" in document:
@@ -80,7 +99,15 @@ def gather(space: Workspace, foreign: dict[str, NDArray[np.int64]]) -> Results:
         policies[name] = _policy(space, name, document["settings"], slates, rewards)
     for name, order in foreign.items():
         policies[name] = _policy(space, name, None, [order], [judged(space, order)])
-    return Results(policies, left_out)
+    return Results(policies, left_out, tunings, _logged(space, policies))
+
+
+def _logged(space: Workspace, policies: dict[str, Policy]) -> Policy:
+    for policy in policies.values():
+        if policy.is_logged:
+            return policy
+    order = exposed_slates(space.test, space.config.data.slots).numpy()
+    return _policy(space, "logged", None, [order], [judged(space, order)])
 
 
 def _read(
@@ -108,7 +135,7 @@ def _policy(
         [logged_ndcg(space.test, order.numpy()) for order in cut]
     )
     for key, column in zip(space.test.schema.groups, space.test.schema.group_columns, strict=True):
-        measures[f"repeats of {key} in neighbouring slots"] = np.stack(
+        measures[f"{_REPEATS} {key} in neighbouring slots"] = np.stack(
             [neighbouring_repeats(space, column, order.numpy()) for order in cut]
         )
     predicted = [found[PREDICTED] for found in rewards if PREDICTED in found]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,51 @@ from gerank.baselines.registry import comparator_class
 from gerank.compare.config import ComparatorConfig
 
 Settings = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Settings that were tried.
+
+    Attributes:
+        settings: The settings.
+        score: What the validation pages say of them; None where nobody asked, as of a single trial.
+        fit_seconds: How long the fit took; None where there was none.
+        left_out: Why there is no fit; empty where there is one.
+    """
+
+    settings: Settings
+    score: float | None
+    fit_seconds: float | None
+    left_out: str
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """All trials of a comparator.
+
+    Attributes:
+        trials: In their order.
+        chosen: The place of the one that was chosen; None where none could be fitted.
+    """
+
+    trials: tuple[Trial, ...]
+    chosen: int | None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Tuning:
+        """What the cell of a choice holds."""
+        trials = tuple(
+            Trial(trial["settings"], score, trial.get("fit_seconds"), trial.get("left_out", ""))
+            for trial, score in zip(document["trials"], document["scores"], strict=True)
+        )
+        return cls(trials, document["chosen"])
+
+    @property
+    def tried(self) -> str:
+        """How many settings were tried, and how many of them in vain."""
+        in_vain = sum(bool(trial.left_out) for trial in self.trials)
+        return f"{len(self.trials)}" + (f", {in_vain} left out" if in_vain else "")
 
 
 def trials(name: str, row: ComparatorConfig, budget: int, seed: int) -> list[Settings]:

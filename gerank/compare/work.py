@@ -51,7 +51,7 @@ def _try(cell: Cell, space: Workspace) -> None:
     settings = trials_of(space.config, cell.name)[cell.number]
     began = time.perf_counter()
     try:
-        comparator = _fitted(cell.name, settings, seeds_of(space.config, cell.name)[0], space)
+        comparator = fitted(cell.name, settings, seeds_of(space.config, cell.name)[0], space)
     except (UnfitPagesError, RunError) as error:  # RunError: its training diverged
         write_cell(cell.file(space.out), {"settings": settings, "left_out": str(error)})
         return
@@ -98,7 +98,7 @@ def _train_seed(cell: Cell, space: Workspace) -> None:
         write_cell(cell.file(space.out), trial, {SLATES: arrays[SLATES]})
         return
     began = time.perf_counter()
-    comparator = _fitted(cell.name, trial["settings"], cell.number, space)
+    comparator = fitted(cell.name, trial["settings"], cell.number, space)
     seconds = time.perf_counter() - began
     document = {"settings": trial["settings"], "fit_seconds": seconds}
     write_cell(cell.file(space.out), document, {SLATES: _slates(comparator, space)})
@@ -133,7 +133,8 @@ def shown_slates(space: Workspace, slates: NDArray[np.int64]) -> torch.Tensor:
     return shown_length(torch.from_numpy(slates), logged)
 
 
-def _fitted(name: str, settings: dict[str, Any], seed: int, space: Workspace) -> Comparator:
+def fitted(name: str, settings: dict[str, Any], seed: int, space: Workspace) -> Comparator:
+    """A row's comparator with some settings, once it has learnt."""
     row = rows_of(space.config)[name]
     torch.manual_seed(seed)
     comparator = comparator_class(row.comparator or name)(settings, seed=seed)

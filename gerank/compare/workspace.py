@@ -6,21 +6,19 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages
-from gerank.compare.cells import rows_of, trials_of
 from gerank.compare.config import CompareConfig
+from gerank.compare.identity import identity, known_then
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema_difference import schema_differences
 from gerank.data.simulator import SimulatorTruth
 from gerank.train.choices import Validation
 from gerank.train.device import chosen_device
-from gerank.train.log_identity import LogIdentity
 from gerank.train.pages import PageSplit, split_pages
 from gerank.train.run_folder import RunFolder
 from gerank.train.writing import write_text
@@ -113,7 +111,7 @@ class Workspace:
             CompareError: The folder holds a comparison and `resume` is unset, or it is another one.
         """
         path = self.out / "compare.json"
-        now = self._identity()
+        now = identity(self.config, self.log, self.test)
         if not path.exists():
             write_text(path, json.dumps(now, indent=2) + "\n")
             return
@@ -123,42 +121,23 @@ class Workspace:
             )
         try:
             before = json.loads(path.read_text(encoding="utf-8"))
-            rows = now["rows"] | before["rows"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            then = known_then(now, before)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CompareError(f"{path} is damaged: {error!r}") from None
-        for name, row in now["rows"].items():
-            if row != rows[name]:
+        for name, row in then["rows"].items():
+            if name in before["rows"] and row != before["rows"][name]:
                 raise CompareError(
-                    f"{self.out}: comparators.{name} was {json.dumps(rows[name])} and is "
+                    f"{self.out}: comparators.{name} was {json.dumps(before['rows'][name])} and is "
                     f"{json.dumps(row)} now; choose another --out, or another name"
                 )
-        for key, value in now.items():
+        for key, value in then.items():
             if key != "rows" and value != before.get(key):
                 raise CompareError(
                     f"{self.out}: {key} was {json.dumps(before.get(key))} and is "
                     f"{json.dumps(value)} now; choose another --out"
                 )
+        rows = before["rows"] | now["rows"]
         write_text(path, json.dumps(now | {"rows": rows}, indent=2) + "\n")
-
-    def _identity(self) -> dict[str, Any]:
-        """Everything that a cell's file depends on."""
-        document = self.config.to_json()
-        kept = ("data", "tuning", "evaluator", "judge", "train", "reward", "normalise", "seed")
-        settings = {key: document[key] for key in kept}
-        for key in ("data", "train"):
-            settings[key] = {k: v for k, v in settings[key].items() if k not in _OF_THE_MACHINE}
-        rows = {
-            name: {"comparator": row.comparator or name, "tried": trials_of(self.config, name)}
-            for name, row in rows_of(self.config).items()
-        }
-        logs = {"log": LogIdentity.of(self.log), "test": LogIdentity.of(self.test)}
-        identity = settings | {name: log.to_json() for name, log in logs.items()}
-        identity["first_seed"] = self.config.seeds[0]
-        plain: dict[str, Any] = json.loads(json.dumps(identity | {"rows": rows}))
-        return plain
-
-
-_OF_THE_MACHINE = ("log", "memory_mb", "device")
 
 
 def _check_pages(config: CompareConfig, log: ExposureLog, test: ExposureLog) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import gerank.ops  # noqa: F401  registers the ops that archives call
 from gerank.data.batch import RerankBatch, Slates
@@ -162,8 +163,8 @@ def save_artifact(
         return load_artifact(draft)
 
 
-def script(generator: Generator) -> torch.jit.ScriptModule:
-    """The generator as TorchScript, parameters frozen into it.
+def script(module: nn.Module) -> torch.jit.ScriptModule:
+    """A generator, or what answers like one, as TorchScript, parameters frozen into it.
 
     Raises:
         ArtifactError: TorchScript is switched off in this process.
@@ -171,7 +172,7 @@ def script(generator: Generator) -> torch.jit.ScriptModule:
     if off := torchscript_is_off():
         raise ArtifactError(off)
     with no_deprecation():
-        scripted: torch.jit.ScriptModule = torch.jit.script(generator)
+        scripted: torch.jit.ScriptModule = torch.jit.script(module)
     return scripted
 
 

@@ -32,9 +32,9 @@ def draw_batch(contract: RequestContract, requests: int, candidates: int, seed: 
     for row in np.flatnonzero(rng.random(requests) < 0.4):
         pins[row, rng.integers(slots)] = rng.integers(real[row])
     shape = (requests, candidates)
-    weights = np.stack(
-        [rng.uniform(w.minimum, w.maximum, requests) for w in contract.weights.values()], axis=1
-    )
+    weights = np.zeros((requests, len(contract.weights)))
+    for column, weight in enumerate(contract.weights.values()):
+        weights[:, column] = rng.uniform(weight.minimum, weight.maximum, requests)
     return RerankBatch(
         *_draw_side(schema, "user", (requests,), rng),
         *_draw_side(schema, "candidate", shape, rng),

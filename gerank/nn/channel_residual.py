@@ -12,6 +12,7 @@ from torch.nn import functional
 from gerank.data.batch import SlotsAbove, pad_slots
 from gerank.data.schema import FeatureSchema
 from gerank.nn.channels import (
+    Channel,
     PairwiseProducts,
     Recurrent,
     SelfAttention,
@@ -22,6 +23,8 @@ from gerank.nn.channels import (
 from gerank.nn.features import FeatureEncoder
 from gerank.nn.layers import FeatureLinear, HostDropout, mlp, zero_linear
 from gerank.nn.small_tables import with_small_tables
+
+_SLOT_MLP_WIDTH = 8
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class ResidualShape:
         heads: The number of heads of the self-attention.
         dropout: Share of activations dropped in training.
         calibrated: Dense candidate features with a monotone map.
+        channels: Which of the channels there are, as `Channel` names them.
     """
 
     slots: int
@@ -43,6 +47,7 @@ class ResidualShape:
     heads: int = 4
     dropout: float = 0.1
     calibrated: tuple[str, ...] = ()
+    channels: tuple[str, ...] = tuple(map(str, Channel))
 
 
 class ChannelItems(NamedTuple):
@@ -60,7 +65,7 @@ class ChannelItems(NamedTuple):
 
 
 class ChannelResidual(nn.Module):
-    """Five channels (pooling, per-slot MLP, self-attention, GRU, pairwise products): [E, N] logits.
+    """Channels (pooling, per-slot MLP, self-attention, GRU, pairwise products): [E, N] logits.
 
     Every slot's head reads the page as the channels saw it, the item vectors of the slot and its
     neighbours on both sides, and the slot's outputs of the attention and the GRU: one head serves
@@ -91,16 +96,32 @@ class ChannelResidual(nn.Module):
         self.repeats_side = FeatureLinear(2 * len(schema.groups), wide, bias=False)
         nn.init.zeros_(self.repeats_side.weight)  # a repeat that was never logged says nothing
         self.slot_embedding = nn.Parameter(0.1 * torch.randn(slots, wide))
-        self.pooling = SumPooling()
-        self.slot_mlp = SlotMlp(wide, 8)
-        self.attention = SelfAttention(wide, shape.heads)
-        self.recurrent = Recurrent(wide)
-        self.pairs = PairwiseProducts(slots)
+        page_width, slot_width = self._add_channels()
         self.dropout = HostDropout(shape.dropout)
-        channels = 3 * wide + 8 * slots + slots * (slots + 1) // 2
-        self.page = nn.Sequential(mlp(channels, 2 * wide, wide), nn.ReLU())
-        self.slot_hidden = mlp(6 * wide, wide)
+        self.page = nn.Sequential(mlp(page_width, 2 * wide, wide), nn.ReLU())
+        self.slot_hidden = mlp(4 * wide + slot_width, wide)
         self.slot_last = zero_linear(wide, 1)
+
+    def _add_channels(self) -> tuple[int, int]:
+        """Makes the modules of the shape's channels; the widths that they give page and slot."""
+        wide, slots = self.shape.width, self.shape.slots
+        page_width, slot_width = 0, 0
+        if Channel.POOLING in self.shape.channels:
+            self.pooling = SumPooling()
+            page_width += wide
+        if Channel.SLOT_MLP in self.shape.channels:
+            self.slot_mlp = SlotMlp(wide, _SLOT_MLP_WIDTH)
+            page_width += _SLOT_MLP_WIDTH * slots
+        if Channel.ATTENTION in self.shape.channels:
+            self.attention = SelfAttention(wide, self.shape.heads)
+            page_width, slot_width = page_width + wide, slot_width + wide
+        if Channel.GRU in self.shape.channels:
+            self.recurrent = Recurrent(wide)
+            page_width, slot_width = page_width + wide, slot_width + wide
+        if Channel.PAIRS in self.shape.channels:
+            self.pairs = PairwiseProducts(slots)
+            page_width += slots * (slots + 1) // 2
+        return page_width, slot_width
 
     def items(
         self,
@@ -143,25 +164,31 @@ class ChannelResidual(nn.Module):
         repeats = self.repeats_side(counts)
         page = gather_slates(items.vectors, slates) + self.slot_embedding + repeats
         page = keep_dropout(page, self.dropout)
-        attended = self.attention(page, mask)
-        read = self.recurrent(page, mask)
-        channels = torch.cat(
-            [
-                self.pooling(page, mask),
-                self.slot_mlp(page, mask),
-                attended.sum(1) / page.size(1),
-                read.sum(1) / page.size(1),
-                self.pairs(page, mask),
-            ],
-            dim=-1,
-        )
-        whole = self.page(self.dropout(channels))  # [E, W]
+        of_page, of_slots = self._looked_at(page, mask)
+        whole = self.page(self.dropout(torch.cat(of_page, dim=-1)))  # [E, W]
         tiled = whole.unsqueeze(1).expand(-1, page.size(1), -1)
         shown = keep(page, mask)
         above, below = functional.pad(shown, (0, 0, 1, -1)), functional.pad(shown, (0, 0, -1, 1))
-        per_slot = torch.cat([page, above, below, attended, read, tiled], dim=-1)
+        per_slot = torch.cat([page, above, below, *of_slots, tiled], dim=-1)
         logits: Tensor = self.slot_last(self.slot_hidden(per_slot).relu()).squeeze(-1)
         return logits[:, :asked]
+
+    def _looked_at(self, page: Tensor, mask: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """What the channels make of a page [E, N, W]: per page [E, ..], and per slot [E, N, W]."""
+        of_page, of_slots = list[Tensor](), list[Tensor]()
+        if Channel.POOLING in self.shape.channels:
+            of_page.append(self.pooling(page, mask))
+        if Channel.SLOT_MLP in self.shape.channels:
+            of_page.append(self.slot_mlp(page, mask))
+        if Channel.ATTENTION in self.shape.channels:
+            of_slots.append(self.attention(page, mask))
+            of_page.append(of_slots[-1].sum(1) / page.size(1))
+        if Channel.GRU in self.shape.channels:
+            of_slots.append(self.recurrent(page, mask))
+            of_page.append(of_slots[-1].sum(1) / page.size(1))
+        if Channel.PAIRS in self.shape.channels:
+            of_page.append(self.pairs(page, mask))
+        return of_page, of_slots
 
 
 def gather_slates(columns: Tensor, slates: Tensor) -> Tensor:

@@ -6,10 +6,22 @@ page [E, W]; `SlotMlp`, `SelfAttention` and `Recurrent` also give a vector per s
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import torch
 from torch import Tensor, nn
 
 from gerank.nn.layers import mlp
+
+
+class Channel(StrEnum):
+    """The five ways by name."""
+
+    POOLING = "pooling"
+    SLOT_MLP = "slot_mlp"
+    ATTENTION = "attention"
+    GRU = "gru"
+    PAIRS = "pairs"
 
 
 def keep(values: Tensor, mask: Tensor) -> Tensor:

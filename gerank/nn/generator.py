@@ -45,6 +45,7 @@ class GeneratorShape:
     weight_ranges: tuple[tuple[float, float], ...] = ()
     calibrated: tuple[str, ...] = ()
     encoder: str = ""
+    local_context: bool = True
 
 
 class Encoded(NamedTuple):
@@ -93,7 +94,9 @@ class Generator(nn.Module):
             user_width += extra_user_width(shape.control, shape.utilities)
         widths = (self.features.candidate_width, user_width, shape.width)
         self.encoder = new_encoder(shape.encoder, *widths)
-        self.decoder = PointerDecoder(shape.width, shape.attention_width, flags, groups)
+        self.decoder = PointerDecoder(
+            shape.width, shape.attention_width, flags, groups, local_context=shape.local_context
+        )
         if shape.controllable:
             rows = self.decoder.context + 3
             sizes = (shape.utilities, rows, shape.attention_width, shape.width)
@@ -124,12 +127,12 @@ class Generator(nn.Module):
         """Everything that is computed once per request; shapes as in `RerankBatch`."""
         users = self.features.users(user_dense, user_ids)
         vectors = self.features.candidates(candidate_dense, candidate_ids, candidate_mask, user_ids)
-        attention = self.decoder.attention.unsqueeze(0)
+        attention = self.decoder.attention_rows().unsqueeze(0)
         if self.controllable:
             terms = self.hypernetwork((weights - self.weight_middle) / self.weight_reach)
             users = torch.cat([users, terms.user], dim=-1)
             candidates, set_vector = self.encoder(vectors, users, candidate_mask)
-            attention = attention + terms.attention
+            attention = attention + terms.attention * self.decoder.seen_attention
             set_vector = set_vector + terms.set_vector
         else:
             candidates, set_vector = self.encoder(vectors, users, candidate_mask)

@@ -91,7 +91,7 @@ def pack_generator(parts: PageParts) -> Packed:
         "weight_middle": [parts.weight_middle],
         "weight_reach": [parts.weight_reach],
         "decoder": [decoder.weights()],
-        "attention": [decoder.attention],
+        "attention": [decoder.attention_rows()],
         **_id_sections("user", users),
         **_id_sections("candidate", candidates),
         **control_sections,
@@ -246,9 +246,12 @@ def _control(parts: PageParts) -> tuple[int, dict[str, int], dict[str, list[Tens
     sections = dict(none)
     kind = _LINEAR
     assert isinstance(control, PolicyHypernetwork | LinearHypernetwork)
-    head = torch.cat([control.attention_head.weight, control.set_head.weight]).detach()
-    shared = parts.decoder.attention.reshape(-1)
-    bias = torch.cat([control.attention_head.bias + shared, control.set_head.bias])
+    decoder, of_attention = parts.decoder, control.attention_head
+    seen = decoder.seen_attention.repeat(1, control.attention_width).view(-1)  # [(C + 3) H]
+    seen_rows = of_attention.weight * seen.unsqueeze(1)
+    head = torch.cat([seen_rows, control.set_head.weight]).detach()
+    shared = decoder.attention_rows().reshape(-1)
+    bias = torch.cat([of_attention.bias * seen + shared, control.set_head.bias])
     if isinstance(control, PolicyHypernetwork):
         kind = _HYPERNETWORK
         given = [layer for layer in control.hidden if isinstance(layer, nn.Linear)]

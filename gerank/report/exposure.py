@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.report.drawing import count_across, draw, legend_below, plot_series, set_labels
+from gerank.report.heat_map import heat_map
 from gerank.report.names import shortened
 from gerank.report.page import Drawing, Section
 from gerank.report.palette import GREY, styles_of
@@ -20,9 +21,9 @@ from gerank.report.support import filled_slots
 from gerank.train.evidence import Evidence
 from gerank.train.report import Cell, Table
 
-_MOST_VALUES = 12
+MOST_VALUES = 12
 """Values of a group that have a row of their own; the others share one."""
-_OTHERS = "all others"
+OTHERS = "all others"
 _POLICIES = ("logged", "generator")
 _STYLES = styles_of(_POLICIES)
 _WORDS = (
@@ -77,10 +78,10 @@ def _exposures(evidence: Evidence) -> Iterator[_Exposure]:
         shown = {p: slot_values(log, name, evidence.slates[p]) for p in _POLICIES}
         first = {p: slot_values(log, name, evidence.slates[p][:, :1]) for p in _POLICIES}
         codes, counts = np.unique(shown["logged"], return_counts=True)
-        kept = codes[np.argsort(-counts, kind="stable")][:_MOST_VALUES]
-        shares = {p: _shares(values, kept) for p, values in shown.items()}
-        tops = {p: _shares(values, kept) for p, values in first.items()}
-        values = [*(str(features[name].decode(code)) for code in kept), _OTHERS]
+        kept = codes[np.argsort(-counts, kind="stable")][:MOST_VALUES]
+        shares = {p: value_shares(values, kept) for p, values in shown.items()}
+        tops = {p: value_shares(values, kept) for p, values in first.items()}
+        values = [*(str(features[name].decode(code)) for code in kept), OTHERS]
         if np.isin(np.concatenate([*shown.values()]), kept).all():
             values.pop()
             shares, tops = (
@@ -89,7 +90,7 @@ def _exposures(evidence: Evidence) -> Iterator[_Exposure]:
         yield _Exposure(name, values, shares, tops)
 
 
-def _shares(values: NDArray[np.int64], kept: NDArray[np.int64]) -> NDArray[np.float64]:
+def value_shares(values: NDArray[np.int64], kept: NDArray[np.int64]) -> NDArray[np.float64]:
     """The share of each of the values `kept`, and of all others together at the end."""
     shares = [float((values == code).mean()) for code in kept]
     return np.array([*shares, max(0.0, 1.0 - sum(shares))])
@@ -111,21 +112,11 @@ def _move_counts(evidence: Evidence) -> NDArray[np.float64]:
 
 def _moves(evidence: Evidence) -> Drawing:
     shares = 100 * _move_counts(evidence)
-    most = shares.max()
+    slots = [*map(str, range(len(shares)))]
 
     def paint(axes: list[Axes]) -> None:
         (panel,) = axes
-        panel.grid(visible=False)
-        panel.pcolormesh(shares, cmap="Blues", vmin=0, vmax=most, edgecolor="white")
-        for (slot, before), share in np.ndenumerate(shares):
-            if share >= 1:
-                colour = "white" if share > most / 2 else "black"
-                text = f"{share:.0f}"
-                panel.text(before + 0.5, slot + 0.5, text, ha="center", va="center", color=colour)
-        slots = len(shares)
-        panel.set_xticks(np.arange(slots + 1) + 0.5, [*map(str, range(slots)), "not\nshown"])
-        panel.set_yticks(np.arange(slots) + 0.5, [*map(str, range(slots))])
-        panel.invert_yaxis()
+        heat_map(panel, shares, slots, [*slots, "not\nshown"])
         set_labels(panel, "", "slot on the logged page", "slot of the generator")
 
     side = 1.2 + 0.38 * len(shares)
@@ -165,7 +156,7 @@ def _group_drawing(groups: list[_Exposure]) -> Drawing:
 
     caption = (
         "The share of all slots that goes to each value of a group key, as logged and as "
-        f"generated; the {_MOST_VALUES} most exposed of the log."
+        f"generated; the {MOST_VALUES} most exposed of the log."
     )
     height = 1.0 + 0.2 * max(len(group.values) for group in groups)
     return draw(paint, caption, panels=len(groups), panel_in=(3.6, height))

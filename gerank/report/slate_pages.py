@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
 from gerank.nn.step_probabilities import step_probabilities
-from gerank.report.names import legible, shortened
 from gerank.report.page import Drawing, Section
+from gerank.report.slate_markup import (
+    PageItems,
+    cell_text,
+    evenly_chosen,
+    filled,
+    moved_table,
+    shown_table,
+)
 from gerank.train.evidence import Evidence
 from gerank.train.pages import as_requests
 
-_PAGES = 10
 _MOST_ROWS = 24
 _MOST_WORK = 20_000_000  # candidates scored for one page; some tenths of a second on one core
 _WORDS = (
@@ -35,134 +38,54 @@ class _SlatePage:
     """One page.
 
     Attributes:
-        row: Its place in the log.
-        log: The log.
-        before, after: Candidate per slot, without empty slots.
-        clicked: Whether each slot of `before` was clicked.
+        items: The page as it was logged.
+        after: Candidate per slot of the generator's slate, without empty slots.
         probabilities: [N', M] of the first slots of `after`.
     """
 
-    row: int
-    log: ExposureLog
-    before: list[int]
+    items: PageItems
     after: list[int]
-    clicked: list[bool]
     probabilities: NDArray[np.float64]
-
-    @property
-    def first(self) -> int:
-        """Where the page's candidates begin."""
-        return int(self.log.candidate_offsets[self.row])
-
-    def item(self, candidate: int) -> str:
-        """The name of a candidate."""
-        return str(self.log.candidate_names[self.first + candidate])
 
 
 def slates_section(evidence: Evidence) -> Section:
     """Ten pages, or as many as there are."""
     judge = evidence.first_judge or next(iter(evidence.rewards), None)
     generator = evidence.folder.load_generator().cpu()
+    gains = None if judge is None else evidence.gains(judge, "generator")
     figures = []
-    for row in _chosen_rows(evidence, judge).tolist():
+    for row in evenly_chosen(gains, len(evidence.log)):
         page = _page(evidence, generator, row)
         figures.append(Drawing(_markup(page), _caption(evidence, judge, page)))
     words = _WORDS if judge is not None else _WORDS.replace("the generator's gain", "their row")
     return Section("Ten pages as slates", (words,), figures=figures)
 
 
-def _chosen_rows(evidence: Evidence, judge: str | None) -> NDArray[np.int64]:
-    pages = len(evidence.log)
-    order = np.arange(pages)
-    if judge is not None:
-        order = np.argsort(-evidence.gains(judge, "generator"), kind="stable")
-    places = np.unique(np.linspace(0, pages - 1, min(_PAGES, pages)).astype(np.int64))
-    return order[places]
-
-
 def _page(evidence: Evidence, generator: Generator, row: int) -> _SlatePage:
     log, slots = evidence.log, evidence.folder.config.data.slots
     logged, ours = (evidence.slates[name][row] for name in ("logged", "generator"))
-    rows = np.array([row])
-    exposures = log.batch(rows, slots)
+    exposures = log.batch(np.array([row]), slots)
     batch = as_requests(exposures, evidence.asked.expand(1, -1), log.schema, slots=slots)
-    count = int(np.diff(log.candidate_offsets)[row])
-    filled = int((ours >= 0).sum())
-    shown = max(1, min(filled, _MOST_WORK // (count * count * slots)))
+    count, after = int(np.diff(log.candidate_offsets)[row]), filled(ours)
+    shown = max(1, min(len(after), _MOST_WORK // (count * count * slots)))
     with torch.inference_mode():
         encoded = generator.encode_batch(batch)
         chances = step_probabilities(encoded, batch, ours, count, generator.context_window, shown)
-    clicks = log.shown(rows, slots).clicks[0]
-    before = [place for place in logged.tolist() if place >= 0]
-    after = [place for place in ours.tolist() if place >= 0]
-    clicked = (clicks[: len(before)] > 0).tolist()
-    return _SlatePage(row, log, before, after, clicked, chances.numpy())
+    return _SlatePage(PageItems.of(log, row, logged), after, chances.numpy())
 
 
 def _caption(evidence: Evidence, judge: str | None, page: _SlatePage) -> str:
-    named = f"Page {page.log.page_ids[page.row]} of {page.log.person_ids[page.row]}"
     if judge is None:
-        return f"{named}."
+        return f"{page.items.title}."
     rewards = evidence.rewards[judge]
-    before, after = (rewards[name][page.row] for name in ("logged", "generator"))
-    return f"{named}: by {judge} {before:.4f} as logged, {after:.4f} as generated."
+    before, after = (rewards[name][page.items.row] for name in ("logged", "generator"))
+    return f"{page.items.title}: by {judge} {before:.4f} as logged, {after:.4f} as generated."
 
 
 def _markup(page: _SlatePage) -> str:
-    both = f"<div>{_before(page)}{_after(page)}</div>"
-    return f'<div class="slates">{both}{_steps(page)}</div>'
-
-
-def _before(page: _SlatePage) -> str:
-    rows = (
-        f"{_slot_start(page, slot, candidate)}<td>{'clicked' if clicked else ''}</td></tr>"
-        for slot, (candidate, clicked) in enumerate(zip(page.before, page.clicked, strict=True))
-    )
-    return _slate("as logged", page, "click", rows)
-
-
-def _after(page: _SlatePage) -> str:
-    came_from = {candidate: slot for slot, candidate in enumerate(page.before)}
-    moves = [_moved(slot, came_from.get(item)) for slot, item in enumerate(page.after)]
-    rows = (
-        f"{_slot_start(page, slot, candidate)}<td>{move}</td></tr>"
-        for slot, (candidate, move) in enumerate(zip(page.after, moves, strict=True))
-    )
-    return _slate("generator", page, "before", rows)
-
-
-def _moved(slot: int, before: int | None) -> str:
-    if before is None:
-        return "new"
-    return "same" if before == slot else f"slot {before}"
-
-
-def _slate(title: str, page: _SlatePage, last: str, rows: Iterator[str]) -> str:
-    names = (*(("flags",) if page.log.schema.flags else ()), *_columns(page.log))
-    head = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
-    return (
-        f'<table><caption>{title}</caption><thead><tr><th scope="col">slot</th>'
-        f'<th scope="col">item</th>{head}<th scope="col">{last}</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
-
-
-def _columns(log: ExposureLog) -> tuple[str, ...]:
-    """What people tell items by: group keys and the first score; flags share a column."""
-    scores = [feature.name for feature in log.schema.candidate_scores[:1]]
-    return (*log.schema.groups, *scores)
-
-
-def _slot_start(page: _SlatePage, slot: int, candidate: int) -> str:
-    log, place = page.log, page.first + candidate
-    features = {feature.name: feature for feature in log.schema.candidate}
-    flags = ", ".join(name for name in log.schema.flags if log.candidate[name][place] > 0)
-    cells = [f"<td>{_text(flags)}</td>"] if log.schema.flags else []
-    for name in _columns(log):
-        value = features[name].decode(log.candidate[name][place])
-        shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-        cells.append(f"<td>{_text(shown)}</td>")
-    return f'<tr><th scope="row">{slot}</th><td>{_text(page.item(candidate))}</td>{"".join(cells)}'
+    before = shown_table(page.items, "as logged")
+    after = moved_table(page.items, "generator", page.after)
+    return f'<div class="slates"><div>{before}{after}</div>{_steps(page)}</div>'
 
 
 def _steps(page: _SlatePage) -> str:
@@ -196,8 +119,4 @@ def _step_row(page: _SlatePage, candidate: int) -> str:
         style = f' style="--p:{chance**0.5:.2f}"' if chance >= 0.005 else ""
         text = f"{100 * chance:.0f}" if chance >= 0.005 else ""
         cells.append(f"<td{kind}{style}>{text}</td>")
-    return f'<tr><th scope="row">{_text(page.item(candidate))}</th>{"".join(cells)}</tr>'
-
-
-def _text(name: str) -> str:
-    return escape(shortened(legible(name)))
+    return f'<tr><th scope="row">{cell_text(page.items.item(candidate))}</th>{"".join(cells)}</tr>'

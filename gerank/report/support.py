@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gerank.report.drawing import count_across, draw, plot_series, set_labels
 from gerank.report.names import shortened
@@ -139,11 +140,21 @@ def _places(evidence: Evidence) -> Table:
     logged = evidence.slates["logged"]
     rows: list[tuple[Cell, ...]] = []
     for name, order in evidence.slates.items():
-        filled = order >= 0
-        shown = (order.unsqueeze(2) == logged.unsqueeze(1)).any(2) & filled
-        same = (order == logged) & filled
-        count = max(1, int(filled.sum()))
-        shares = [100 * int(some.sum()) / count for some in (same, shown & ~same, filled & ~shown)]
-        rows.append((name, *shares))
+        rows.append((name, *place_shares(order, logged)))
     columns = ("slates", "same slot, %", "another slot, %", "not shown, %")
     return Table("Where the items stood on the logged page", columns, tuple(rows))
+
+
+def place_shares(order: Tensor, logged: Tensor) -> tuple[float, float, float]:
+    """Shares of the items of slates [E, N] in % by where they stood on the logged ones [E, N].
+
+    Returns:
+        Those in the same slot, in another one, and not shown at all.
+    """
+    filled = order >= 0
+    shown = (order.unsqueeze(2) == logged.unsqueeze(1)).any(2) & filled
+    same = (order == logged) & filled
+    count = max(1, int(filled.sum()))
+    parts = (same, shown & ~same, filled & ~shown)
+    in_same, in_other, nowhere = (100 * int(some.sum()) / count for some in parts)
+    return in_same, in_other, nowhere

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gerank.data.column_store import DEFAULT_MEMORY_MB
+from gerank.nn.channels import Channel
 from gerank.nn.control import Control
 from gerank.nn.own_encoder import check_encoder
 from gerank.nn.own_network import check_network
@@ -92,6 +93,7 @@ class EvaluatorConfig:
         batch_size: Pages per step of the residual.
         learning_rate: The rate of the residual's AdamW, decayed to zero along a cosine.
         weight_decay: The weight decay of the residual's AdamW.
+        channels: Which of the channels the residual has.
     """
 
     readings: tuple[str, ...] = ("examination", "logit", "hidden_reader")
@@ -109,6 +111,7 @@ class EvaluatorConfig:
     batch_size: int = 128
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
+    channels: tuple[Channel, ...] = tuple(Channel)
 
     def __post_init__(self) -> None:
         widths(self, "width", "embedding_width")
@@ -119,6 +122,10 @@ class EvaluatorConfig:
         require("in [0, 1)", lambda share: 0 <= share < 1, self, "dropout")
         positive(self, "learning_rate")
         not_negative(self, "weight_decay")
+        channels = tuple(map(str, self.channels))
+        if not channels or len(set(channels)) < len(channels):
+            rule = "a list of one channel or more, all distinct"
+            raise ConfigError(f"channels: {channels} is not {rule}")
         require("a list of one form or more", bool, self, "readings")
         require("a list of one number or more", bool, self, "prior_strengths")
         require(
@@ -195,6 +202,8 @@ class GeneratorConfig:
         exploration: `sampling` (by temperature), or `random_network` (a bonus for novel choices).
         encoder: A `package.module:Class` of yours, see docs/custom_models.md; empty = the DeepSet.
         novelty_weight: Weighs the mean novelty bonus of a slate; it is for `random_network` alone.
+        local_context: Whether a choice sees how its groups and flags stand above it; without, the
+            decoder knows of earlier choices by its state alone.
     """
 
     width: int = 64
@@ -221,6 +230,7 @@ class GeneratorConfig:
     exploration: Exploration = Exploration.SAMPLING
     novelty_weight: float = 0.1
     encoder: str = ""
+    local_context: bool = True
 
     def __post_init__(self) -> None:
         widths(self, "width", "attention_width", "embedding_width")

@@ -66,7 +66,7 @@ def other_architecture(before: RunFolder, config: TrainConfig) -> list[str]:
     if _controllable(before.config) and _controllable(config):
         sizes.append(("generator", "control"))
     if before.config.evaluator.residual and config.evaluator.residual:
-        sizes += [("evaluator", "width"), ("evaluator", "heads")]
+        sizes += [("evaluator", name) for name in ("width", "heads", "channels")]
     found = []
     for part, name in sizes:
         was, now = (getattr(getattr(c, part), name) for c in (before.config, config))

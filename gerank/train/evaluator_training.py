@@ -213,6 +213,7 @@ def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) 
         config.heads,
         config.dropout,
         data.calibrated,
+        tuple(map(str, config.channels)),
     )
     evaluator = Evaluator(training.log.schema, replace(plain.shape, residual=shape))
     evaluator.load_state_dict(plain.state_dict(), strict=False)

@@ -230,6 +230,7 @@ class RunFolder:
             weight_ranges=tuple((utility.min, utility.max) for utility in reward),
             calibrated=self.config.data.calibrated,
             encoder=config.encoder,
+            local_context=config.local_context,
         )
         return Generator(self.schema, shape)
 

@@ -204,7 +204,7 @@ def test_slates_keep_the_rules_of_requests(kind: type[NetworkComparator[Any]], s
 @every_network
 def test_scripted_equals_eager(kind: type[NetworkComparator[Any]], seed: int) -> None:
     network, batch = random_network(kind, seed), random_batch(seed)
-    eager, scripted = answer(network, batch), Slates(*script(network)(*batch))  # type: ignore[arg-type]
+    eager, scripted = answer(network, batch), Slates(*script(network)(*batch))
     assert torch.equal(eager.slates, scripted.slates)
     assert torch.equal(eager.relaxed, scripted.relaxed)
     torch.testing.assert_close(eager.log_prob, scripted.log_prob)

@@ -12,6 +12,7 @@ import pytest
 from gerank.compare.cells import Cell
 from gerank.compare.compare import Comparison, compare
 from gerank.compare.config import CompareConfig, read_compare_config
+from gerank.train.report import Table
 from tests.train.tiny import write_tiny_log
 
 CONFIG = """
@@ -95,3 +96,13 @@ def compared(logs: Path) -> Compared:
         watch=lambda cell, is_done: told.append((cell, is_done)),
     )
     return Compared(logs, found, told)
+
+
+def table(compared: Compared, title: str) -> Table:
+    [found] = [each for each in compared.found.tables if each.title.startswith(title)]
+    return found
+
+
+def row(found: Table, name: str) -> tuple[Any, ...]:
+    [values] = [each for each in found.rows if each[0] == name]
+    return values

@@ -6,6 +6,7 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from gerank.cli.comparison_progress import ComparisonProgress
@@ -32,6 +33,21 @@ def test_the_tables_are_printed(compared: Compared) -> None:
 def test_json_is_what_the_folder_keeps(compared: Compared) -> None:
     printed = json.loads(done(*words(compared, "--resume", "--json")))
     assert printed == json.loads((compared.out / "tables.json").read_text())
+
+
+def test_the_page_of_a_comparison_that_is_done_is_made_of_its_cells(
+    compared: Compared, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib", reason="the extra `report` is not installed")
+    from gerank.report.comparison.page import comparison_page
+
+    before = {path: path.stat().st_mtime_ns for path in compared.out.rglob("*.npz")}
+    path = tmp_path / "comparison.html"
+    printed = done(*words(compared, "--resume", "--report", path))
+    assert printed.rstrip().endswith(f"a web page: {path}")
+    title = f"{compared.folder / 'compare.toml'} on {compared.folder / 'test'}"
+    assert path.read_text(encoding="utf-8") == comparison_page(compared.found, title)
+    assert {path: path.stat().st_mtime_ns for path in compared.out.rglob("*.npz")} == before
 
 
 def test_what_cannot_go_on_is_one_line_on_stderr(compared: Compared, tmp_path: Path) -> None:

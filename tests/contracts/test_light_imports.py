@@ -37,6 +37,7 @@ def test_this_import_costs_no_heavy_package(module: str) -> None:
 
 def test_pages_without_figures_need_no_plotting_library() -> None:
     assert "matplotlib" not in loaded_by("import gerank.report.inspection")
+    assert "matplotlib" not in loaded_by("import gerank.compare.compare")
     assert "matplotlib" in loaded_by("import gerank.report.evaluation")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -32,10 +33,13 @@ def random_batch(seed: int, requests: int = 24, candidates: int = MAX_CANDIDATES
     return batch._replace(slots=slots, pins=torch.where(inside, batch.pins, -1))
 
 
-def random_generator(seed: int, *, controllable: bool = False) -> Generator:
-    """A generator whose every parameter matters: what training starts at zero is drawn too."""
+def random_generator(seed: int, **shape: Any) -> Generator:
+    """A generator whose every parameter matters: what training starts at zero is drawn too.
+
+    `shape`: of `GeneratorShape`, beside what `SHAPE` says.
+    """
     torch.manual_seed(seed)
-    generator = Generator(CONTRACT.schema, replace(SHAPE, controllable=controllable))
+    generator = Generator(CONTRACT.schema, replace(SHAPE, **shape))
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
@@ -56,10 +60,10 @@ def random_structured(
     return evaluator.eval()
 
 
-def random_residual(seed: int) -> ChannelResidual:
-    """The five channels, whose last layer is drawn."""
+def random_residual(seed: int, shape: ResidualShape = RESIDUAL) -> ChannelResidual:
+    """The channels of a shape, whose last layer is drawn."""
     torch.manual_seed(seed)
-    residual = ChannelResidual(CONTRACT.schema, RESIDUAL)
+    residual = ChannelResidual(CONTRACT.schema, shape)
     _draw_last_layers(residual)
     _fit(residual.features)
     return residual.eval()

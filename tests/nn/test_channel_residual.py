@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from gerank.nn.channel_residual import (
     group_repeats,
     keep_dropout,
 )
+from gerank.nn.channels import Channel
 from tests.data.request_cases import CONTRACT, MAX_SLOTS
 from tests.nn.batches import (
     RESIDUAL,
@@ -111,6 +114,28 @@ def test_every_item_on_the_page_matters(seed: int, shown: int) -> None:
     other = items._replace(vectors=items.vectors.clone())
     other.vectors[:, shown] += 1.0
     assert not same(residual(items, slates), residual(other, slates))
+
+
+@pytest.mark.parametrize("channel", Channel)
+def test_a_channel_alone_tells_every_slot_of_the_whole_page(seed: int, channel: Channel) -> None:
+    residual = random_residual(seed, replace(RESIDUAL, channels=(str(channel),)))
+    items = drawn_items(seed, 6)
+    slates = torch.arange(6).view(1, 1, 6)
+    other = items._replace(vectors=items.vectors.clone())
+    other.vectors[:, 5] += 1.0  # four slots below the neighbour of the first one
+    assert not same(residual(items, slates)[:, 0], residual(other, slates)[:, 0])
+
+
+def test_without_a_channel_its_parameters_are_gone_and_no_others() -> None:
+    modules = {"slot_mlp": "slot_mlp", "attention": "attention", "gru": "recurrent"}
+    every = dict(random_residual(0).named_parameters())
+    for left_out in Channel:
+        kept = tuple(str(channel) for channel in Channel if channel is not left_out)
+        names = dict(random_residual(0, replace(RESIDUAL, channels=kept)).named_parameters())
+        module = modules.get(str(left_out))
+        gone = {name for name in every if name.split(".")[0] == module}
+        assert every.keys() - names.keys() == gone and names.keys() <= every.keys()
+        assert bool(gone) is (module is not None)
 
 
 def test_a_repeated_group_matters_though_no_item_changes(seed: int) -> None:

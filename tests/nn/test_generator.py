@@ -243,6 +243,41 @@ def test_gradients_reach_every_parameter(seed: int, controllable: bool) -> None:
     assert without_gradient(generator) == []
 
 
+@both_kinds
+@pytest.mark.parametrize("local_context", [True, False])
+def test_only_a_local_context_tells_a_choice_of_groups_and_flags_above(
+    seed: int, controllable: bool, local_context: bool
+) -> None:
+    generator = random_generator(seed, controllable=controllable, local_context=local_context)
+    batch = sampled(random_batch(seed))
+    batch = batch._replace(
+        spacing=torch.zeros_like(batch.spacing),
+        quotas=torch.tensor([0, -1]).expand_as(batch.quotas),
+    )
+    with torch.no_grad():
+        encoded = generator.encode_batch(batch)
+        slates = generator.rollout(encoded, batch, 2)
+        others = encoded._replace(flags=~encoded.flags, groups=torch.zeros_like(encoded.groups))
+        before, after = (
+            generator.slate_log_prob(each, batch, slates)[0] for each in (encoded, others)
+        )
+    assert torch.equal(before, after) is not local_context
+    assert torch.equal(before[..., 0], after[..., 0])  # nothing stands above the first slot
+
+
+@both_kinds
+def test_a_frozen_generator_without_local_context_answers_as_before(
+    seed: int, controllable: bool
+) -> None:
+    generator = random_generator(seed, controllable=controllable, local_context=False)
+    batch = random_batch(seed)
+    before = answer(generator, batch)
+    generator.freeze()
+    after = answer(generator, batch)
+    assert generator.paged and torch.equal(before.slates, after.slates)
+    torch.testing.assert_close(before.log_prob, after.log_prob, atol=1e-4, rtol=1e-4)
+
+
 def test_spacing_holds_for_groups_that_are_hashed_strings() -> None:
     """To the ops a negative group is none, so no hash may be negative."""
     batch = row(random_batch(0), 0)

@@ -62,6 +62,7 @@ def random_generator(
         attention_width=int(rng.integers(1, 40)),
         embedding_width=int(rng.integers(1, 12)),
         context_window=int(rng.integers(4)),
+        local_context=bool(rng.random() < 0.8),
         utilities=len(contract.weights),
         controllable=control is not None,
         control=control or Control.HYPERNETWORK,

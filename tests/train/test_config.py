@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gerank.data.simulator.observation import simulator_schema
+from gerank.nn.channels import Channel
 from gerank.train.choices import Baseline, Credit
 from gerank.train.config import (
     DataConfig,
@@ -83,6 +84,7 @@ def test_packaged_configurations_are_valid(name: str) -> None:
                 batch_size=2,
                 learning_rate=1e-7,
                 weight_decay=0.0,
+                channels=(Channel.PAIRS, Channel.POOLING),
             ),
             GeneratorConfig(
                 8,
@@ -101,6 +103,7 @@ def test_packaged_configurations_are_valid(name: str) -> None:
                 clip_norm=0.5,
                 entropy_bonus=0.01,
                 temperature=2.0,
+                local_context=False,
             ),
             JudgeConfig(bootstraps=3, boosted=False, clone_steps=1),
             {
@@ -194,6 +197,8 @@ BAD_VALUES = [
     ("evaluator.steps", "0"),
     ("evaluator.steps", "-1"),
     ("evaluator.residual", "1"),
+    ("evaluator.channels", "[]"),
+    ("evaluator.channels", '["gru", "gru"]'),
     ("evaluator.residual_steps", "0"),
     ("evaluator.batch_size", "0"),
     ("evaluator.batch_size", "-4"),
@@ -214,6 +219,7 @@ BAD_VALUES = [
     ("generator.attention_width", "0"),
     ("generator.embedding_width", "-1"),
     ("generator.context_window", "0"),
+    ("generator.local_context", "0"),
     ("generator.epochs", "0"),
     ("generator.batch_size", "-1"),
     ("generator.min_steps", "-1"),
@@ -262,7 +268,14 @@ def test_a_bad_value_is_named_with_its_key(tmp_path: Path, key: str, value: str)
     text = "" if key in ("data", "data.log") else 'data.log = "pages"\n'
     message = refused(tmp_path, f"{text}{key} = {value}\n")
     shown = {"true": "True", "-1e-3": "-0.001", "1e9": "1000000000.0", "[]": "()"}
+    shown['["gru", "gru"]'] = "('gru', 'gru')"
     assert f"{key}: {shown.get(value, value).replace(chr(34), chr(39))} " in message
+
+
+def test_a_channel_that_there_is_not_is_named_beside_those_that_there_are(tmp_path: Path) -> None:
+    message = refused(tmp_path, LEAST + '[evaluator]\nchannels = ["gru", "convolution"]\n')
+    known = "pooling, slot_mlp, attention, gru, pairs"
+    assert f"evaluator.channels[1]: 'convolution' is not one of {known}" in message
 
 
 def test_leave_one_out_needs_two_slates(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""A comparison as a web page; each file makes one section of it, or none."""
