@@ -1,10 +1,10 @@
 """A folder of Parquet files becomes slates: what a core keeps of the embedded engine's throughput.
 
 The target is 0.8 per core. The engine alone answers requests that lie in its memory as queries, in
-as many processes as the job has workers. The job reads Parquet, answers and writes Parquet; its
-pages per second come from two folders, one with more files than the other, so that what happens
-once in a job, however long it is, does not count as work on pages. Pages have 20 candidates with 64
-floats, and 10 slots.
+as many processes as the job has workers. The job reads Parquet, answers and writes Parquet; a page
+costs what its worker spent on it, by the clock and by the processor, and the start of a job, which
+does not depend on its length, stands by itself. Pages have 20 candidates with 64 floats, and 10
+slots. Where other programs use the machine, the figures of the processor alone compare.
 """
 
 from __future__ import annotations
@@ -12,10 +12,7 @@ from __future__ import annotations
 import importlib.util
 import multiprocessing
 import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from multiprocessing.synchronize import Barrier
@@ -30,8 +27,9 @@ from harness import Row, options, publish
 
 from gerank._engine import Query
 from gerank.ranker import Ranker
+from gerank.scoring.engine_choice import ScoringEngine
+from gerank.scoring.score_folder import Means, new_job, score_folder
 
-ROOT = Path(__file__).parents[1]
 CANDIDATES = 20
 AT_ONCE = 64  # pages of a call, as in the job
 WORKERS = (1, 2)
@@ -39,21 +37,20 @@ NAMES = [f"x{index}" for index in range(FLOATS)]
 
 
 class Size(NamedTuple):
-    """Pages of a file, files of the small folder and of the large one, rounds."""
+    """Pages of a file, files, rounds."""
 
     pages: int
-    few: int
-    many: int
+    files: int
     rounds: int
 
 
-FULL, QUICK = Size(10_000, 2, 8, 5), Size(2_000, 2, 4, 1)
+FULL, QUICK = Size(10_000, 6, 5), Size(2_000, 2, 1)
 
 
 class Cost(NamedTuple):
-    """Seconds of a clock, and of all processors that worked."""
+    """Seconds of a page on its core, by the clock and by the processor."""
 
-    wall_s: float
+    busy_s: float
     cpu_s: float
 
 
@@ -127,17 +124,17 @@ def answer_in_memory(
     batches = [queries[start : start + AT_ONCE] for start in range(0, len(queries), AT_ONCE)]
     ranker.native.rank(batches[0])
     together.wait()
-    wall, cpu = time.perf_counter(), time.process_time()
+    clock, cpu = time.perf_counter(), time.process_time()
     for _ in range(passes):
         for batch in batches:
             ranker.native.rank(batch)
-    costs.put(Cost(time.perf_counter() - wall, time.process_time() - cpu))  # type: ignore[attr-defined]
+    costs.put(Cost(time.perf_counter() - clock, time.process_time() - cpu))  # type: ignore[attr-defined]
 
 
 def engine_alone(model: Path, folder: Path, workers: int, size: Size) -> Cost:
     """Per page and core."""
     context = multiprocessing.get_context("spawn")
-    passes = max(1, (size.many - size.few) // workers)
+    passes = max(1, size.files // workers)
     together, costs = context.Barrier(workers), context.Queue()
     given = (model, folder / "000.parquet", passes, together, costs)
     processes = [context.Process(target=answer_in_memory, args=given) for _ in range(workers)]
@@ -148,72 +145,58 @@ def engine_alone(model: Path, folder: Path, workers: int, size: Size) -> Cost:
         process.join()
     pages = passes * size.pages
     return Cost(
-        statistics.mean(cost.wall_s for cost in measured) / pages,
+        statistics.mean(cost.busy_s for cost in measured) / pages,
         statistics.mean(cost.cpu_s for cost in measured) / pages,
     )
 
 
-def job(model: Path, source: Path, engine: str, workers: int) -> Cost:
-    """One job in a process of its own, from its start to its end."""
-    words = ("rerank", "--engine", engine, "--workers", str(workers), "--model", str(model))
+def job(model: Path, source: Path, means: Means) -> tuple[Cost, float]:
+    """One job: what a page costs, and the seconds that the job takes beside its pages."""
     with tempfile.TemporaryDirectory() as target:
-        files = ("--input", str(source), "--output", target)
-        command = [sys.executable, "-m", "gerank", *words, *files]
-        wall, cpu = time.perf_counter(), _children_s()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
-        return Cost(time.perf_counter() - wall, _children_s() - cpu)
+        begin = time.perf_counter()
+        done = score_folder(new_job(source, Path(target), model), means)
+        wall_s = time.perf_counter() - begin
+    assert means.workers is not None
+    cost = Cost(done.busy_s / done.slates, done.cpu_s / done.slates)
+    return cost, wall_s - done.busy_s / min(means.workers, done.files)
 
 
-def _children_s() -> float:
-    """Processor time of all processes that have ended and were waited for."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
-
-
-def per_page(small: Cost, large: Cost, size: Size, workers: int) -> tuple[Cost, float]:
-    """What a page more costs per core, and the seconds of a job without pages."""
-    more = (size.many - size.few) * size.pages
-    wall = (large.wall_s - small.wall_s) / more
-    cpu = (large.cpu_s - small.cpu_s) / more
-    return Cost(wall * workers, cpu), small.wall_s - wall * size.few * size.pages
-
-
-def measure(model: Path, few: Path, many: Path, size: Size) -> list[Row]:
+def measure(model: Path, source: Path, size: Size) -> list[Row]:
     """The medians over rounds; in each round every way has its turn."""
-    engines = ["processes"] + (["ray"] if importlib.util.find_spec("ray") else [])
+    engines = [ScoringEngine.PROCESSES]
+    engines += [ScoringEngine.RAY] if importlib.util.find_spec("ray") else []
     alone: dict[int, list[Cost]] = {workers: [] for workers in WORKERS}
-    jobs: dict[tuple[str, int], list[tuple[Cost, Cost]]] = {}
+    jobs: dict[tuple[str, int], list[tuple[Cost, float]]] = {}
     for _ in range(size.rounds):
         for workers in WORKERS:
-            alone[workers].append(engine_alone(model, many, workers, size))
+            alone[workers].append(engine_alone(model, source, workers, size))
             for engine in engines:
-                pair = tuple(job(model, source, engine, workers) for source in (few, many))
-                jobs.setdefault((engine, workers), []).append((pair[0], pair[1]))
+                done = job(model, source, Means(engine, workers))
+                jobs.setdefault((engine, workers), []).append(done)
     rows: list[Row] = []
     for workers in WORKERS:
-        engine_cost = _median(alone[workers])
-        rows.append(_row("engine alone", workers, engine_cost, engine_cost))
+        own = _median(alone[workers])
+        rows.append(_row("engine alone", workers, own, own))
         for engine in engines:
-            pairs = jobs[engine, workers]
-            small, large = (_median([pair[place] for pair in pairs]) for place in (0, 1))
-            cost, start_s = per_page(small, large, size, workers)
-            row = _row(engine, workers, cost, engine_cost, cpu_is_known=engine != "ray")
-            rows.append(row | {"start_s": start_s, "whole_job_s": large.wall_s})
+            costs, starts = zip(*jobs[engine, workers], strict=True)
+            row = _row(str(engine), workers, _median(list(costs)), own)
+            rows.append(row | {"start_s": statistics.median(starts)})
     return rows
 
 
 def _median(costs: list[Cost]) -> Cost:
-    walls, cpus = zip(*costs, strict=True)
-    return Cost(statistics.median(walls), statistics.median(cpus))
+    return Cost(*(statistics.median(seconds) for seconds in zip(*costs, strict=True)))
 
 
-def _row(way: str, workers: int, cost: Cost, alone: Cost, cpu_is_known: bool = True) -> Row:
-    """Ray's own processes are not those of the job, so that their processor time is not known."""
-    row: Row = {"way": way, "workers": workers, "pages_per_s_and_core": 1 / cost.wall_s}
-    row["of_engine"] = alone.wall_s / cost.wall_s
-    if cpu_is_known:
-        row |= {"cpu_us_per_page": 1e6 * cost.cpu_s, "of_engine_by_cpu": alone.cpu_s / cost.cpu_s}
-    return row
+def _row(way: str, workers: int, cost: Cost, alone: Cost) -> Row:
+    return {
+        "way": way,
+        "workers": workers,
+        "pages_per_s_and_core": 1 / cost.busy_s,
+        "of_engine": alone.busy_s / cost.busy_s,
+        "cpu_us_per_page": 1e6 * cost.cpu_s,
+        "of_engine_by_cpu": alone.cpu_s / cost.cpu_s,
+    }
 
 
 def main() -> None:
@@ -224,11 +207,8 @@ def main() -> None:
         model = root / "model.gerank"
         write_model(model)
         table = table_of(np.random.default_rng(0), size.pages)
-        few, many = (
-            write_folder(root / name, table, files)
-            for name, files in (("few", size.few), ("many", size.many))
-        )
-        rows = measure(model, few, many, size)
+        source = write_folder(root / "pages", table, size.files)
+        rows = measure(model, source, size)
     publish("batch_scoring", rows, arguments)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -42,18 +43,25 @@ class PartResult(NamedTuple):
         slates: Rows that were answered.
         left_out: Rows that were not.
         error: Why there is no file of slates; empty where there is one.
+        busy_s, cpu_s: Seconds that its worker spent on it, by the clock and by the processor.
     """
 
     name: str
     slates: int = 0
     left_out: int = 0
     error: str = ""
+    busy_s: float = 0.0
+    cpu_s: float = 0.0
 
 
 def score_part(job: ScoringJob, name: str, scorer: Scorer) -> PartResult:
     """Writes the slates of a part, and the list of rows that were left out before them."""
+    clock, processor = time.perf_counter(), time.process_time()
     try:
-        return _score(job, name, scorer)
+        done = _score(job, name, scorer)
+        return done._replace(
+            busy_s=time.perf_counter() - clock, cpu_s=time.process_time() - processor
+        )
     except (ScoringError, NotRegularFileError, OSError, pa.ArrowException) as error:
         return PartResult(name, error=_naming(job.source_of(name), error))
     except StatusError as error:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.ranker import ArtifactError
 from gerank.scoring.errors import ScoringError
 from gerank.scoring.job import ScoringJob
 from gerank.scoring.part import PartResult, score_part
@@ -43,11 +47,45 @@ class PartScorer:
 
     def _score(self, name: str) -> PartResult:
         job = self._job
+        tries = Tries(job.target_of(name))
+        if not tries.begin():
+            reason = f"{MOST_TRIES} workers ended while they scored it, as for want of memory"
+            return PartResult(name, error=f"{name}: {reason}; the same command goes on")
         try:
             self._scorer = self._scorer or Scorer.load(job.model, job.digest, job.unknown)
-        except (ValueError, OSError) as error:
+            return score_part(job, name, self._scorer)
+        except (ArtifactError, ScoringError, OSError) as error:
             return PartResult(name, error=str(error))
-        return score_part(job, name, self._scorer)
+        finally:
+            tries.end()
+
+
+class Tries:
+    """Marks of the workers that began a part and did not end it: Ray itself tries for ever.
+
+    The marks lie beside the slates, where every node sees them and the job clears them away.
+
+    Args:
+        target: The slates of the part.
+    """
+
+    def __init__(self, target: Path) -> None:
+        key = hashlib.sha256(target.name.encode()).hexdigest()[:12]
+        self._marks = [target.with_name(f".gerank-try-{key}-{n}") for n in range(MOST_TRIES)]
+
+    def begin(self) -> bool:
+        """Leaves a mark; False where all are taken."""
+        free = next((mark for mark in self._marks if not mark.exists()), None)
+        if free is None:
+            return False
+        free.parent.mkdir(parents=True, exist_ok=True)
+        free.touch()
+        return True
+
+    def end(self) -> None:
+        """Takes the marks away."""
+        for mark in self._marks:
+            mark.unlink(missing_ok=True)
 
 
 def score_by_ray(
@@ -78,8 +116,6 @@ def score_by_ray(
             fn_constructor_args=(job,),
             compute=ray.data.ActorPoolStrategy(size=actors, max_tasks_in_flight_per_actor=1),
             num_cpus=1,
-            max_restarts=-1,
-            max_task_retries=MOST_TRIES - 1,
         )
         try:
             for row in results.iter_rows():
@@ -125,6 +161,7 @@ def _connected(ray: Any, address: str, cores: int) -> Iterator[None]:
         raise ScoringError(f"--ray-address: {address}: {_first_line(error)}") from error
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         yield
     finally:
         ray.shutdown()

@@ -40,12 +40,15 @@ class FolderResult(NamedTuple):
         kept: Those of them that were there already.
         slates: Rows that were answered now.
         left_out: Rows that were not.
+        busy_s, cpu_s: Seconds that workers spent on files, by the clock and by the processor.
     """
 
     files: int
     kept: int
     slates: int
     left_out: int
+    busy_s: float
+    cpu_s: float
 
 
 def new_job(
@@ -88,16 +91,20 @@ def score_folder(
     with reserved(job.target):
         finished = set(finished_parts(job, names, overwrite))
         waiting = [name for name in names if name not in finished]
-        slates = left_out = 0
+        results = list[PartResult]()
         watch(len(finished), len(names))
         for done, result in enumerate(_results(job, waiting, means), start=1):
             if result.error:
                 raise ScoringError(result.error)
-            slates, left_out = slates + result.slates, left_out + result.left_out
+            results.append(result)
             watch(len(finished) + done, len(names))
+    slates = sum(result.slates for result in results)
+    left_out = sum(result.left_out for result in results)
     if left_out and not slates and not finished:
         raise ScoringError(f"no row can be answered: {job.left_out_of(names[0]).parent}")
-    return FolderResult(len(names), len(finished), slates, left_out)
+    busy_s = sum(result.busy_s for result in results)
+    cpu_s = sum(result.cpu_s for result in results)
+    return FolderResult(len(names), len(finished), slates, left_out, busy_s, cpu_s)
 
 
 def _results(job: ScoringJob, parts: Sequence[str], means: Means) -> Iterator[PartResult]:

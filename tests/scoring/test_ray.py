@@ -50,6 +50,6 @@ def test_a_bad_row_ends_the_job_by_file_and_row(source: Path, model: Path, tmp_p
 
 @pytest.mark.timeout(300)
 def test_a_cluster_that_is_not_there_is_named(source: Path, model: Path, tmp_path: Path) -> None:
-    result = by_ray(source, tmp_path / "slates", model, "--ray-address", "auto")
+    result = by_ray(source, tmp_path / "slates", model, "--ray-address", "127.0.0.1:1")
     assert result.code == 1
-    assert "error: --ray-address: auto: " in result.err
+    assert "error: --ray-address: 127.0.0.1:1: " in result.err
