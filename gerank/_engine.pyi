@@ -8,6 +8,8 @@ RawUnmet = tuple[int, str, int, int, tuple[int, ...]]  # rule, name, wanted, got
 RawSlate = tuple[
     tuple[int, ...], tuple[int, ...], tuple[float, ...], tuple[int, ...], int, tuple[RawUnmet, ...]
 ]  # slots, candidates, log_prob, relaxed, seed, unmet
+RawPages = tuple[Any, Any, Any, Any, Any, Any, list[tuple[int, RawUnmet]]]
+# filled slots of each page; of each filled slot: slot, candidate, log_prob, relaxed; seeds; unmet
 RawAnswer = tuple[list[RawSlate], str, tuple[int, int, int]]
 
 _Answer = TypeVar("_Answer")
@@ -40,6 +42,19 @@ class Query:
         temperature: Any = None,
     ) -> None: ...
 
+class PageColumns:
+    def __init__(
+        self,
+        *,
+        candidate_offsets: Any,
+        user_features: Iterable[Block],
+        candidate_features: Iterable[Block],
+        candidate_ids: tuple[Any, Any],
+        dedup_keys: tuple[Any, Any] | None = None,
+        rules: list[Query] = ...,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+
 class Contract:
     def __init__(self, json: str) -> None: ...
     def check(self, query: Query) -> None: ...
@@ -61,6 +76,7 @@ class Ranker:
     def check(self, query: Query) -> None: ...
     def compare(self, golden: bytes) -> None: ...
     def rank(self, queries: list[Query]) -> list[RawSlate]: ...
+    def rank_pages(self, pages: PageColumns, first: int, last: int) -> RawPages: ...
     def run(self, fields: tuple[Any, ...]) -> tuple[Any, Any, Any]: ...
 
 class Call(Generic[_Answer]):

@@ -10,6 +10,7 @@
 
 #include "call_content.h"
 #include "padded_arrays.h"
+#include "page_columns.h"
 #include "python_model.h"
 #include "python_query.h"
 #include "status_error.h"
@@ -116,6 +117,14 @@ void bind_ranker(py::module_& module) {
            py::arg("seed") = py::none(), py::arg("greedy") = py::none(),
            py::arg("temperature") = py::none());
 
+  py::class_<PageColumns>(module, "PageColumns")
+      .def(py::init<const py::buffer&, const py::iterable&, const py::iterable&, const py::tuple&,
+                    const py::object&, const py::list&>(),
+           py::kw_only(), py::arg("candidate_offsets"), py::arg("user_features"),
+           py::arg("candidate_features"), py::arg("candidate_ids"),
+           py::arg("dedup_keys") = py::none(), py::arg("rules") = py::list())
+      .def("__len__", &PageColumns::size);
+
   py::class_<Contract>(module, "Contract")
       .def(py::init(&parse_contract), py::arg("json"))
       .def("check",
@@ -135,6 +144,7 @@ void bind_ranker(py::module_& module) {
       .def_property_readonly("implementation", &Ranker::implementation)
       .def_property_readonly("precision", &Ranker::precision)
       .def_property_readonly("wanted_precision", &Ranker::wanted_precision)
+      .def("rank_pages", &rank_pages, py::arg("pages"), py::arg("first"), py::arg("last"))
       .def("run", &run_arrays, py::arg("fields"))
       .def(
           "compare",

@@ -65,13 +65,14 @@ class MessageContent : public CallContent {
 
 }  // namespace
 
+py::tuple unmet_tuple(const Unmet& rule) {
+  return py::make_tuple(int(rule.rule), rule.name, rule.wanted, rule.got,
+                        py::tuple(py::cast(rule.slots)));
+}
+
 py::tuple slate_tuple(const Slate& slate) {
   py::tuple unmet(slate.unmet.size());
-  for (std::size_t i = 0; i < slate.unmet.size(); ++i) {
-    const Unmet& rule = slate.unmet[i];
-    unmet[i] = py::make_tuple(int(rule.rule), rule.name, rule.wanted, rule.got,
-                              py::tuple(py::cast(rule.slots)));
-  }
+  for (std::size_t i = 0; i < slate.unmet.size(); ++i) unmet[i] = unmet_tuple(slate.unmet[i]);
   return py::make_tuple(
       py::tuple(py::cast(slate.slots)), py::tuple(py::cast(slate.candidates)),
       py::tuple(py::cast(slate.log_prob)),

@@ -9,7 +9,10 @@
 
 namespace gerank {
 
-// (slots, candidates, log_prob, relaxed, seed)
+// (rule, name, wanted, got, slots)
+pybind11::tuple unmet_tuple(const Unmet& rule);
+
+// (slots, candidates, log_prob, relaxed, seed, [unmet_tuple])
 pybind11::tuple slate_tuple(const Slate& slate);
 
 // Made, freed and asked for its answer with the GIL held.

@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "column_type.h"
 #include "status_error.h"
 
 namespace py = pybind11;
@@ -66,13 +67,6 @@ double real(const std::string& field, py::handle value) {
 bool truth(const char* field, py::handle value) {
   if (!PyBool_Check(value.ptr())) refuse(field, value, "must be true or false");
   return value.ptr() == Py_True;
-}
-
-ColumnType column_type(const std::string& code) {
-  if (code == "f4") return ColumnType::kFloat32;
-  if (code == "f8") return ColumnType::kFloat64;
-  if (code == "i8") return ColumnType::kInt64;
-  throw py::value_error("the type of a feature block must be f4, f8 or i8, got " + code);
 }
 
 std::string item(const char* list, std::size_t index, const char* part) {

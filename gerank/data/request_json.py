@@ -81,18 +81,62 @@ def _columns(
         candidate_ids=candidate_ids,
         user=_user(_mapping("user", entries.get("user", {})), contract.schema, unknown),
         candidates={f.name: _column(candidates, f) for f in contract.schema.candidate},
-        preset=_said(entries, "preset", "must be a string"),
-        slots=_slots(entries, contract),
-        pins=_pins(_mapping("pins", entries.get("pins", {})), candidate_ids),
         dedup_keys=_dedup_keys("candidates", candidates, numbers),
-        above=_above(_sequence("above", entries.get("above", ())), contract, unknown, numbers),
-        spacing=_spacing(_sequence("spacing", entries.get("spacing", ()))),
-        quotas=_quotas(_sequence("quotas", entries.get("quotas", ()))),
-        weights=_mapping("weights", entries.get("weights", {})),
-        seed=entries.get("seed"),
-        greedy=_greedy(entries["mode"]) if "mode" in entries else None,
-        temperature=_said(entries, "temperature", "must be a number"),
+        above=read_above(entries.get("above", ()), contract, unknown, numbers),
+        **read_rules(entries, contract, candidate_ids),
     )
+
+
+def read_rules(
+    entries: Mapping[str, Any], contract: RequestContract, candidate_ids: tuple[str | int, ...]
+) -> dict[str, Any]:
+    """Reads what a document says of its slate, as fields of `Request`.
+
+    Args:
+        entries: The document, whose other keys are not read.
+        contract: As for `read_request`.
+        candidate_ids: [M] Those that pins may name.
+
+    Raises:
+        RequestError: A value is malformed; the message names field and value.
+    """
+    return {
+        "preset": _said(entries, "preset", "must be a string"),
+        "slots": _slots(entries, contract),
+        "pins": _pins(_mapping("pins", entries.get("pins", {})), candidate_ids),
+        "spacing": _spacing(_sequence("spacing", entries.get("spacing", ()))),
+        "quotas": _quotas(_sequence("quotas", entries.get("quotas", ()))),
+        "weights": _mapping("weights", entries.get("weights", {})),
+        "seed": entries.get("seed"),
+        "greedy": _greedy(entries["mode"]) if "mode" in entries else None,
+        "temperature": _said(entries, "temperature", "must be a number"),
+    }
+
+
+def read_above(
+    value: object, contract: RequestContract, unknown: UnknownFeatures, number_of: dict[str, int]
+) -> Above | None:
+    """Reads what a document says of the slots above its page; None where it says nothing.
+
+    Args:
+        value: Its `above`.
+        contract: As for `read_request`.
+        unknown: As for `read_request`.
+        number_of: Dedup key as text -> its number among the candidates; new ones are added.
+
+    Raises:
+        RequestError: A value is malformed; the message names field and value.
+    """
+    slots = _sequence("above", value)
+    if not slots:
+        return None
+    features = contract.schema.above
+    read = [_mapping(f"above[{index}]", slot) for index, slot in enumerate(slots)]
+    for index, slot in enumerate(read):
+        named = {key: value for key, value in slot.items() if key not in NOT_FEATURES}
+        check_names(f"above[{index}]", named, features, unknown)
+    columns = {feature.name: _column(read, feature, "above") for feature in features}
+    return Above(len(read), columns, _dedup_keys("above", read, number_of))
 
 
 def _integers(value: object, path: str = "") -> Iterator[tuple[str, int]]:
@@ -223,27 +267,9 @@ def _dedup_keys(
     return numbers
 
 
-def _above(
-    slots: Sequence[object],
-    contract: RequestContract,
-    unknown: UnknownFeatures,
-    number_of: dict[str, int],
-) -> Above | None:
-    if not slots:
-        return None
-    features = contract.schema.above
-    read = [_mapping(f"above[{index}]", slot) for index, slot in enumerate(slots)]
-    for index, slot in enumerate(read):
-        named = {key: value for key, value in slot.items() if key not in NOT_FEATURES}
-        check_names(f"above[{index}]", named, features, unknown)
-    columns = {feature.name: _column(read, feature, "above") for feature in features}
-    return Above(len(read), columns, _dedup_keys("above", read, number_of))
-
-
 def _spacing(rules: Sequence[object]) -> tuple[Spacing, ...]:
     keys = ("group", "window", "cap")
-    entries = [_entries(f"spacing[{index}]", rule, keys) for index, rule in enumerate(rules)]
-    return tuple(Spacing(**entry) for entry in entries)
+    return tuple(Spacing(**_entries(f"spacing[{i}]", rule, keys)) for i, rule in enumerate(rules))
 
 
 def _quotas(rules: Sequence[object]) -> tuple[Quota, ...]:

@@ -53,6 +53,7 @@ def test_the_arrows_run_one_way() -> None:
         ("gerank/nn/layers.py", "import gerank.train.config", "Arrows run one way"),
         ("gerank/train/config.py", "import gerank.cli.errors", "Arrows run one way"),
         ("gerank/train/report.py", "import gerank.report.page", "Arrows run one way"),
+        ("gerank/scoring/job.py", "import gerank.cli.errors", "Arrows run one way"),
         ("gerank/export/golden.py", "import gerank_server", "Arrows run one way"),
         ("gerank/rl/shapes.py", "import gerank.data.batch", "rl and metrics know tensors only"),
         ("gerank/metrics/auc.py", "import gerank.train.pages", "rl and metrics know tensors only"),

@@ -1,0 +1,1 @@
+"""Slates for folders of Parquet files, by processes of one machine or by a Ray cluster."""
