@@ -34,13 +34,19 @@ def options(description: str) -> argparse.ArgumentParser:
 
 
 def publish(
-    script: str, rows: list[Row], arguments: argparse.Namespace, *, commit: bool = True
+    script: str,
+    rows: list[Row],
+    arguments: argparse.Namespace,
+    *,
+    commit: bool = True,
+    device: str = "cpu",
 ) -> None:
     """Prints the rows; a full run also writes benchmarks/results/<script>.json.
 
     An `Interval` is one cell of the table, and three numbers in JSON.
 
-    `commit` is False where a run was of other seeds than those that are reported.
+    `commit` is False where a run was of other seeds than those that are reported. What a run on the
+    `device` cuda found stands beside the CPU's, in <script>_cuda.json, with the GPU's name.
     """
     numbers = [{name: cell_to_json(cell) for name, cell in row.items()} for row in rows]
     if arguments.json:
@@ -48,9 +54,16 @@ def publish(
     else:
         _print(script, rows)
     if commit and not arguments.quick:
-        document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": numbers}
+        known = facts() | (gpu_facts() if device == "cuda" else {})
+        document = {"script": f"benchmarks/{script}.py"} | known | {"rows": numbers}
         RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{script}.json").write_text(json.dumps(document, indent=2) + "\n")
+        path = RESULTS / f"{result_name(script, device)}.json"
+        path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def result_name(script: str, device: str) -> str:
+    """The name of the file, without its ending, of what a script found on a device."""
+    return f"{script.removesuffix('_cuda')}_cuda" if device == "cuda" else script
 
 
 @contextlib.contextmanager
@@ -75,6 +88,19 @@ def facts() -> Row:
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
+    }
+
+
+def gpu_facts() -> Row:
+    """The GPU of this process, and the CUDA that torch was built with."""
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "gpu": {
+            "name": properties.name,
+            "capability": f"{properties.major}.{properties.minor}",
+            "memory_mb": properties.total_memory >> 20,
+            "cuda": torch.version.cuda,
+        }
     }
 
 
