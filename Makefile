@@ -13,7 +13,7 @@ CPP    := $(shell git ls-files --cached --others --exclude-standard '*.cpp' '*.h
 
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 
-.PHONY: help setup build install-cpp demo test test-seeds fuzz fuzz-front test-asan test-tsan test-cuda check format bench soak bench-control bench-trust bench-compare bench-cuda clean
+.PHONY: help setup build install-cpp demo test test-seeds fuzz fuzz-front test-asan test-tsan test-cuda device-check check format bench soak bench-control bench-trust bench-compare bench-cuda clean
 
 help: ## This list.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -172,6 +172,9 @@ bench-compare: build ## Every comparator on four logs: many hours on two cores; 
 bench-cuda: setup ## The benchmark on this machine's GPU.
 	$(build_cuda)
 	$(PY) benchmarks/decode_cuda.py
+
+device-check: setup ## Everything that needs a GPU, in at most eight minutes: build, tests, sanitizers, benchmarks; results in benchmarks/results/.
+	PYTHON=$(PY) JOBS=$(JOBS) tools/device_check.sh
 
 clean: ## Remove what was built; the virtual environment stays.
 	rm -rf build dist gerank/lib gerank/include gerank/proto

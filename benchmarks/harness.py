@@ -35,13 +35,19 @@ def options(description: str) -> argparse.ArgumentParser:
 
 
 def publish(
-    script: str, rows: list[Row], arguments: argparse.Namespace, *, commit: bool = True
+    script: str,
+    rows: list[Row],
+    arguments: argparse.Namespace,
+    *,
+    commit: bool = True,
+    device: str = "cpu",
 ) -> None:
     """Prints the rows; a full run also writes benchmarks/results/<script>.json.
 
     An `Interval` is one cell of the table, and three numbers in JSON.
 
-    `commit` is False where a run was of other seeds than those that are reported.
+    `commit` is False where a run was of other seeds than those that are reported. What a run on the
+    `device` cuda found stands beside the CPU's, in <script>_cuda.json, with the GPU's name.
     """
     numbers = [{name: cell_to_json(cell) for name, cell in row.items()} for row in rows]
     if arguments.json:
@@ -49,7 +55,7 @@ def publish(
     else:
         _print(script, rows)
     if commit and not arguments.quick:
-        _write(script, numbers)
+        _write(script, numbers, device)
 
 
 def commit_part(script: str, rows: list[Row]) -> None:
@@ -61,13 +67,20 @@ def commit_part(script: str, rows: list[Row]) -> None:
     before: list[Row] = json.loads(path.read_text())["rows"] if path.exists() else []
     run = {row["experiment"] for row in rows}
     dated = [{n: cell_to_json(c) for n, c in row.items()} | {"date": today()} for row in rows]
-    _write(script, [row for row in before if row["experiment"] not in run] + dated)
+    _write(script, [row for row in before if row["experiment"] not in run] + dated, "cpu")
 
 
-def _write(script: str, rows: list[Row]) -> None:
-    document = {"script": f"benchmarks/{script}.py"} | facts() | {"rows": rows}
+def result_name(script: str, device: str) -> str:
+    """The name of the file, without its ending, of what a script found on a device."""
+    return f"{script.removesuffix('_cuda')}_cuda" if device == "cuda" else script
+
+
+def _write(script: str, rows: list[Row], device: str) -> None:
+    known = facts() | (gpu_facts() if device == "cuda" else {})
+    document = {"script": f"benchmarks/{script}.py"} | known | {"rows": rows}
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{script}.json").write_text(json.dumps(document, indent=2) + "\n")
+    path = RESULTS / f"{result_name(script, device)}.json"
+    path.write_text(json.dumps(document, indent=2) + "\n")
 
 
 @contextlib.contextmanager
@@ -97,6 +110,19 @@ def facts() -> Row:
             "torch": torch.__version__,
             "python": platform.python_version(),
         },
+    }
+
+
+def gpu_facts() -> Row:
+    """The GPU of this process, and the CUDA that torch was built with."""
+    properties = torch.cuda.get_device_properties(0)
+    return {
+        "gpu": {
+            "name": properties.name,
+            "capability": f"{properties.major}.{properties.minor}",
+            "memory_mb": properties.total_memory >> 20,
+            "cuda": torch.version.cuda,
+        }
     }
 
 

@@ -2,12 +2,14 @@
 
 With B=256, M=20, N=10, D=64 this is what a policy loss costs beside its encoder. Gradients are
 compared with the eager loop's in float64 before anything is timed. All ways run in turns on one
-thread; times are medians, in milliseconds.
+thread; times are medians, in milliseconds. With `--device cuda` all tensors lie on the GPU, a call
+ends when the GPU has done its work, and there are steps of 4096 requests as well.
 """
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 
 import torch
@@ -21,6 +23,7 @@ from torch import Tensor
 from gerank.ops import decode_slates, slate_log_prob
 
 SHAPE = Shape(batch=256, candidates=20, slots=10, width=64)
+BATCHES = {"cpu": (256,), "cuda": (256, 4096)}
 ENTROPY_WEIGHT = 0.01
 
 LogProb = Callable[[], tuple[Tensor, Tensor]]
@@ -28,7 +31,7 @@ LogProb = Callable[[], tuple[Tensor, Tensor]]
 
 def loss_of(log_prob: Tensor, entropy: Tensor) -> Tensor:
     """A policy loss with advantages that differ between requests."""
-    advantage = torch.linspace(-1, 1, len(log_prob), dtype=log_prob.dtype)
+    advantage = torch.linspace(-1, 1, len(log_prob), dtype=log_prob.dtype, device=log_prob.device)
     return -(advantage[:, None] * log_prob).mean() - ENTROPY_WEIGHT * entropy.mean()
 
 
@@ -60,10 +63,18 @@ def exact_gradients(decoder: EagerDecoder, requests: Arguments, slates: Tensor) 
     return gradients(double, wide, lambda: double.log_prob_of(*wide, slates))
 
 
+def op_inputs(decoder: EagerDecoder, requests: Arguments) -> list[object]:
+    """Arguments of `decode_slates` that samples, where the requests are."""
+    arguments = op_arguments(decoder.shape, decoder, requests, rules=False)
+    arguments[14] = torch.zeros(decoder.shape.batch, dtype=torch.bool)
+    device = requests[0].device
+    return [part.to(device) if isinstance(part, Tensor) else part for part in arguments]
+
+
 def ways_of(decoder: EagerDecoder, requests: Arguments, slates: Tensor) -> dict[str, LogProb]:
     """Every way to log_prob and entropy [B, N]."""
     compiled = torch.compile(decoder.log_prob_of, dynamic=False, fullgraph=True)
-    arguments = op_arguments(SHAPE, decoder, requests, rules=False)
+    arguments = op_inputs(decoder, requests)
     temperature, window = arguments[12], arguments[16]
 
     def by_op() -> tuple[Tensor, Tensor]:
@@ -81,18 +92,26 @@ def ways_of(decoder: EagerDecoder, requests: Arguments, slates: Tensor) -> dict[
     }
 
 
-def main() -> None:
-    arguments = options(__doc__ or "").parse_args()
-    torch.set_num_threads(1)
+def ended(work: Work) -> Work:
+    """The same work until the GPU has done it."""
+
+    def run() -> None:
+        work()
+        torch.cuda.synchronize()
+
+    return run
+
+
+def measure(shape: Shape, device: str, seconds: float, compiled: bool) -> list[Row]:
+    """A row for every way to take one step."""
     torch.manual_seed(0)
-    decoder = EagerDecoder(SHAPE)
-    candidates, set_vector, *attributes = make_requests(SHAPE, seed=1)
+    decoder = EagerDecoder(shape).to(device)
+    candidates, set_vector, *attributes = (part.to(device) for part in make_requests(shape, seed=1))
     requests = (candidates.requires_grad_(), set_vector.requires_grad_(), *attributes)
-    roll_out = op_arguments(SHAPE, decoder, requests, rules=False)
-    roll_out[14] = torch.zeros(SHAPE.batch, dtype=torch.bool)  # sampled
+    roll_out = op_inputs(decoder, requests)
     slates = decode_slates(*roll_out)[0][:, 0]  # type: ignore[arg-type]
     ways = ways_of(decoder, requests, slates)
-    if arguments.quick:
+    if not compiled:
         del ways["torch.compile"]
     exact = exact_gradients(decoder, requests, slates)
     errors = {n: worst_error(gradients(decoder, requests, way), exact) for n, way in ways.items()}
@@ -101,14 +120,30 @@ def main() -> None:
     }
     works["forward alone"] = torch.no_grad()(ways["slate_log_prob"])
     works["sampled roll-out"] = lambda: decode_slates(*roll_out)  # type: ignore[arg-type]
-    times = interleaved_medians(works, 5.0 if arguments.quick else 30.0)
+    if device == "cuda":
+        works = {name: ended(work) for name, work in works.items()}
+    times = interleaved_medians(works, seconds)
     own = times["slate_log_prob"]
-    rows: list[Row] = [
-        {"what": name, "ms": us / 1e3, "over slate_log_prob": us / own}
+    return [
+        {"B": shape.batch, "what": name, "ms": us / 1e3, "over slate_log_prob": us / own}
         | {"gradient error": errors.get(name)}
         for name, us in times.items()
     ]
-    publish("training_step", rows, arguments)
+
+
+def main() -> None:
+    parser = options(__doc__ or "")
+    parser.add_argument("--device", choices=list(BATCHES), default="cpu")
+    parser.add_argument("--seconds", type=float, help="of all ways at one size (default 30)")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    seconds = arguments.seconds or (5.0 if arguments.quick else 30.0)
+    rows: list[Row] = []
+    for batch in BATCHES[arguments.device]:
+        shape = dataclasses.replace(SHAPE, batch=batch)
+        compiled = not arguments.quick and batch == SHAPE.batch  # compiling takes a minute
+        rows += measure(shape, arguments.device, seconds, compiled)
+    publish("training_step", rows, arguments, device=arguments.device)
 
 
 if __name__ == "__main__":

@@ -25,13 +25,20 @@ cmake_prefix_path = str(Path(__file__).resolve().parent)
 __all__ = ["LIBRARY", "NAMESPACE", "__version__", "cmake_prefix_path", "load", "runs"]
 
 
-def load(path: str | Path, *, implementation: str = "auto", precision: str = "auto") -> Ranker:
+def load(
+    path: str | Path,
+    *,
+    implementation: str = "auto",
+    precision: str = "auto",
+    device: str = "cpu",
+) -> Ranker:
     """Loads an artifact: `gerank.load("model.gerank").rank(requests)`.
 
     Args:
         path: The file.
         implementation: `auto`, `native` or `torchscript`; see `gerank.ranker.Ranker.load`.
         precision: `auto`, `float32` or `bfloat16`.
+        device: `cpu` or `cuda`.
 
     Raises:
         ArtifactError: The file is refused; see `gerank.ranker.Ranker.load`.
@@ -39,7 +46,7 @@ def load(path: str | Path, *, implementation: str = "auto", precision: str = "au
     """
     from gerank.ranker import Ranker  # importing gerank alone stays cheap
 
-    return Ranker.load(path, implementation=implementation, precision=precision)
+    return Ranker.load(path, implementation=implementation, precision=precision, device=device)
 
 
 def runs(*folders: str | Path) -> pandas.DataFrame:

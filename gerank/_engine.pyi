@@ -65,10 +65,13 @@ class Ranker:
     model_version: str
     manifest_json: str
     implementation: str
+    device: str
     precision: str
     wanted_precision: str
     @staticmethod
-    def load(path: str | bytes, implementation: str = ..., precision: str = ...) -> Ranker: ...
+    def load(
+        path: str | bytes, implementation: str = ..., precision: str = ..., device: str = ...
+    ) -> Ranker: ...
     @staticmethod
     def over_function(
         contract_json: str, model_version: str, function: Callable[..., tuple[Any, Any, Any]]

@@ -125,6 +125,7 @@ class Engine:
             path,
             implementation=self.options.implementation,
             precision=self.options.precision,
+            device=self.options.device,
         )
         self.publish(name, ranker, keep_old)
         return ranker

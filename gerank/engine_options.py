@@ -26,6 +26,7 @@ class EngineOptions:
         unknown_features: What becomes of features that the artifact of a call does not know:
             `refuse` or `ignore`.
         implementation: What computes slates, `auto`, `native` or `torchscript`; see `Ranker.load`.
+        device: Where it does so, `cpu` or `cuda`; see there too.
         precision: In which numbers, `auto`, `float32` or `bfloat16`; see there too.
 
     Raises:
@@ -43,29 +44,36 @@ class EngineOptions:
     max_queries: int = default("max_queries")
     unknown_features: str = default("unknown_features")
     implementation: str = default("implementation")
+    device: str = default("device")
     precision: str = default("precision")
 
     def __post_init__(self) -> None:
         checked(self.unknown_features)
-        for name in ("implementation", "precision"):
+        for name in ("implementation", "device", "precision"):
             words, value = option_table()[name].words, getattr(self, name)
             if value not in words:
                 raise ValueError(f"{name}: must be {', '.join(words)}, got {value!r}")
-        self.check_precision()
+        self.check_model_options()
         for name, value in self.numbers().items():
             number = whole_number(value)
             if number is None or not -(2**63) <= number < 2**63:
                 raise ValueError(f"{name}: must be a 64-bit integer, got {value!r}")
 
-    def check_precision(self) -> None:
-        """Checks that what computes slates can do so in the precision.
+    def check_model_options(self) -> None:
+        """Checks that what computes slates can do so on the device and in the precision.
 
         Raises:
-            ValueError: TorchScript is to multiply bfloat16.
+            ValueError: A GPU is to work natively, or it or TorchScript is to multiply bfloat16.
         """
-        if self.implementation == "torchscript" and self.precision == "bfloat16":
-            rule = "must be auto or float32 where the implementation is torchscript"
-            raise ValueError(f"precision: {rule}, got {self.precision!r}")
+        if self.device == "cuda" and self.implementation == "native":
+            rule = "must be cpu where the implementation is native"
+            raise ValueError(f"device: {rule}, got {self.device!r}")
+        if self.precision != "bfloat16":
+            return
+        for name, word in (("implementation", "torchscript"), ("device", "cuda")):
+            if getattr(self, name) == word:
+                rule = f"must be auto or float32 where the {name} is {word}"
+                raise ValueError(f"precision: {rule}, got {self.precision!r}")
 
     def numbers(self) -> dict[str, int]:
         """The engine's options that are numbers, whatever else stands beside them."""

@@ -41,30 +41,40 @@ class Ranker:
 
     @classmethod
     def load(
-        cls, path: str | Path, *, implementation: str = "auto", precision: str = "auto"
+        cls,
+        path: str | Path,
+        *,
+        implementation: str = "auto",
+        precision: str = "auto",
+        device: str = "cpu",
     ) -> Self:
         """Loads an artifact and runs its golden requests.
 
         Args:
             path: The file.
             implementation: `native`, the whole page in one pass without torch; `torchscript`, the
-                scripted module; `auto`, natively where the artifact is a stock generator.
+                scripted module; `auto`, natively where the artifact is a stock generator and the
+                device the CPU.
             precision: In which numbers matrices are multiplied, `float32` or `bfloat16`; `auto`, as
                 the artifact says. Where bfloat16 cannot be, float32 runs: the property `precision`
                 tells.
+            device: Where that is done: `cpu`, or `cuda`, the first GPU that the process sees.
 
         Raises:
             ArtifactError: The file is missing, truncated, altered or foreign, has another format
                 version, calls ops this library lacks, lacks the implementation that is asked for,
-                or answers its golden requests differently.
-            ValueError: `implementation` or `precision` is none of its three words, or the former
-                is `torchscript` and the latter `bfloat16`.
+                or answers its golden requests differently; or torch, or this library, cannot work
+                on the device.
+            ValueError: `implementation`, `precision` or `device` is none of its words; or two of
+                them exclude each other: `native` and `cuda`, or `bfloat16` and one of `torchscript`
+                and `cuda`.
         """
-        for name, word in (("implementation", implementation), ("precision", precision)):
+        words = {"implementation": implementation, "precision": precision, "device": device}
+        for name, word in words.items():
             if not isinstance(word, str):
                 raise ValueError(f"{name}: must be a text, got {word!r}")
         try:
-            return cls(_engine.Ranker.load(os.fsencode(path), implementation, precision))
+            return cls(_engine.Ranker.load(os.fsencode(path), *words.values()))
         except _engine.StatusError as error:
             if error.code != "FAILED_PRECONDITION":
                 raise
@@ -90,6 +100,11 @@ class Ranker:
     def implementation(self) -> str:
         """What computes its slates: `native`, `torchscript` or `custom`."""
         return self.native.implementation
+
+    @property
+    def device(self) -> str:
+        """Where it does so: `cpu`, `cuda` or, of a model in Python, `custom`."""
+        return self.native.device
 
     @property
     def precision(self) -> str:

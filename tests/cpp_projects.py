@@ -18,18 +18,20 @@ def tools() -> dict[str, str]:
     return {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
 
 
-def built(source: Path, name: str) -> Path:
+def built(source: Path, name: str, *found_in: str) -> Path:
     """The build folder of a CMake project that finds gerank; kept, so that later runs are quick.
 
-    Processes that run tests side by side build it one after the other.
+    What else it finds lies in the folders `found_in`. Processes that run tests side by side build
+    it one after the other.
     """
     build = ROOT / "build" / name
+    prefixes = ";".join([gerank.cmake_prefix_path, *found_in])
     build.mkdir(parents=True, exist_ok=True)
     with (build / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for command in (
             ["cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release",
-             f"-DCMAKE_PREFIX_PATH={gerank.cmake_prefix_path}"],
+             f"-DCMAKE_PREFIX_PATH={prefixes}"],
             ["cmake", "--build", build],
         ):  # fmt: skip
             words = list(map(str, command))

@@ -31,7 +31,14 @@ Meaning meaning_of(const std::string& field, const std::string& given,
                         words[2].first + ", got '" + given + "'");
 }
 
-ModelOptions model_options(const std::string& implementation, const std::string& precision) {
+Device device_of(const std::string& given) {
+  if (given == "cpu") return Device::kCpu;
+  if (given == "cuda") return Device::kCuda;
+  throw py::value_error("device: must be cpu or cuda, got '" + given + "'");
+}
+
+ModelOptions model_options(const std::string& implementation, const std::string& precision,
+                           const std::string& device) {
   ModelOptions options;
   options.implementation =
       meaning_of<Implementation>("implementation", implementation,
@@ -42,13 +49,14 @@ ModelOptions model_options(const std::string& implementation, const std::string&
                                             {{{"auto", Precision::kAutomatic},
                                               {"float32", Precision::kFloat32},
                                               {"bfloat16", Precision::kBfloat16}}});
+  options.device = device_of(device);
   if (const Status status = options.check(); !status) throw py::value_error(status.message());
   return options;
 }
 
 std::shared_ptr<Ranker> load(const std::string& path, const std::string& implementation,
-                             const std::string& precision) {
-  const ModelOptions options = model_options(implementation, precision);
+                             const std::string& precision, const std::string& device) {
+  const ModelOptions options = model_options(implementation, precision, device);
   std::shared_ptr<const Ranker> ranker;
   Status status;
   {
@@ -135,13 +143,14 @@ void bind_ranker(py::module_& module) {
 
   py::class_<Ranker, std::shared_ptr<Ranker>>(module, "Ranker")
       .def_static("load", &load, py::arg("path"), py::arg("implementation") = "auto",
-                  py::arg("precision") = "auto")
+                  py::arg("precision") = "auto", py::arg("device") = "cpu")
       .def_static("over_function", &over_function, py::arg("contract_json"),
                   py::arg("model_version"), py::arg("function"))
       .def_property_readonly("contract_json", &Ranker::contract_json)
       .def_property_readonly("model_version", &Ranker::model_version)
       .def_property_readonly("manifest_json", &Ranker::manifest_json)
       .def_property_readonly("implementation", &Ranker::implementation)
+      .def_property_readonly("device", &Ranker::device)
       .def_property_readonly("precision", &Ranker::precision)
       .def_property_readonly("wanted_precision", &Ranker::wanted_precision)
       .def("rank_pages", &rank_pages, py::arg("pages"), py::arg("first"), py::arg("last"))

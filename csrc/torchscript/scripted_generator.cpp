@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <exception>
-#include <initializer_list>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -15,42 +14,14 @@
 
 #include "../engine/batching/pass_threads.h"
 #include "../engine/batching/process.h"
+#include "batch_tensors.h"
+#include "device_generator.h"
 #include "first_line.h"
 #include "packed_records.h"
 #include "torch_state.h"
 
 namespace gerank {
 namespace {
-
-std::string last_line(std::string text) {
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  const std::size_t end = text.rfind('\n');
-  return end == std::string::npos ? text : text.substr(end + 1);
-}
-
-template <typename T>
-at::Tensor view(const T* values, at::ScalarType dtype, std::initializer_list<std::int64_t> shape) {
-  // A model reads its arguments only.
-  return at::from_blob(const_cast<T*>(values), shape, at::TensorOptions(dtype));
-}
-
-std::vector<c10::IValue> views(const PaddedBatch& batch) {
-  const auto B = batch.B, M = batch.M, N = batch.N;
-  return {view(batch.user_dense, at::kFloat, {B, batch.user_dense_width}),
-          view(batch.user_ids, at::kLong, {B, batch.user_ids_width}),
-          view(batch.candidate_dense, at::kFloat, {B, M, batch.candidate_dense_width}),
-          view(batch.candidate_ids, at::kLong, {B, M, batch.candidate_ids_width}),
-          view(batch.candidate_mask, at::kBool, {B, M}),
-          view(batch.weights, at::kFloat, {B, batch.utilities}),
-          view(batch.pins, at::kLong, {B, N}),
-          view(batch.dedup_keys, at::kLong, {B, M}),
-          view(batch.spacing, at::kLong, {B, batch.groups, 2}),
-          view(batch.quotas, at::kLong, {B, batch.flags, 2}),
-          view(batch.slots, at::kLong, {B}),
-          view(batch.temperature, at::kFloat, {B}),
-          view(batch.seeds, at::kLong, {B}),
-          view(batch.greedy, at::kBool, {B})};
-}
 
 // A thread's batches lie in one place, and often have one shape: then their tensors serve again,
 // unless a model has resized one or set it to other memory.
@@ -63,7 +34,8 @@ class Arguments {
 
  private:
   void make(const PaddedBatch& batch) {
-    tensors_ = views(batch);
+    const std::vector<at::Tensor> views = batch_tensors(batch);
+    tensors_.assign(views.begin(), views.end());
     last_ = batch;
     made_.clear();
     for (const c10::IValue& each : tensors_) {
@@ -95,11 +67,7 @@ class Arguments {
 
 template <typename T>
 void copy_out(const at::Tensor& tensor, const PaddedBatch& batch, T* out) {
-  const auto expected = c10::CppTypeToScalarType<T>::value;
-  TORCH_CHECK(
-      tensor.sizes() == at::IntArrayRef({batch.B, batch.N}) && tensor.scalar_type() == expected,
-      "the generator must answer [B, N] = [", batch.B, ", ", batch.N, "] ", expected, ", got ",
-      tensor.sizes(), " ", tensor.scalar_type());
+  check_answer(tensor, batch, c10::CppTypeToScalarType<T>::value);
   const at::Tensor contiguous = tensor.resolve_neg().contiguous();
   std::copy_n(contiguous.const_data_ptr<T>(), contiguous.numel(), out);
 }
@@ -150,10 +118,8 @@ class ScriptedGenerator : public Model {
     copy_out(fields[1].toTensor(), batch, answer.log_prob);
     copy_out(fields[2].toTensor(), batch, answer.relaxed);
     return {};
-  } catch (const c10::Error& error) {
-    return Status(Code::kInternal, last_line(error.what_without_backtrace()));
   } catch (const std::exception& error) {
-    return Status(Code::kInternal, last_line(error.what()));
+    return Status(Code::kInternal, last_line(error));
   }
 
  private:
@@ -164,20 +130,32 @@ class ScriptedGenerator : public Model {
 // Note [Frozen and read back]: without the profiling executor, an exception in a frozen module ends
 // the process: the interpreter reads a call stack that freezing has left invalid. What is saved and
 // loaded again has none, and answers the same.
-torch::jit::Module frozen(const torch::jit::Module& module) {
+torch::jit::Module frozen(const torch::jit::Module& module, const c10::Device& device) {
   std::stringstream copy(std::ios::in | std::ios::out | std::ios::binary);
   torch::jit::freeze(module).save(copy);
-  return torch::jit::load(copy, at::kCPU);
+  return torch::jit::load(copy, device);
+}
+
+std::unique_ptr<const Model> generator(const ArtifactFile& file, std::string_view page,
+                                       const c10::Device& device) {
+  if (!device.is_cpu() && !page.empty()) return device_generator(file, page, device);
+  torch::jit::Module module = torch::jit::load(torch_file(file), at::kCPU);
+  module.eval();
+  if (!device.is_cpu()) return device_generator(frozen(module, device), device);
+  return std::make_unique<ScriptedGenerator>(frozen(module, device));
 }
 
 }  // namespace
 
-Status load_generator(const ArtifactFile& file, std::unique_ptr<const Model>* model) try {
+Status load_generator(const ArtifactFile& file, std::string_view page, Device wanted,
+                      std::unique_ptr<const Model>* model) try {
   this_process();  // a fork is noted from now on
+  const c10::Device device = wanted == Device::kCuda ? c10::Device(at::kCUDA, 0) : at::kCPU;
+  if (const std::string rule = device_rule(device); !rule.empty()) {
+    return Status::invalid("device", "'cuda'", rule);
+  }
   const OwnTorchState state;
-  torch::jit::Module module = torch::jit::load(torch_file(file), at::kCPU);
-  module.eval();
-  *model = std::make_unique<ScriptedGenerator>(frozen(module));
+  *model = generator(file, page, device);
   return {};
 } catch (const std::exception& error) {
   return Status(Code::kFailedPrecondition, "torch refuses it: " + first_line(error));

@@ -74,7 +74,7 @@ class Generator(nn.Module):
     """Encoder (DeepSet, or one's own) + pointer decoder over the features of one schema.
 
     Frozen, a float32 generator without an encoder of one's own answers with one op, `rank_page`,
-    from `page`, its parameters as one block. It then runs on the CPU alone.
+    from `page`, its parameters as one block.
     """
 
     __constants__ = ("controllable", "context_window", "paged")

@@ -9,7 +9,9 @@ from torch import Tensor
 def rank_page(page: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Answers B requests with one slate each, as the generator that was packed does.
 
-    It runs on the CPU. An answer depends neither on the other requests nor on the threads.
+    On the CPU it is one pass, in which an answer depends neither on the other requests nor on the
+    threads. Elsewhere torch's operators and the other ops of this package answer, and what a value
+    must be is the caller's business there: no message names one that is wrong.
 
     Args:
         page: [P] float32. A generator, packed by `gerank.nn.packed_page.pack_generator`.
@@ -23,7 +25,6 @@ def rank_page(page: Tensor, *batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         RuntimeError: `page` is no packed generator, or a shape, a dtype or a value does not fit it;
             the message names it.
         IndexError: An id has no row in its table.
-        NotImplementedError: An argument is on another device than the CPU.
     """
     answer: tuple[Tensor, Tensor, Tensor] = torch.ops.gerank.rank_page(page, *batch)
     return answer

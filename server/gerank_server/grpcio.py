@@ -120,7 +120,8 @@ class GrpcioServer:
         self._process.check("load")
         try:
             options = self._options
-            ranker = Ranker.load(os.fsencode(path), options.implementation, options.precision)
+            how = (options.implementation, options.precision, options.device)
+            ranker = Ranker.load(os.fsencode(path), *how)
             self._exposures.describe(ranker)
             self._engine.publish(name, ranker)
         except StatusError as error:

@@ -118,7 +118,7 @@ class ServerOptions(EngineOptions):
         for name in _PATHS:
             _read_path(self, name)
         try:
-            self.check_precision()
+            self.check_model_options()
         except ValueError as error:
             raise OptionError(str(error)) from None
         self._check_tls()

@@ -135,12 +135,6 @@ def test_no_requests_get_no_slates(case: tuple[Tensor, RerankBatch]) -> None:
     assert [list(part.shape) for part in answer] == [[0, 4]] * 3
 
 
-def test_another_device_is_an_error_that_says_so(case: tuple[Tensor, RerankBatch]) -> None:
-    op, keys = torch.ops.gerank.rank_page.default, torch._C.DispatchKeySet
-    with pytest.raises(NotImplementedError, match="rank_page: runs on the CPU alone"):
-        op.redispatch(keys(torch._C.DispatchKey.CUDA), case[0], *case[1])
-
-
 def test_packing_wants_all_sizes_and_sections_in_its_types() -> None:
     with pytest.raises(ValueError, match="user_dense"):
         pack_page({}, {})

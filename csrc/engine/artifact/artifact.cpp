@@ -71,12 +71,19 @@ std::string page_record(const Json& manifest) {
   return page->text;
 }
 
-std::unique_ptr<const Model> scripted_generator(const Archive& archive, const Json& manifest) {
+std::unique_ptr<const Model> scripted_generator(const Archive& archive, const Json& manifest,
+                                                const Contract& contract, Device device) {
   const TorchScriptPart& part = torchscript_part();
   if (const std::string differs = part.mismatch(); !differs.empty()) throw Refusal{differs};
   check_ops(manifest);
+  ArtifactFile file = archive.file();
+  std::string_view page;
+  if (const std::string record = page_record(manifest); device != Device::kCpu && !record.empty()) {
+    page = aligned_page(archive.record(record), &file);
+    check_page(page, contract);
+  }
   std::unique_ptr<const Model> model;
-  if (Status status = part.load_generator(archive.file(), &model); !status) {
+  if (Status status = part.load_generator(file, page, device, &model); !status) {
     throw Refusal{status.message()};
   }
   return model;
@@ -92,17 +99,18 @@ GoldenTensors read_golden(const Archive& archive, std::int64_t format) {
   return tensors;
 }
 
-void make_model(const Archive& archive, const Json& manifest, Implementation wanted,
+void make_model(const Archive& archive, const Json& manifest, const ModelOptions& options,
                 Artifact* artifact) {
+  const Implementation wanted = options.implementation;
   const std::string page = page_record(manifest);
   if (wanted == Implementation::kNative && page.empty()) {
     throw Refusal{
         "has no page model to run natively: it is no stock generator, or is of format 1; "
         "the TorchScript implementation takes it"};
   }
-  if (wanted == Implementation::kTorchScript || page.empty()) {
+  if (wanted == Implementation::kTorchScript || page.empty() || options.device != Device::kCpu) {
     artifact->implementation = Implementation::kTorchScript;
-    artifact->model = scripted_generator(archive, manifest);
+    artifact->model = scripted_generator(archive, manifest, artifact->contract, options.device);
   } else {
     artifact->implementation = Implementation::kNative;
     artifact->model = native_generator(archive.file(), archive.record(page), artifact->contract,
@@ -192,7 +200,7 @@ Artifact read(const std::string& path, const ModelOptions& options) {
     throw Refusal{"malformed artifact: " + status.message()};
   }
   artifact.wanted_precision = wanted_precision(manifest, options.precision);
-  make_model(archive, manifest, options.implementation, &artifact);
+  make_model(archive, manifest, options, &artifact);
   const std::string differs =
       golden_difference(read_golden(archive, format), artifact.contract, *artifact.model);
   if (!differs.empty()) {

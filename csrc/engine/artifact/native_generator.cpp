@@ -90,8 +90,9 @@ void check_widths(const page::PageHeader& sizes, const Contract& contract) {
   }
 }
 
-// An archive that another program has packed again need not have its records aligned.
-std::string_view aligned(std::string_view page, ArtifactFile* file) {
+}  // namespace
+
+std::string_view aligned_page(std::string_view page, ArtifactFile* file) {
   if (reinterpret_cast<std::uintptr_t>(page.data()) % page::kAlignment == 0) return page;
   const auto copy = std::make_shared<FileBytes>(page.size());
   std::memcpy(copy->data(), page.data(), page.size());
@@ -99,16 +100,19 @@ std::string_view aligned(std::string_view page, ArtifactFile* file) {
   return copy->view();
 }
 
-}  // namespace
-
-std::unique_ptr<const Model> native_generator(ArtifactFile file, std::string_view page,
-                                              const Contract& contract, Precision precision) {
-  page = aligned(page, &file);
-  this_process();  // a fork is noted from now on
+page::PageModel check_page(std::string_view page, const Contract& contract) {
   page::PageModel model;
   const std::string wrong = model.look_at(page.data(), static_cast<std::int64_t>(page.size()));
   if (!wrong.empty()) throw Refusal{"malformed artifact: its page model " + wrong};
   check_widths(model.sizes(), contract);
+  return model;
+}
+
+std::unique_ptr<const Model> native_generator(ArtifactFile file, std::string_view page,
+                                              const Contract& contract, Precision precision) {
+  page = aligned_page(page, &file);
+  this_process();  // a fork is noted from now on
+  const page::PageModel model = check_page(page, contract);
   return std::make_unique<NativeGenerator>(std::move(file), model, precision);
 }
 

@@ -37,11 +37,18 @@ std::string_view precision_name(Precision precision) {
 }  // namespace
 
 Status ModelOptions::check() const {
-  if (implementation != Implementation::kTorchScript || precision != Precision::kBfloat16) {
-    return {};
+  const bool is_cuda = device == Device::kCuda;
+  if (is_cuda && implementation == Implementation::kNative) {
+    return Status::invalid("device", "'cuda'", "must be cpu where the implementation is native");
   }
+  if (precision != Precision::kBfloat16) return {};
+  if (implementation == Implementation::kTorchScript) {
+    return Status::invalid("precision", "bfloat16",
+                           "must be auto or float32 where the implementation is torchscript");
+  }
+  if (!is_cuda) return {};
   return Status::invalid("precision", "bfloat16",
-                         "must be auto or float32 where the implementation is torchscript");
+                         "must be auto or float32 where the device is cuda");
 }
 
 Ranker::Ranker(std::unique_ptr<Parts> parts) noexcept : parts_(std::move(parts)) {}
@@ -51,6 +58,7 @@ const Contract& Ranker::contract() const noexcept { return parts_->contract; }
 const std::string& Ranker::contract_json() const noexcept { return parts_->contract_json; }
 const std::string& Ranker::model_version() const noexcept { return parts_->model_version; }
 std::string_view Ranker::implementation() const noexcept { return parts_->implementation; }
+std::string_view Ranker::device() const noexcept { return parts_->device; }
 std::string_view Ranker::precision() const noexcept { return parts_->precision; }
 std::string_view Ranker::wanted_precision() const noexcept { return parts_->wanted_precision; }
 const std::string& Ranker::manifest_json() const noexcept { return parts_->manifest_json; }
@@ -67,6 +75,7 @@ Status Ranker::load(const std::string& path, std::shared_ptr<const Ranker>* rank
   parts->manifest_json = std::move(artifact.manifest);
   parts->implementation =
       artifact.implementation == Implementation::kNative ? "native" : "torchscript";
+  parts->device = options.device == Device::kCuda ? "cuda" : "cpu";
   parts->precision = precision_name(artifact.precision);
   parts->wanted_precision = precision_name(artifact.wanted_precision);
   parts->model = std::move(artifact.model);

@@ -16,6 +16,7 @@ struct Ranker::Parts {
   std::string contract_json, model_version, manifest_json;
   std::string_view implementation = "custom", precision = "custom", wanted_precision = "custom";
   std::unique_ptr<const Model> model;
+  std::string_view device = "custom";  // of `model`
 };
 
 }  // namespace gerank

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gerank/model.h>
+#include <gerank/ranker.h>
 #include <gerank/status.h>
 
 #include <map>
@@ -30,7 +31,11 @@ struct TorchScriptPart {
   Status (*unpack)(const ArtifactFile& file,
                    std::map<std::string, std::string, std::less<>>* records);
   Status (*read_pickled_golden)(std::string_view content, GoldenTensors* tensors);
-  Status (*load_generator)(const ArtifactFile& file, std::unique_ptr<const Model>* model);
+
+  // `page` is the page model of a stock artifact, at a multiple of 64 bytes of `file`, or empty.
+  // kInvalidArgument if torch has no such device.
+  Status (*load_generator)(const ArtifactFile& file, std::string_view page, Device device,
+                           std::unique_ptr<const Model>* model);
 
   // What models print is lost from now on.
   void (*drop_prints)();

@@ -17,7 +17,8 @@ namespace gerank {
 
 // What computes the slates of an artifact.
 enum class Implementation {
-  // The native one where the artifact is a stock generator, else TorchScript.
+  // The native one where the artifact is a stock generator and the device the CPU, else
+  // TorchScript.
   kAutomatic,
   // The whole page in one pass over the artifact's weights, without torch.
   kNative,
@@ -36,12 +37,22 @@ enum class Precision {
   kBfloat16
 };
 
+// Where the numbers of a model lie, and its work is done.
+enum class Device {
+  kCpu,
+  // The first GPU that the process sees, by torch: never natively. It needs a torch with CUDA and a
+  // libgerank with its CUDA kernels. Answers are those of the CPU, but for near ties.
+  kCuda
+};
+
 // How an artifact is loaded.
 struct ModelOptions {
   Implementation implementation = Implementation::kAutomatic;
   Precision precision = Precision::kAutomatic;
+  Device device = Device::kCpu;
 
-  // kInvalidArgument for what cannot be: TorchScript in bfloat16.
+  // kInvalidArgument for what cannot be: TorchScript in bfloat16, and a GPU natively or in
+  // bfloat16.
   GERANK_EXPORT Status check() const;
 };
 
@@ -81,6 +92,9 @@ class GERANK_EXPORT Ranker {
   // What computes its slates: "native", "torchscript", or "custom" where this ranker was made over
   // a model.
   std::string_view implementation() const noexcept;
+
+  // Where it does: "cpu", "cuda", or "custom" as above.
+  std::string_view device() const noexcept;
 
   // The precision that runs, "float32" or "bfloat16"; "custom" as above.
   std::string_view precision() const noexcept;

@@ -1,28 +1,33 @@
 // rank_page on devices that have no kernel of it.
 #include <ATen/core/Tensor.h>
-#include <c10/util/Exception.h>
 #include <torch/library.h>
 
 #include <tuple>
 
+#include "layered_page.h"
+
 namespace gerank {
 namespace {
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> rank_page_elsewhere(
-    const at::Tensor& page, const at::Tensor&, const at::Tensor&, const at::Tensor& candidates,
-    const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-    const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&,
-    const at::Tensor&) {
-  TORCH_CHECK_NOT_IMPLEMENTED(
-      false, "gerank::rank_page: runs on the CPU alone, got page on ", page.device(),
-      " and candidate_dense on ", candidates.device(),
-      "; elsewhere call set_features, encode_set and decode_slates, as a generator does");
+std::tuple<at::Tensor, at::Tensor, at::Tensor> rank_page_in_layers(
+    const at::Tensor& page, const at::Tensor& user_dense, const at::Tensor& user_ids,
+    const at::Tensor& candidate_dense, const at::Tensor& candidate_ids,
+    const at::Tensor& candidate_mask, const at::Tensor& weights, const at::Tensor& pins,
+    const at::Tensor& dedup_keys, const at::Tensor& spacing, const at::Tensor& quotas,
+    const at::Tensor& slots, const at::Tensor& temperature, const at::Tensor& seeds,
+    const at::Tensor& greedy) {
+  const PageArguments arguments = {page,          user_dense,     user_ids, candidate_dense,
+                                   candidate_ids, candidate_mask, weights,  pins,
+                                   dedup_keys,    spacing,        quotas,   slots,
+                                   temperature,   seeds,          greedy};
+  check_rank_page(arguments);
+  return LayeredPage(page).rank(arguments);
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(gerank, CompositeExplicitAutograd, m) {
-  m.impl("rank_page", &rank_page_elsewhere);
+  m.impl("rank_page", &rank_page_in_layers);
 }
 
 }  // namespace gerank

@@ -155,6 +155,9 @@ std::vector<Option> make_table() {
       choice("implementation", {"auto", "native", "torchscript"},
              "what computes slates; auto: natively where the artifact is a stock generator",
              [](auto& o) -> auto& { return o.engine.model.implementation; }),
+      choice("device", {"cpu", "cuda"},
+             "where it does; cuda: on the first GPU that the process sees, by torchscript alone",
+             [](auto& o) -> auto& { return o.engine.model.device; }),
       choice("precision", {"auto", "float32", "bfloat16"},
              "in which it multiplies; auto: as the artifact says; bfloat16 is float32 where the "
              "processor lacks AVX512_BF16",
