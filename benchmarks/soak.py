@@ -24,7 +24,7 @@ from serving.processes import Server, logged, native_command, running
 from serving.workload import LARGE, USUAL, Size, make_artifact, write_payloads
 
 NAME = "native front"
-SETTLED_S = 300.0  # memory is compared with that of this moment
+SETTLED_S = 300.0  # memory is compared with that of this moment, and looked at as often
 SWAP_S, KILL_S = 60.0, 10.0
 QUEUE_S = 0.25  # that the pages in the queue may take
 KILLED_SHARE = 0.02  # of the capacity, by the client that is killed
@@ -116,7 +116,9 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
         client = finish(generator)
         time.sleep(1.0)
         after = server.statistics()
-    settled, settled_fds = watch.around(min(SETTLED_S, seconds / 2), 30.0)
+    parts = min(SETTLED_S, seconds / 2)
+    settled, settled_fds = watch.around(parts, 30.0)
+    series = [watch.around(n * parts, 30.0)[0] for n in range(1, int(watch.seconds[-1] / parts) + 1)]
     end, end_fds = watch.around(watch.seconds[-1], 30.0)
     ended = sum(
         getattr(after, name) - getattr(before, name)
@@ -141,6 +143,7 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
         "memory_settled_mb": settled,
         "memory_end_mb": end,
         "memory_growth": end / settled - 1,
+        "memory_by_time_mb": [round(memory, 1) for memory in series],
         "descriptors_settled": settled_fds,
         "descriptors_end": end_fds,
     }
