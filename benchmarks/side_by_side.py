@@ -42,7 +42,7 @@ from gerank.data.simulator import Logging, SimulatorConfig, simulate
 from gerank.metrics.ndcg import ndcg_at_k
 from gerank.train.config import DataConfig, EvaluatorConfig, JudgeConfig
 from gerank.train.config_toml import read_config
-from gerank.train.report import Table, show_cell
+from gerank.train.report import Table
 
 OUT = Path(__file__).parents[1] / "build" / "side_by_side"
 SEEDS = (0, 1, 2, 3, 4)
@@ -202,7 +202,7 @@ def rows_of(experiment: str, tables: list[Table]) -> list[Row]:
     """A row per line of every table."""
     return [
         {"experiment": experiment, "table": table.title}
-        | dict(zip(table.columns, map(show_cell, row), strict=True))
+        | dict(zip(table.columns, row, strict=True))
         for table in tables
         for row in table.rows
     ]

@@ -118,7 +118,9 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
         after = server.statistics()
     parts = min(SETTLED_S, seconds / 2)
     settled, settled_fds = watch.around(parts, 30.0)
-    series = [watch.around(n * parts, 30.0)[0] for n in range(1, int(watch.seconds[-1] / parts) + 1)]
+    series = [
+        watch.around(n * parts, 30.0)[0] for n in range(1, int(watch.seconds[-1] / parts) + 1)
+    ]
     end, end_fds = watch.around(watch.seconds[-1], 30.0)
     ended = sum(
         getattr(after, name) - getattr(before, name)
