@@ -92,7 +92,8 @@ class EvaluatorFeedback:
 
     def _judged(self, pages: ExposureBatch, slates: Tensor) -> PageFeedback:
         there = moved(slates, device_of(self.evaluator))
-        return moved(self.evaluator(self._items(pages), there), slates.device)
+        feedback: PageFeedback = self.evaluator(self._items(pages), there)
+        return moved(feedback, slates.device)
 
     def _items(self, pages: ExposureBatch) -> EvaluatorItems:
         """The items of the last batch are kept: a training step asks about it several times."""

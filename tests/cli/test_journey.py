@@ -199,7 +199,13 @@ def test_info_for_people_names_all_that_a_request_needs(journey: Journey) -> Non
     for side in ("user", "candidate"):
         for entry in manifest["features"][side]:
             assert entry["name"] in text
-    for word in ("512 candidates", "3 slots", "seller_diversity", manifest["model_version"]):
+    for word in (
+        "512 candidates",
+        "3 slots",
+        "seller_diversity",
+        "trained on: ",
+        manifest["model_version"],
+    ):
         assert word in text
 
 

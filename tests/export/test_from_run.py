@@ -52,6 +52,7 @@ def test_the_manifest_keeps_the_configuration_and_the_last_metrics(
     last = (run.path / "metrics.csv").read_text().splitlines()[-1]
     assert last.split(",")[:3] == ["generator", "1", "score"]
     assert manifest["training"]["metrics"]["generator.score"] == float(last.split(",")[3])
+    assert manifest["training"]["device"] == run.facts["device"] == "CPU"
     assert list(manifest["weights"]) == list(RANGED)
 
 

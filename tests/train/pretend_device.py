@@ -84,6 +84,8 @@ def _computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     answer = func(*tree_map(_here, args), **tree_map(_here, kwargs))
     if func is torch.ops.aten.copy_.default:
         return args[0]
+    if func is torch.ops.aten._pack_padded_sequence.default and away:
+        return Away(answer[0]), answer[1]  # the batch sizes, which recurrent layers want here
     if to == CPU or not (away or to == PRETEND):
         return answer
     answer = tree_map(lambda each: Away(each) if isinstance(each, Tensor) else each, answer)

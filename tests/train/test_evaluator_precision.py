@@ -40,23 +40,23 @@ def residual(precision: FitPrecision) -> ResidualStage:
     evaluator = evaluator_of(LOG)
     return trained(
         ResidualStage(
-            *("residual", evaluator, LOG, TRAIN, VALIDATION, CONFIG, 1.0, 0), precision=precision
+            *("residual", evaluator, LOG, TRAIN, VALIDATION, CONFIG, 64.0, 0), precision=precision
         )
     )
 
 
 def expect_rounded(rounded: nn.Module, exact: nn.Module) -> None:
-    """Some parameters differ, none much, and all are float32."""
+    """Parameters differ, by little on average, and all are float32."""
     theirs = dict(exact.named_parameters())
-    differences = [(p - theirs[name]).abs().max() for name, p in rounded.named_parameters()]
-    assert 0 < max(differences) < 0.2
+    moved = torch.cat([(p - theirs[name]).flatten() for name, p in rounded.named_parameters()])
+    assert 0 < moved.abs().mean() < 0.05
     assert {p.dtype for p in rounded.parameters()} == {torch.float32}
 
 
 def test_the_structured_evaluator_learns_nearly_the_same() -> None:
     rounded, exact = structured(FitPrecision.BFLOAT16), structured(FitPrecision.FLOAT32)
     expect_rounded(rounded.model, exact.model)
-    losses = [-stage.held_out(VALIDATION).mean() for stage in (rounded, exact)]
+    losses = [-stage.held_out(VALIDATION).mean().item() for stage in (rounded, exact)]
     assert losses[0] == pytest.approx(losses[1], rel=0.01)
 
 
