@@ -51,7 +51,7 @@ def run_sentences(folder: RunFolder) -> list[str]:
         f"Its reward is made of {wanted}.",
     ]
     if "reading" in facts:
-        said.append(f"Held-out pages say that users read them by `{facts['reading']['chosen']}`.")
+        said.append(f"Users read pages by {facts['reading']['chosen']}, as held-out pages say.")
     if "init" in facts:
         said.append(f"It started from the weights of the run {facts['init']['run']}.")
     if not folder.finished:
