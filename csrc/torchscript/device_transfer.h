@@ -13,8 +13,8 @@
 namespace gerank {
 
 // Memory of one batch at a time, page-locked on the host where the device can then copy by itself,
-// and a stream of the device that nobody else uses. It grows with the batches. For one thread at a
-// time. While it sends and receives, its stream must be the current one.
+// and a stream out of torch's pool of them. It grows with the batches. For one thread at a time.
+// While it sends and receives, its stream must be the current one.
 class DeviceTransfer {
  public:
   // A device of any kind that this torch has, the CPU included.
