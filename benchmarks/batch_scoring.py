@@ -44,7 +44,7 @@ class Size(NamedTuple):
     rounds: int
 
 
-FULL, QUICK = Size(10_000, 6, 5), Size(2_000, 2, 1)
+FULL, QUICK = Size(10_000, 4, 3), Size(4_000, 2, 1)
 
 
 class Cost(NamedTuple):

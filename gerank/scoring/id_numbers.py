@@ -30,15 +30,20 @@ def id_numbers(feature: Feature, column: pa.Array) -> NDArray[np.int64]:
         NotColumnarError: The column is of another type, or a value does not fit.
     """
     if pa.types.is_dictionary(column.type):
-        return id_numbers(feature, column.dictionary)[column.indices.to_numpy()]
+        return _taken(id_numbers(feature, column.dictionary), column.indices)
     if is_text(column.type):
         distinct = column.dictionary_encode()
-        return _of_texts(feature, distinct.dictionary)[distinct.indices.to_numpy()]
+        return _taken(_of_texts(feature, distinct.dictionary), distinct.indices)
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.int8())
     elif not pa.types.is_integer(column.type):
         raise NotColumnarError(f"{feature.name}: {column.type}")
     return _as_int64(column)
+
+
+def _taken(numbers: NDArray[np.int64], places: pa.Array) -> NDArray[np.int64]:
+    taken: NDArray[np.int64] = numbers[places.to_numpy()]
+    return taken
 
 
 def _as_int64(column: pa.Array) -> NDArray[np.int64]:

@@ -19,7 +19,7 @@ from gerank.scoring.job import METADATA_KEY, ScoringJob
 from gerank.scoring.scorer import BadRow, Scorer
 from gerank.scoring.slate_columns import slate_schema
 
-_PIECE_BYTES = 16 << 20  # of a file, unpacked; a worker holds several times as much
+_PIECE_BYTES = 8 << 20  # of a file, unpacked; a worker holds several times as much
 _MOST_ROWS = 4096
 _BUFFER_BYTES = 1 << 18  # per column of a file, so that a long row group is not read at once
 _ROWS_OF_GROUP = 1 << 15

@@ -79,39 +79,37 @@ def score_by_processes(job: ScoringJob, parts: Sequence[str], workers: int) -> I
         ScoringError: Workers ended `MOST_TRIES` times while they scored one part.
     """
     waiting, deaths = deque(parts), Counter[str]()
-    running: dict[Connection, _Worker] = {}
+    running: list[_Worker] = []
     try:
         while waiting or running:
             while waiting and len(running) < workers:
-                worker = _Worker(job)
-                worker.give(waiting.popleft())
-                running[worker.connection] = worker
-            for connection in wait_for(list(running)):
-                worker = running.pop(connection)  # type: ignore[index]  # of a pipe, no handle
+                running.append(_Worker(job))
+                running[-1].give(waiting.popleft())
+            ready = wait_for([worker.connection for worker in running])
+            for worker in [worker for worker in running if worker.connection in ready]:
                 result = worker.result()
-                if result is None:
-                    _count_death(deaths, worker)
-                    waiting.appendleft(worker.part)
-                    continue
-                yield result
-                if waiting:
-                    worker.give(waiting.popleft())
-                    running[worker.connection] = worker
+                if result is None or not waiting:
+                    running.remove(worker)
+                    code = worker.end()
                 else:
-                    worker.end()
+                    worker.give(waiting.popleft())
+                if result is not None:
+                    yield result
+                    continue
+                deaths[worker.part] += 1
+                _check_deaths(worker.part, deaths[worker.part], code)
+                waiting.appendleft(worker.part)
     finally:
-        for worker in running.values():
+        for worker in running:
             worker.end()
 
 
-def _count_death(deaths: Counter[str], worker: _Worker) -> None:
-    code = worker.end()
-    deaths[worker.part] += 1
-    if deaths[worker.part] >= MOST_TRIES:
+def _check_deaths(part: str, deaths: int, code: int | None) -> None:
+    if deaths >= MOST_TRIES:
         raise ScoringError(
-            f"{worker.part}: {MOST_TRIES} worker processes ended while they scored it, the last "
-            f"with exit code {code}, as for want of memory; fewer workers may help, and the same "
-            "command goes on"
+            f"{part}: {MOST_TRIES} worker processes ended while they scored it, the last with exit "
+            f"code {code}, as for want of memory; fewer workers may help, and the same command "
+            "goes on"
         )
 
 

@@ -157,7 +157,7 @@ def _connected(ray: Any, address: str, cores: int) -> Iterator[None]:
             ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **own, **quiet)
         else:
             ray.init(address, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises plain ones too, as where a node starts too slowly
         raise ScoringError(f"--ray-address: {address}: {_first_line(error)}") from error
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False

@@ -178,7 +178,6 @@ def _environment() -> dict[str, str | int]:
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
-        "device": "cpu",
     }
 
 
