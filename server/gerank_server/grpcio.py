@@ -190,7 +190,7 @@ class GrpcioServer:
 
     def _listen(self, address: str) -> int:
         if is_taken(address):
-            raise AddressError(f"cannot listen on {address}: a server listens there")
+            raise AddressError(f"address: cannot listen on {address}: a server listens there")
         try:
             tls = self._credentials.tls()
             if tls is not None:
@@ -199,7 +199,7 @@ class GrpcioServer:
                 port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             reason = "the port is in use, or the address is not one of this machine"
-            raise AddressError(f"cannot listen on {address}: {reason}") from error
+            raise AddressError(f"address: cannot listen on {address}: {reason}") from error
         self._server.start()
         return port
 
