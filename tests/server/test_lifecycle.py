@@ -158,8 +158,9 @@ def test_reflection_describes_the_service(channel: grpc.Channel) -> None:
     )
 
 
-def test_the_contract_can_be_asked_for(client: RerankClient) -> None:
+def test_the_contract_can_be_asked_for(client: RerankClient, model: StandIn) -> None:
     assert client.contract() == CONTRACT
+    assert client.contracts() == {model.model_version: CONTRACT}
 
 
 def test_a_port_in_use_is_an_error_and_leaves_its_owner_alone(
