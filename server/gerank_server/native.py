@@ -45,6 +45,14 @@ def is_built() -> bool:
     return library_path().exists()
 
 
+def keep_no_large_blocks() -> None:
+    """Has malloc give blocks of large answers back to the machine as they are freed.
+
+    It does so in all of this process, and is for a program that does nothing but serve.
+    """
+    _library().gerank_server_keep_no_large_blocks()
+
+
 class NativeServer:
     """gerank.v1.RerankService over nghttp2, with grpc.health.v1 and server reflection.
 
@@ -188,6 +196,7 @@ def _document(address: str, options: ServerOptions) -> bytes:
 def _library() -> Any:
     check_torch()
     library = ctypes.CDLL(str(library_path()))
+    library.gerank_server_keep_no_large_blocks.restype = None
     library.gerank_server_exposures.restype = ctypes.c_bool
     library.gerank_server_leave.restype = None
     library.gerank_server_stop.restype = None

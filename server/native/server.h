@@ -23,6 +23,11 @@ struct GerankServerExposures {
 
 struct GerankServer;
 
+// Has malloc give blocks of large answers back to the machine as they are freed, in all of this
+// process. For a program that does nothing but serve, at its start: a host with other business has
+// thresholds of its own.
+GERANK_EXPORT void gerank_server_keep_no_large_blocks();
+
 // Makes a server, which does not listen yet. `options` is a document as server.toml: see
 // options/option_table.h for what it may say.
 GERANK_EXPORT int gerank_server_start(const char* options, GerankServer** server, char* error,

@@ -80,14 +80,18 @@ def test_waiting_messages_stay_within_the_budget_of_bytes(
     assert grown < most, f"{grown:.0f} MiB more, {most:.0f} allowed"
 
 
+@pytest.mark.parametrize("host", ["gerank-server", "gerank serve"])
 @pytest.mark.timeout(60 + BURST // 4)
-def test_a_burst_of_large_calls_stays_within_the_budget_and_leaves_nothing(model: StandIn) -> None:
+def test_a_burst_of_large_calls_stays_within_the_budget_and_leaves_nothing(
+    model: StandIn, host: str
+) -> None:
     """5.2: while the model is busy, ordinary clients without a deadline bring large calls
     (GERANK_FRONT_LARGE_CALLS of 15 MiB each, 40 by default), far more than fits. Resident memory
     grows by no more than --buffer-bytes and a fifth, every call is answered, and when all is quiet
     again the memory has gone back to the machine."""
     message = large_page(LARGE)
-    with ServerProcess(model.path, SERVER_OPTIONS) as server, ExitStack() as stack:
+    running = ServerProcess(model.path, SERVER_OPTIONS, in_python=host == "gerank serve")
+    with running as server, ExitStack() as stack:
         channels = [
             stack.enter_context(server.own_channel(grpc__max_receive_message_length=-1))
             for _ in range(CONNECTIONS)
