@@ -142,8 +142,9 @@ class GrpcioServer:
         return ranker.model_version if ranker is not None else ""
 
     def exposures(self) -> dict[str, Any]:
-        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`, and
-        `last_error`, the last write that failed. Empty where none is kept.
+        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`,
+        `refused`, whether the disk refuses them now, and `last_error`, the last write that failed.
+        Empty where none is kept.
         """
         self._process.check("exposures")
         return self._exposures.statistics()

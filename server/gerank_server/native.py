@@ -30,7 +30,10 @@ _EXPOSURE_COUNTS = ("written", "lost", "bytes", "files")
 class _Exposures(ctypes.Structure):
     """GerankServerExposures of server/native/server.h, field by field."""
 
-    _fields_ = tuple((name, ctypes.c_uint64) for name in _EXPOSURE_COUNTS)
+    _fields_ = (
+        *((name, ctypes.c_uint64) for name in _EXPOSURE_COUNTS),
+        ("refused", ctypes.c_bool),
+    )
 
 
 def library_path() -> Path:
@@ -130,8 +133,9 @@ class NativeServer:
         return text.value.decode()
 
     def exposures(self) -> dict[str, Any]:
-        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`, and
-        `last_error`, the last write that failed. Empty where none is kept.
+        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`,
+        `refused`, whether the disk refuses them now, and `last_error`, the last write that failed.
+        Empty where none is kept.
         """
         self._process.check("exposures")
         counts, text = _Exposures(), ctypes.create_string_buffer(_TEXT_BYTES)
@@ -139,7 +143,7 @@ class NativeServer:
             self._server, ctypes.byref(counts), text, ctypes.c_size_t(_TEXT_BYTES)
         ):
             return {}
-        told = {name: int(getattr(counts, name)) for name in _EXPOSURE_COUNTS}
+        told = {name: getattr(counts, name) for name in (*_EXPOSURE_COUNTS, "refused")}
         return told | {"last_error": os.fsdecode(text.value)}
 
     def leave(self) -> None:

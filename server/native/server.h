@@ -19,6 +19,7 @@ struct GerankServerExposures {
   std::uint64_t lost;
   std::uint64_t bytes;
   std::uint64_t files;
+  bool refused;
 };
 
 struct GerankServer;
