@@ -107,6 +107,8 @@ class AdminClient:
             answer.current,
             answer.previous_published,
             _differences(answer.differences),
+            answer.implementation,
+            answer.precision,
         )
 
     def make_current(self, name: str = "", version: str = "") -> MadeCurrent:
@@ -236,6 +238,8 @@ def _model(message: pb.Model) -> ServedModel:
         message.answered,
         message.failed,
         _time(message.loaded_us),
+        message.implementation,
+        message.precision,
     )
 
 

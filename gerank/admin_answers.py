@@ -47,6 +47,9 @@ class Loaded:
         current: Whether the new version answers now.
         previous_published: Whether the previous one can still be rolled back to.
         differences: Every way in which the artifact refuses calls that the previous version takes.
+        implementation: What computes its slates there, `native` or `torchscript`; empty where the
+            server is older than this field, and so is `precision`.
+        precision: The precision that runs, `float32` or `bfloat16`.
     """
 
     version: str
@@ -54,6 +57,8 @@ class Loaded:
     current: bool
     previous_published: bool
     differences: tuple[ContractDifference, ...]
+    implementation: str
+    precision: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,8 @@ class ServedModel:
         answered: Queries since it was published.
         failed: Queries that it failed.
         loaded_at: When, in UTC.
+        implementation: As in Loaded.
+        precision: As in Loaded.
     """
 
     name: str
@@ -96,6 +103,8 @@ class ServedModel:
     answered: int
     failed: int
     loaded_at: datetime
+    implementation: str
+    precision: str
 
 
 @dataclass(frozen=True)

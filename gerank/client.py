@@ -138,13 +138,30 @@ class RerankClient:
 
         Args:
             model: The name under which it is served; empty = the server's first.
-            version: Its `model_version`; empty = the one that is current, also in a split.
+            version: Its `model_version`; empty = the one that is current, also in a split: see
+                `contracts`.
             metadata: Sent with this call, besides the client's.
 
         Raises:
             ServerError: The server cannot be reached, is not serving, or serves no such artifact.
         """
         return self._contracts.now(_asked(model, version), metadata)
+
+    def contracts(self, *, model: str = "", metadata: Metadata = ()) -> dict[str, RequestContract]:
+        """What the versions of a model ask of a request that names no version.
+
+        Args:
+            model: The name under which they are served; empty = the server's first.
+            metadata: Sent with these calls, besides the client's.
+
+        Returns:
+            By `model_version`, the contract of the current version, and of each version of a split
+            where it is another one.
+
+        Raises:
+            ServerError: As for `contract`.
+        """
+        return self._contracts.all_now(_asked(model, ""), metadata)
 
     def close(self) -> None:
         """Closes the connection; calls in progress end with an error.

@@ -41,12 +41,21 @@ class ServedContracts:
         Raises:
             ServerError: The server cannot be reached, is not serving, or serves no such artifact.
         """
-        request = pb.DescribeRequest(model=asked.model, version=asked.version)
-        description = self._describe(request, metadata)
-        contract = RequestContract.from_json(json.loads(description.contract_json))
-        self._kept[asked.model, description.model_version] = contract
-        self._last[asked] = contract
-        return contract
+        return self._read(asked, self._ask(asked, metadata))
+
+    def all_now(self, asked: Asked, metadata: Metadata) -> dict[str, RequestContract]:
+        """By version, that of the one which the server tells now and those of a split that differ.
+
+        Raises:
+            ServerError: As for `now`.
+        """
+        description = self._ask(asked, metadata)
+        contracts = {description.model_version: self._read(asked, description)}
+        for version in description.other_versions:
+            contract = self._kept_or_asked(Asked(asked.model, version), metadata)
+            if contract is not None:
+                contracts[version] = contract
+        return contracts
 
     def last(self, asked: Asked) -> RequestContract | None:
         """That of the version which answered such a call last; None before the first."""
@@ -60,13 +69,30 @@ class ServedContracts:
         Raises:
             ServerError: As for `now`.
         """
-        contract = self._kept.get((asked.model, model_version))
-        if contract is None:
-            try:
-                contract = self.now(Asked(asked.model, model_version), metadata)
-            except ServerError as error:
-                if error.code is not grpc.StatusCode.NOT_FOUND:
-                    raise
-                return None
+        contract = self._kept_or_asked(Asked(asked.model, model_version), metadata)
+        if contract is not None:
+            self._last[asked] = contract
+        return contract
+
+    def _kept_or_asked(self, named: Asked, metadata: Metadata) -> RequestContract | None:
+        """That of a version; None where it is no longer served."""
+        if contract := self._kept.get((named.model, named.version)):
+            return contract
+        try:
+            return self.now(named, metadata)
+        except ServerError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return None
+
+    def _ask(self, asked: Asked, metadata: Metadata) -> pb.DescribeResponse:
+        return self._describe(
+            pb.DescribeRequest(model=asked.model, version=asked.version), metadata
+        )
+
+    def _read(self, asked: Asked, description: pb.DescribeResponse) -> RequestContract:
+        """The contract of a description, which is kept."""
+        contract = RequestContract.from_json(json.loads(description.contract_json))
+        self._kept[asked.model, description.model_version] = contract
         self._last[asked] = contract
         return contract

@@ -14,6 +14,8 @@ from typing import Any
 from serving.processes import BUILD, ROOT, Server
 
 OK, DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED = "0", "4", "8"
+IN_FLIGHT = 32
+"""Calls that a closed loop has open."""
 
 
 @dataclass(frozen=True)

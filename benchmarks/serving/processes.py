@@ -17,6 +17,8 @@ from gerank.proto import rerank_pb2 as pb
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "serving"
+NATIVE = "native front"
+"""Its name in tables."""
 _TICK_US = 1e6 / os.sysconf("SC_CLK_TCK")
 
 

@@ -63,8 +63,9 @@ Status check(const ExposureLogOptions& options) {
 
 // What callers and the writing thread share.
 struct ExposureLog::State {
-  explicit State(const ExposureLogOptions& given)
+  State(const ExposureLogOptions& given, Turn given_turn)
       : options(given),
+        turn(std::move(given_turn)),
         writer(given.folder, std::uint64_t(given.file_bytes), std::chrono::seconds(given.file_s),
                std::uint64_t(given.max_bytes)) {}
 
@@ -77,9 +78,11 @@ struct ExposureLog::State {
   void work();
   void sleep(std::unique_lock<std::mutex>& lock);
   bool write(std::unique_lock<std::mutex>& lock);
+  void note(bool refused, std::unique_lock<std::mutex>& lock);
   void write_contracts(Contracts& unwritten);
 
   const ExposureLogOptions options;
+  const Turn turn;  // may be empty
   const pid_t process = getpid();
   std::thread thread;
 
@@ -94,7 +97,6 @@ struct ExposureLog::State {
 
   // The writing thread's alone.
   RecordWriter writer;
-  bool is_refused = false;  // the disk did not take all
   std::string contract_error;
 };
 
@@ -107,8 +109,8 @@ void ExposureLog::State::work() {
     sleep(lock);
     is_last = stopping;
     do {
-      is_refused = !write(lock);
-    } while (is_last && !is_refused && !waiting.empty());
+      note(!write(lock), lock);
+    } while (is_last && !counts.refused && !waiting.empty());
   }
   lock.unlock();
   writer.close();
@@ -120,7 +122,7 @@ void ExposureLog::State::work() {
 // Until there is something to do; then a moment longer, so that a write takes many records.
 void ExposureLog::State::sleep(std::unique_lock<std::mutex>& lock) {
   const auto has_work = [this] { return stopping || !waiting.empty() || !contracts.empty(); };
-  if (is_refused) {
+  if (counts.refused) {
     wake.wait_for(lock, kRetry, [this] { return stopping; });
     return;
   }
@@ -157,6 +159,15 @@ bool ExposureLog::State::write(std::unique_lock<std::mutex>& lock) {
   return is_written && unwritten.empty();
 }
 
+// Whether the disk did not take all; a change is told.
+void ExposureLog::State::note(bool refused, std::unique_lock<std::mutex>& lock) {
+  if (std::exchange(counts.refused, refused) == refused || !turn) return;
+  const ExposureStatistics now = counts;
+  lock.unlock();
+  turn(now);
+  lock.lock();
+}
+
 // Leaves those that the disk refused.
 void ExposureLog::State::write_contracts(Contracts& unwritten) {
   std::erase_if(unwritten, [this](const auto& contract) {
@@ -169,9 +180,10 @@ void ExposureLog::State::write_contracts(Contracts& unwritten) {
   });
 }
 
-Status ExposureLog::start(const ExposureLogOptions& options, std::unique_ptr<ExposureLog>* log) {
+Status ExposureLog::start(const ExposureLogOptions& options, std::unique_ptr<ExposureLog>* log,
+                          Turn turn) {
   if (Status status = check(options); !status) return status;
-  auto state = std::make_unique<State>(options);
+  auto state = std::make_unique<State>(options, std::move(turn));
   state->thread = std::thread(&State::work, state.get());
   log->reset(new ExposureLog(std::move(state)));
   return {};

@@ -16,6 +16,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,14 +47,20 @@ struct ExposureStatistics {
   std::uint64_t bytes = 0;    // written
   std::uint64_t files = 0;    // opened
   std::string last_error;     // what could last not be written, and why; empty if nothing
+  bool refused = false;       // whether the disk refuses what waits now
 };
 
 // Thread-safe. In a process that was forked off it records nothing, and its end does nothing.
 class ExposureLog {
  public:
+  // Gets the counts when the disk begins to refuse records, and when it takes them again. On the
+  // thread that writes, which waits for it.
+  using Turn = std::function<void(const ExposureStatistics& counts)>;
+
   // Starts the thread that writes. kInvalidArgument names an option that is out of its range or a
   // folder that cannot be made or written.
-  static Status start(const ExposureLogOptions& options, std::unique_ptr<ExposureLog>* log);
+  static Status start(const ExposureLogOptions& options, std::unique_ptr<ExposureLog>* log,
+                      Turn turn = {});
 
   // Closes.
   ~ExposureLog();

@@ -42,6 +42,7 @@ py::dict statistics(const ExposureLog& log) {
   told["lost"] = counts.lost;
   told["bytes"] = counts.bytes;
   told["files"] = counts.files;
+  told["refused"] = counts.refused;
   told["last_error"] = py::reinterpret_steal<py::object>(PyUnicode_DecodeFSDefaultAndSize(
       counts.last_error.data(), Py_ssize_t(counts.last_error.size())));  // it names a path
   return told;

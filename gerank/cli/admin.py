@@ -17,7 +17,7 @@ from gerank.cli.ranges import number_option
 from gerank.cli.server_access import TlsAuthority, TokenFile, credentials_from
 
 if TYPE_CHECKING:
-    from gerank.admin import AdminClient, Arm, ContractDifference, Listing
+    from gerank.admin import AdminClient, Arm, ContractDifference, Listing, Loaded, ServedModel
 
 app = typer.Typer(help="List, load, roll back and split the models of a server.")
 
@@ -94,6 +94,8 @@ def load(
     else:
         beside = f", beside {loaded.previous_version}" if loaded.previous_published else ""
         say(f"{loaded.version} is {'current' if loaded.current else 'published'}{beside}")
+    if runs := _what_runs(loaded):
+        say(f"{loaded.version} runs: {runs}")
 
 
 @app.command("make-current")
@@ -197,13 +199,18 @@ def _tell(differences: Sequence[ContractDifference]) -> None:
         say(f"refuses calls of today: {each.field}: {each.rule}")
 
 
+def _what_runs(model: Loaded | ServedModel) -> str:
+    """Empty where an older server does not tell it."""
+    return ", ".join(filter(None, (model.implementation, model.precision)))
+
+
 def _show(listing: Listing) -> None:
     from gerank.train.report import Table
 
     show(
         Table(
             "Models",
-            ("model", "version", "answers", "arms", "answered", "failed", "loaded"),
+            ("model", "version", "answers", "runs", "arms", "answered", "failed", "loaded"),
             tuple(
                 (
                     model.name,
@@ -211,6 +218,7 @@ def _show(listing: Listing) -> None:
                     ("calls without a name" if model.is_default else "current")
                     if model.current
                     else "calls that name it",
+                    _what_runs(model),
                     ", ".join(f"{arm.arm} {arm.weight}" for arm in model.arms),
                     str(model.answered),
                     str(model.failed),

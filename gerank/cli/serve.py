@@ -125,6 +125,7 @@ def serve(
             _tell_refused(name, error)
 
         chosen = _chosen(front)
+        _spare_memory(chosen)
         with (
             _traces(otel_endpoint, otel_share, chosen) as traces,
             serve_models(files.paths, refused, address.target, options, chosen, traces) as server,
@@ -179,6 +180,15 @@ def _chosen(choice: FrontChoice) -> Front:
             highlight=False,
         )
     return front
+
+
+def _spare_memory(front: Front) -> None:
+    """This process does nothing but serve, so that its malloc may be told to keep less."""
+    from gerank_server import Front
+    from gerank_server.native import is_built, keep_no_large_blocks
+
+    if front is Front.NATIVE and is_built():
+        keep_no_large_blocks()
 
 
 def _traces(

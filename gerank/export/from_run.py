@@ -11,7 +11,7 @@ from gerank.export.artifact import Artifact, write_artifact
 from gerank.export.held_out import held_out_requests
 from gerank.export.precision import Precision
 from gerank.export.presets import read_presets
-from gerank.train.conclusions import verdict_of
+from gerank.train.conclusions import check_stage, verdict_of
 from gerank.train.config_toml import to_toml
 from gerank.train.run_folder import RunFolder
 from gerank.train.utilities import utility_kind
@@ -60,7 +60,8 @@ def export_run(
             the pages that validated the run where their log is still there.
 
     Raises:
-        RunError: `run` is no finished run, and `unfinished` is unset.
+        RunError: `run` is no finished run, and `unfinished` is unset; or its training has not come
+            to the stage of the policy, which is named.
         ExportRefusedError: The verdict is not "better", and `force` is unset.
         PresetError: The file of presets is malformed, or one of them does not fit the model.
         ArtifactError: What was written does not pass its checks.
@@ -68,6 +69,7 @@ def export_run(
     """
     folder, chosen = RunFolder.open(run), Policy(policy)
     judgement = verdict_of(folder, unfinished=unfinished)
+    check_stage(folder, str(chosen))
     if chosen is Policy.GENERATOR and judgement is not None and not force:
         _check(run, judgement)
     named = read_presets(presets, folder.contract) if presets else None

@@ -6,6 +6,9 @@ from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.verdict import Judgement
 from gerank.train.warnings import RunWarning
 
+_STAGES = ("evaluator", "judge", "clone", "generator")
+"""Those that leave a checkpoint of their best, in their order."""
+
 
 def check_finished(folder: RunFolder, *, unfinished: bool = False) -> None:
     """Raises RunError unless training came to its end, or `unfinished` says that it need not."""
@@ -14,6 +17,22 @@ def check_finished(folder: RunFolder, *, unfinished: bool = False) -> None:
             f"{folder.path}: training has not ended: go on with `gerank train --resume`, or pass "
             "--unfinished to take it as far as it came"
         )
+
+
+def check_stage(folder: RunFolder, stage: str) -> None:
+    """Raises RunError where an unfinished run has nothing of a stage yet.
+
+    Args:
+        folder: The run.
+        stage: `generator`, `clone`, or another one that leaves a checkpoint.
+    """
+    if folder.finished or folder.checkpoint(stage, "best").exists():
+        return
+    ended = [name for name in _STAGES if folder.checkpoint(name, "best").exists()]
+    raise RunError(
+        f"{folder.path}: training has not come to a checkpoint of the stage {stage!r}, only of "
+        f"{', '.join(map(repr, ended)) or 'none'}: go on with `gerank train --resume`"
+    )
 
 
 def verdict_of(folder: RunFolder, *, unfinished: bool = False) -> Judgement | None:

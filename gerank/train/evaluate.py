@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorTruth
-from gerank.train.conclusions import check_finished
+from gerank.train.conclusions import check_finished, check_stage
 from gerank.train.config import UtilityConfig
 from gerank.train.evaluator_tables import calibration_table, order_table
 from gerank.train.evidence import TRAINING_EVALUATOR, Evidence
@@ -87,11 +87,13 @@ def evaluate(
         unfinished: Whether a run whose training has not ended is judged as far as it came.
 
     Raises:
-        RunError: The run is unfinished, the log is empty, its schema is not the run's, the truth is
-            of other pages, or a weight is of no utility or outside of its range.
+        RunError: The run is unfinished, or has not come to its generator; the log is empty, its
+            schema is not the run's, the truth is of other pages, or a weight is of no utility or
+            outside of its range.
     """
     check_log(folder, log)
     check_finished(folder, unfinished=unfinished)
+    check_stage(folder, "generator")
     if truth is not None and not np.array_equal(truth.page_ids, log.page_ids):
         raise RunError(f"the truth is of {len(truth)} other pages than the log's {len(log)}")
     asked = weights_of(folder, named or {})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import uuid
 from typing import Any
 
@@ -11,6 +13,8 @@ import grpc
 from gerank._engine import Call, ExposureLog, Ranker, StatusError
 from gerank_server.call_metadata import ARM, REQUEST_ID, first_text
 from gerank_server.options import OptionError, ServerOptions
+
+_LOG = logging.getLogger(__name__)
 
 
 class Exposures:
@@ -27,6 +31,8 @@ class Exposures:
         self._log = (
             None if options.exposures is None else _start(os.fsencode(options.exposures), options)
         )
+        self._telling = threading.Lock()
+        self._told_refused = False
 
     def describe(self, ranker: Ranker) -> None:
         """Has the contract of an artifact written that is to answer calls."""
@@ -60,15 +66,31 @@ class Exposures:
             request=request,
             response=response,
         )
+        self._tell_of_disk(self._log)
 
     def statistics(self) -> dict[str, Any]:
-        """Counts of records: written, lost; bytes, files; last_error. Empty without a log."""
+        """Counts of records, as `GrpcioServer.exposures` tells them. Empty without a log."""
         return {} if self._log is None else self._log.statistics()
 
     def close(self) -> None:
         """Writes what waits and closes the file."""
         if self._log is not None:
             self._log.close()
+            self._tell_of_disk(self._log)
+
+    def _tell_of_disk(self, log: ExposureLog) -> None:
+        """Tells, once, that the disk refuses records, and once that it takes them again."""
+        with self._telling:
+            counts = log.statistics()
+            if counts["refused"] == self._told_refused:
+                return
+            self._told_refused = counts["refused"]
+        if counts["refused"]:
+            rule = "records of calls wait, and those that come beyond exposure_queue_bytes are lost"
+            _LOG.error("exposures: %s: %s", counts["last_error"], rule)
+        else:
+            lost = "records of calls are written again; %d were lost since the start"
+            _LOG.warning(f"exposures: {lost}", counts["lost"])
 
 
 def _start(folder: bytes, options: ServerOptions) -> ExposureLog:

@@ -143,8 +143,9 @@ class GrpcioServer:
         return ranker.model_version if ranker is not None else ""
 
     def exposures(self) -> dict[str, Any]:
-        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`, and
-        `last_error`, the last write that failed. Empty where none is kept.
+        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`,
+        `refused`, whether the disk refuses them now, and `last_error`, the last write that failed.
+        Empty where none is kept.
         """
         self._process.check("exposures")
         return self._exposures.statistics()
@@ -191,7 +192,7 @@ class GrpcioServer:
 
     def _listen(self, address: str) -> int:
         if is_taken(address):
-            raise AddressError(f"cannot listen on {address}: a server listens there")
+            raise AddressError(f"address: cannot listen on {address}: a server listens there")
         try:
             tls = self._credentials.tls()
             if tls is not None:
@@ -200,7 +201,7 @@ class GrpcioServer:
                 port = self._server.add_insecure_port(address)
         except RuntimeError as error:
             reason = "the port is in use, or the address is not one of this machine"
-            raise AddressError(f"cannot listen on {address}: {reason}") from error
+            raise AddressError(f"address: cannot listen on {address}: {reason}") from error
         self._server.start()
         return port
 

@@ -30,7 +30,10 @@ _EXPOSURE_COUNTS = ("written", "lost", "bytes", "files")
 class _Exposures(ctypes.Structure):
     """GerankServerExposures of server/native/server.h, field by field."""
 
-    _fields_ = tuple((name, ctypes.c_uint64) for name in _EXPOSURE_COUNTS)
+    _fields_ = (
+        *((name, ctypes.c_uint64) for name in _EXPOSURE_COUNTS),
+        ("refused", ctypes.c_bool),
+    )
 
 
 def library_path() -> Path:
@@ -43,6 +46,14 @@ def library_path() -> Path:
 def is_built() -> bool:
     """Whether this installation has the native front."""
     return library_path().exists()
+
+
+def keep_no_large_blocks() -> None:
+    """Has malloc give blocks of large answers back to the machine as they are freed.
+
+    It does so in all of this process, and is for a program that does nothing but serve.
+    """
+    _library().gerank_server_keep_no_large_blocks()
 
 
 class NativeServer:
@@ -122,8 +133,9 @@ class NativeServer:
         return text.value.decode()
 
     def exposures(self) -> dict[str, Any]:
-        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`, and
-        `last_error`, the last write that failed. Empty where none is kept.
+        """What the exposure log did so far: records `written` and `lost`, `bytes`, `files`,
+        `refused`, whether the disk refuses them now, and `last_error`, the last write that failed.
+        Empty where none is kept.
         """
         self._process.check("exposures")
         counts, text = _Exposures(), ctypes.create_string_buffer(_TEXT_BYTES)
@@ -131,7 +143,7 @@ class NativeServer:
             self._server, ctypes.byref(counts), text, ctypes.c_size_t(_TEXT_BYTES)
         ):
             return {}
-        told = {name: int(getattr(counts, name)) for name in _EXPOSURE_COUNTS}
+        told = {name: getattr(counts, name) for name in (*_EXPOSURE_COUNTS, "refused")}
         return told | {"last_error": os.fsdecode(text.value)}
 
     def leave(self) -> None:
@@ -188,6 +200,7 @@ def _document(address: str, options: ServerOptions) -> bytes:
 def _library() -> Any:
     check_torch()
     library = ctypes.CDLL(str(library_path()))
+    library.gerank_server_keep_no_large_blocks.restype = None
     library.gerank_server_exposures.restype = ctypes.c_bool
     library.gerank_server_leave.restype = None
     library.gerank_server_stop.restype = None

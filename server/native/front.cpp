@@ -94,6 +94,11 @@ struct Front::State {
     }
   }
 
+  // What is wrong with the address, told by the option that it is from.
+  Status of_address(const Status& status) const {
+    return {status.code(), address_option + ": " + status.message()};
+  }
+
   // The connections go round. On the first thread, which takes them.
   void hand_out(int descriptor) { threads[next++ % threads.size()]->add(descriptor); }
 
@@ -152,7 +157,7 @@ Status Front::start(const FrontOptions& options, Served served, std::unique_ptr<
   if (Status status = check_tls(options); !status) return status;
   auto state = std::make_unique<State>(options, std::move(served));
   if (Status status = state->credentials.load(); !status) return status;
-  if (Status status = state->listener.locate(); !status) return status;
+  if (Status status = state->listener.locate(); !status) return state->of_address(status);
   if (options.tls_certificate.empty() && !options.plaintext && !state->listener.is_local()) {
     return Status::invalid(options.prefix + "address", options.address,
                            "must be a loopback address or unix:path unless tls_certificate and "
@@ -176,9 +181,7 @@ Status Front::start(const FrontOptions& options, Served served, std::unique_ptr<
 }
 
 Status Front::listen() {
-  if (Status status = state_->listener.open(); !status) {
-    return {status.code(), state_->address_option + ": " + status.message()};
-  }
+  if (Status status = state_->listener.open(); !status) return state_->of_address(status);
   Loop& loop = state_->threads.front()->loop();
   loop.post([&listener = state_->listener, &loop] { listener.start(loop); });
   return {};

@@ -6,7 +6,6 @@
 // told.
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -19,6 +18,7 @@
 #include "arguments.h"
 #include "log/log.h"
 #include "program.h"
+#include "server.h"
 
 namespace {
 
@@ -54,17 +54,6 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Blocks of large answers go back to the machine as they are freed. By itself glibc would learn
-// from the first to keep those that follow, and malloc_trim() leaves the end of a thread's heap
-// alone.
-void keep_no_large_blocks() {
-#ifdef __GLIBC__
-  constexpr int kLarge = 4 << 20;
-  mallopt(M_MMAP_THRESHOLD, kLarge);
-  mallopt(M_TRIM_THRESHOLD, kLarge);
-#endif
-}
-
 int run(ServerOptions options, const sigset_t& signals) {
   Log& log = Log::of_process();
   log.configure(options.log.level, options.log.format);
@@ -88,7 +77,7 @@ int run(ServerOptions options, const sigset_t& signals) {
 
 int main(int argc, char** argv) try {
   survive_deaf_readers();
-  keep_no_large_blocks();
+  gerank_server_keep_no_large_blocks();
   if (argc == 2 && std::string(argv[1]) == "--help") {
     gerank::server::print_help();
     return 0;

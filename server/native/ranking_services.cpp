@@ -17,9 +17,10 @@ namespace {
 class RankingMethods final : public ServiceMethods {
  public:
   RankingMethods(Service& service, Loop& loop)
-      : rerank_(service, loop, rerank_requests()),
-        describe_([&service](auto message, auto request_id, auto* answer) {
-          return describe(service, message, request_id, answer);
+      : routes_(service.routes, loop),
+        rerank_(service, loop, rerank_requests()),
+        describe_([this, &service](auto message, auto request_id, auto* answer) {
+          return describe(service, routes_, message, request_id, answer);
         }),
         statistics_([&service](auto, auto, auto* answer) {
           *answer = write_statistics(service);
@@ -35,6 +36,7 @@ class RankingMethods final : public ServiceMethods {
   }
 
  private:
+  RouteReader routes_;
   RerankMethod rerank_;
   InstantMethod describe_, statistics_;
   inference::InferenceMethods inference_;

@@ -62,6 +62,23 @@ int tell(const Status& status, char* error, std::size_t error_size) {
   return int(status.code());
 }
 
+// Tells that the disk refuses the records of calls, or takes them again.
+void tell_of_exposures(const gerank::exposures::ExposureStatistics& counts) {
+  using gerank::server::LogLevel;
+  auto& log = gerank::server::Log::of_process();
+  if (counts.refused) {
+    log.tell(LogLevel::kError, "exposures_refused",
+             counts.last_error + ": records of calls wait, and those that come beyond " +
+                 "exposure_queue_bytes are lost",
+             {{"reason", counts.last_error}});
+    return;
+  }
+  const std::string lost = std::to_string(counts.lost);
+  log.tell(LogLevel::kWarning, "exposures_resumed",
+           "records of calls are written again; " + lost + " were lost since the start",
+           {{"lost", std::int64_t(counts.lost)}});
+}
+
 // Where an option's address lies.
 Status locate(const char* option, const std::string& address, std::string* target) try {
   *target = gerank::server::parse_listening_address(address).target;
@@ -74,7 +91,9 @@ Status serve_metrics(const std::string& address, GerankServer* server) {
   std::string target;
   if (Status status = locate("metrics_address", address, &target); !status) return status;
   const Status status = gerank::server::MetricsListener::start(
-      target, {*server->engine, *server->front, server->admin.get(), server->loads, server->routes},
+      target,
+      {*server->engine, *server->front, server->admin.get(), server->loads, server->routes,
+       server->exposures.get()},
       &server->metrics);
   return status ? status : Status(status.code(), "metrics_address: " + status.message());
 }
@@ -128,7 +147,8 @@ int gerank_server_start(const char* options, GerankServer** server, char* error,
   status = gerank::Engine::start(read.engine, &started->engine);
   if (!status.ok()) return tell(status, error, error_size);
   if (!read.exposures.folder.empty()) {
-    status = gerank::exposures::ExposureLog::start(read.exposures, &started->exposures);
+    status = gerank::exposures::ExposureLog::start(read.exposures, &started->exposures,
+                                                   tell_of_exposures);
     if (!status.ok()) return tell(status, error, error_size);
   }
   status = gerank::server::Front::start(
@@ -190,7 +210,7 @@ bool gerank_server_exposures(const GerankServer* server, GerankServerExposures* 
                              char* error, std::size_t error_size) {
   if (!server->exposures) return false;
   const gerank::exposures::ExposureStatistics counts = server->exposures->statistics();
-  *exposures = {counts.written, counts.lost, counts.bytes, counts.files};
+  *exposures = {counts.written, counts.lost, counts.bytes, counts.files, counts.refused};
   copy(counts.last_error, error, error_size);
   return true;
 }

@@ -19,9 +19,15 @@ struct GerankServerExposures {
   std::uint64_t lost;
   std::uint64_t bytes;
   std::uint64_t files;
+  bool refused;
 };
 
 struct GerankServer;
+
+// Has malloc give blocks of large answers back to the machine as they are freed, in all of this
+// process. For a program that does nothing but serve, at its start: a host with other business has
+// thresholds of its own.
+GERANK_EXPORT void gerank_server_keep_no_large_blocks();
 
 // Makes a server, which does not listen yet. `options` is a document as server.toml: see
 // options/option_table.h for what it may say.

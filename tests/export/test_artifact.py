@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,12 +229,15 @@ def _first_slot_taken(slates: Slates) -> Slates:
     [
         (lambda slates: slates, ""),
         (lambda slates: _log_prob_off(slates, 5e-6), ""),
-        (lambda slates: _log_prob_off(slates, 0.5), "golden request 0: log_prob is off by 0.5"),
+        (
+            lambda slates: _log_prob_off(slates, 0.5),
+            "golden request 0: log_prob is off by 0.5; 16 of 16 requests differ; it was",
+        ),
         (lambda slates: _log_prob_off(slates, math.nan), "golden request 0: log_prob is off by "),
-        (_first_slot_taken, "golden request 1: slates are ["),
+        (_first_slot_taken, "golden request 1: slates differ at 1 of {N} slots, first at slot 0: "),
         (
             lambda slates: slates._replace(relaxed=slates.relaxed + 1),
-            "golden request 0: relaxed are [",
+            "golden request 0: relaxed rules differ at {N} of {N} slots, first at slot 0: ",
         ),
     ],
     ids=["same", "close", "far", "not a number", "slates", "relaxed"],
@@ -252,7 +256,27 @@ def test_a_difference_of_golden_answers_is_put_in_words(
         return
     with pytest.raises(ArtifactError) as caught:
         gerank.load(path)
-    assert str(caught.value).startswith(f"{path}: {words}")
+    slots = batch.pins.size(1)
+    assert str(caught.value).startswith(f"{path}: {words.format(N=slots)}")
+
+
+def test_a_difference_of_long_slates_is_a_short_sentence(content: bytes, tmp_path: Path) -> None:
+    """Nothing agrees, and the words are of the first slot alone."""
+    parts = records(content)
+    name = name_of(parts, "extra/golden.safetensors")
+    batch, answer = golden_of(parts[name])
+    parts[name] = golden.to_bytes(batch, answer._replace(slates=answer.slates + 1_000_000))
+    path = tmp_path / "altered.gerank"
+    path.write_bytes(packed(resummed(parts)))
+    with pytest.raises(ArtifactError) as caught:
+        gerank.load(path)
+    (told, _, _) = str(caught.value).removeprefix(f"{path}: ").partition("; it was written")
+    count = batch.pins.size(1)
+    assert re.fullmatch(
+        rf"golden request 0: slates differ at {count} of {count} slots, first at slot 0: "
+        r"-?\d+, not \d+; 16 of 16 requests differ",
+        told,
+    )
 
 
 def test_the_generator_passed_in_is_frozen_for_good(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -13,12 +15,14 @@
 using gerank::Status;
 using gerank::exposures::ExposureLog;
 using gerank::exposures::ExposureLogOptions;
+using gerank::exposures::ExposureStatistics;
 
 namespace {
 
-std::unique_ptr<ExposureLog> started(const ExposureLogOptions& options) {
+std::unique_ptr<ExposureLog> started(const ExposureLogOptions& options,
+                                     ExposureLog::Turn turn = {}) {
   std::unique_ptr<ExposureLog> log;
-  EXPECT_OK(ExposureLog::start(options, &log));
+  EXPECT_OK(ExposureLog::start(options, &log, std::move(turn)));
   return log;
 }
 
@@ -143,7 +147,9 @@ TEST(a_limit_on_the_size_of_files_costs_no_record_that_fits) {
 TEST(what_a_disk_refuses_waits_until_it_takes_it) {
   const Folder folder;
   const fs::path inner = fs::path(folder.path()) / "log";
-  auto log = started({.folder = inner, .queue_bytes = 1024});
+  std::vector<ExposureStatistics> turns;  // the writing thread's, until the log is closed
+  auto log = started({.folder = inner, .queue_bytes = 1024},
+                     [&turns](const ExposureStatistics& counts) { turns.push_back(counts); });
   fs::remove(inner);
   std::ofstream(inner) << "a file where the folder was";
   log->describe("v-1", "{}");
@@ -152,10 +158,16 @@ TEST(what_a_disk_refuses_waits_until_it_takes_it) {
   record(*log, 50, 100);  // more than the queue holds, and it returns
   EXPECT(log->statistics().lost > 40);
   EXPECT_EQUAL(log->statistics().written, 0u);
+  EXPECT(log->statistics().refused);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2500));  // it is tried again meanwhile
   fs::remove(inner);
   EXPECT(soon([&] { return log->statistics().written + log->statistics().lost == 55; }));
   EXPECT(log->statistics().written >= 5);
+  EXPECT(soon([&] { return !log->statistics().refused; }));
   log->close();
+  EXPECT_EQUAL(turns.size(), 2u);
+  EXPECT(turns.at(0).refused && turns.at(0).last_error.ends_with(": Not a directory"));
+  EXPECT(!turns.at(1).refused && turns.at(1).lost == log->statistics().lost);
   EXPECT(fs::exists(inner / "contract-v-1.json"));
 }
 

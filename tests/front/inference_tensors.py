@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.data.request import Request
+from gerank.data.request_check import parse_request
 from gerank.proto import rerank_pb2 as pb
+from tests.data.bad_requests import valid_document
+from tests.data.request_cases import CONTRACT
 from tests.front.inference_messages import message
 
 Tensors = dict[str, NDArray[Any]]
@@ -49,6 +52,12 @@ def tensors_of(requests: Sequence[Request]) -> Tensors:
         columns = [np.asarray(request.candidates[name]) for request in requests]
         tensors[f"candidates.{name}"] = _padded(columns, most, 0)
     return tensors | _rules(requests) | _keys(requests, most) | _above(requests)
+
+
+def two_pages() -> Tensors:
+    """Two pages of eight candidates."""
+    page = parse_request(valid_document(), CONTRACT)
+    return tensors_of([page, page])
 
 
 def _rules(requests: Sequence[Request]) -> Tensors:

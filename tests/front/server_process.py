@@ -1,4 +1,4 @@
-"""gerank-server as a process of its own, with what the kernel tells of it."""
+"""The native front as a process of its own, with what the kernel tells of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Self
 import grpc
 
 from gerank_server.native import library_path
+from tests.cli.command import environment
 
 PROGRAM = library_path().parent / "gerank-server"
 _MIB = 1 << 20
@@ -35,6 +37,7 @@ class ServerProcess:
         *,
         port: int = 0,
         files: int | None = None,
+        in_python: bool = False,
     ) -> None:
         """Starts it.
 
@@ -43,11 +46,17 @@ class ServerProcess:
             options: Words of its command line.
             port: Where it listens; 0 is any.
             files: How many descriptors it may hold, as soft and hard limit.
+            in_python: Whether `gerank serve` hosts the front, and not gerank-server.
         """
         limit = [] if files is None else ["prlimit", f"--nofile={files}:{files}"]
-        words = [*limit, PROGRAM, "--model", model, "--address", f"127.0.0.1:{port}", *options]
+        if in_python:
+            program = [sys.executable, "-m", "gerank", "serve", "--front", "native"]
+            program += ["--host", "127.0.0.1", "--port", str(port)]
+        else:
+            program = [str(PROGRAM), "--address", f"127.0.0.1:{port}"]
+        words = [*limit, *program, "--model", model, *options]
         self.process = subprocess.Popen(
-            list(map(str, words)), stdout=subprocess.PIPE, env=os.environ | {"OMP_NUM_THREADS": "1"}
+            list(map(str, words)), stdout=subprocess.PIPE, env=environment()
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline().decode()

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import random
 import time
-from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 
 import grpc
 import numpy as np
@@ -16,20 +12,15 @@ from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 
-from gerank.data.request_check import parse_request
 from gerank.version import __version__
-from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT, MAX_CANDIDATES
 from tests.front.inference_messages import SERVICE, ask, call, message
-from tests.front.inference_tensors import Tensors, output, request_of, slates_of, tensors_of
+from tests.front.inference_tensors import output, request_of, two_pages
 from tests.front.malformed_tensors import MALFORMED, input_of
 from tests.front.server_process import ServerProcess
 from tests.server.counters import await_ended, statistics_of
-from tests.server.mutations import mutated
 from tests.server.stand_in import StandIn
 
-REQUESTS = int(os.environ.get("GERANK_FUZZ_REQUESTS", "1500"))
-CLEAN = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND)
 INFER = f"/{SERVICE}/ModelInfer"
 
 
@@ -37,12 +28,6 @@ INFER = f"/{SERVICE}/ModelInfer"
 def channel(server: ServerProcess) -> Iterator[grpc.Channel]:
     with server.own_channel() as opened:
         yield opened
-
-
-def _tensors() -> Tensors:
-    """Two pages of eight candidates."""
-    page = parse_request(valid_document(), CONTRACT)
-    return tensors_of([page, page])
 
 
 # ---- what it tells
@@ -79,7 +64,7 @@ def test_metadata_tells_the_tensors_of_the_contract(channel: grpc.Channel, model
     assert inputs["quotas.fresh"] == ("INT32", [-1, 2])
     assert inputs["weights.diversity"] == ("FP64", [-1, 1])
     assert inputs["above.category"] == ("INT64", [-1, -1])
-    assert set(_tensors()) <= set(inputs)
+    assert set(two_pages()) <= set(inputs)
     outputs = {told.name: (told.datatype, list(told.shape)) for told in metadata.outputs}
     assert outputs["order"] == ("INT32", [-1, -1])
     assert outputs["log_prob"] == ("FP32", [-1, -1])
@@ -101,7 +86,7 @@ def test_the_configuration_tells_which_tensors_may_be_left_out(channel: grpc.Cha
     needed = {told.name for told in config.input if not told.optional}
     sides = {"user": CONTRACT.schema.user, "candidates": CONTRACT.schema.candidate}
     assert needed == {f"{side}.{f.name}" for side, features in sides.items() for f in features}
-    tensors = {name: tensor for name, tensor in _tensors().items() if name in needed}
+    tensors = {name: tensor for name, tensor in two_pages().items() if name in needed}
     assert ask(channel, "ModelInfer")(request_of(tensors), timeout=10).outputs
 
 
@@ -128,7 +113,7 @@ def test_the_answer_repeats_the_request_and_holds_what_is_asked(
     channel: grpc.Channel, model: StandIn
 ) -> None:
     outputs = [{"name": "log_prob"}, {"name": "order"}]
-    request = request_of(_tensors(), id="visit-17", outputs=outputs)
+    request = request_of(two_pages(), id="visit-17", outputs=outputs)
     answer = ask(channel, "ModelInfer")(request, timeout=10)
     assert (answer.id, answer.model_name) == ("visit-17", "default")
     assert answer.model_version == model.model_version
@@ -140,7 +125,7 @@ def test_the_answer_repeats_the_request_and_holds_what_is_asked(
 
 
 def test_slots_that_no_candidate_fills_hold_minus_one(channel: grpc.Channel) -> None:
-    tensors = _tensors() | {"candidate_count": np.array([8, 3], np.int32)}
+    tensors = two_pages() | {"candidate_count": np.array([8, 3], np.int32)}
     tensors["pins"] = np.full((2, 5), -1, np.int32)
     del tensors["dedup_keys"], tensors["dedup_present"]
     answer = ask(channel, "ModelInfer")(request_of(tensors), timeout=10)
@@ -159,7 +144,7 @@ def test_malformed_requests_are_refused_by_tensor_and_value(
     channel: grpc.Channel, what: str
 ) -> None:
     spoil, field, value = MALFORMED[what]
-    request = request_of(_tensors())
+    request = request_of(two_pages())
     infer = ask(channel, "ModelInfer")
     assert infer(request, timeout=10).outputs  # it is sound before
     spoil(request)
@@ -179,7 +164,7 @@ def test_malformed_requests_are_refused_by_tensor_and_value(
 
 
 def test_typed_contents_of_another_type_are_refused(channel: grpc.Channel) -> None:
-    request = request_of(_tensors(), raw=False)
+    request = request_of(two_pages(), raw=False)
     contents = input_of(request, "user.age").contents
     contents.ClearField("fp32_contents")
     contents.fp64_contents.extend([1, 2])
@@ -216,7 +201,7 @@ def test_many_empty_tensors_are_counted_and_not_kept(
 
 def test_a_page_beyond_the_artifact_is_refused(channel: grpc.Channel) -> None:
     most = MAX_CANDIDATES + 1
-    tensors = {name: tensor for name, tensor in _tensors().items() if name.startswith("user.")}
+    tensors = {name: tensor for name, tensor in two_pages().items() if name.startswith("user.")}
     for feature in CONTRACT.schema.candidate:
         tensors[f"candidates.{feature.name}"] = np.zeros((2, most), np.int64)
     with pytest.raises(grpc.RpcError) as caught:
@@ -227,7 +212,7 @@ def test_a_page_beyond_the_artifact_is_refused(channel: grpc.Channel) -> None:
 def test_a_model_that_nobody_serves_is_not_found(channel: grpc.Channel) -> None:
     for fields in ({"model_name": "feed"}, {"model_version": "v7"}):
         with pytest.raises(grpc.RpcError) as caught:
-            ask(channel, "ModelInfer")(request_of(_tensors(), **fields), timeout=10)
+            ask(channel, "ModelInfer")(request_of(two_pages(), **fields), timeout=10)
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
         assert next(iter(fields.values())) in caught.value.details()
 
@@ -238,7 +223,7 @@ def test_each_method_says_in_the_same_words_what_is_not_served(
 ) -> None:
     said = set()
     with pytest.raises(grpc.RpcError) as caught:
-        infer = request_of(_tensors(), model_name=name, model_version=version)
+        infer = request_of(two_pages(), model_name=name, model_version=version)
         ask(channel, "ModelInfer")(infer, timeout=10)
     said.add((caught.value.code(), caught.value.details()))
     for method in ("ModelMetadata", "ModelConfig"):
@@ -252,7 +237,7 @@ def test_each_method_says_in_the_same_words_what_is_not_served(
 
 
 def test_deadlines_and_cancellations_reach_the_queue(channel: grpc.Channel, model: StandIn) -> None:
-    infer, request = ask(channel, "ModelInfer"), request_of(_tensors())
+    infer, request = ask(channel, "ModelInfer"), request_of(two_pages())
     model.reset()
     model.hold()
     busy = infer.future(request, timeout=20)
@@ -272,37 +257,3 @@ def test_deadlines_and_cancellations_reach_the_queue(channel: grpc.Channel, mode
     await_ended(channel, before.expired + before.cancelled + 12)
     model.release()
     assert busy.result().outputs
-
-
-@pytest.mark.timeout(60 + REQUESTS // 50)
-def test_mutated_requests_are_answered_or_refused_cleanly(channel: grpc.Channel, seed: int) -> None:
-    rng = random.Random(seed)
-    infer = channel.unary_unary(INFER)
-    codes: Counter[str] = Counter()
-    for first in range(0, REQUESTS, 50):
-        batch = [_spoiled(rng) for _ in range(first, min(first + 50, REQUESTS))]
-        for sent in [infer.future(payload, timeout=60) for payload in batch]:
-            error = sent.exception(timeout=60)
-            codes[error.code().name if error else "OK"] += 1
-            assert error is None or (error.code() in CLEAN and error.details()), error
-    assert sum(codes.values()) == REQUESTS
-    assert min(codes["OK"], codes["INVALID_ARGUMENT"]) > REQUESTS // 50, codes
-    answer = ask(channel, "ModelInfer")(request_of(_tensors()), timeout=20)
-    assert len(slates_of(lambda name: output(answer, name))) == 2
-
-
-def _spoiled(rng: random.Random) -> bytes:
-    """A request whose bytes are mutated, or the elements of one of its tensors."""
-    if rng.random() < 0.7:
-        return mutated(rng, _whole(rng.random() < 0.5))
-    request = message("ModelInferRequest").FromString(_whole(True))
-    place = rng.randrange(len(request.raw_input_contents))
-    elements = bytearray(request.raw_input_contents[place])
-    elements[rng.randrange(len(elements))] = rng.randrange(256)
-    request.raw_input_contents[place] = bytes(elements)
-    return bytes(request.SerializeToString())
-
-
-@cache
-def _whole(raw: bool) -> bytes:
-    return bytes(request_of(_tensors(), raw=raw).SerializeToString())

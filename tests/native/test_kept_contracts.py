@@ -17,6 +17,7 @@ from gerank.client import RerankClient
 from gerank.data.contract import RequestContract
 from gerank.data.request import RequestError
 from gerank.data.schema import Feature, FeatureKind
+from gerank.proto import rerank_pb2 as pb
 from tests.data.request_cases import CONTRACT
 from tests.exposures.reading import read_folder
 from tests.native.admin_server import AdminServer, administered, plain
@@ -125,6 +126,42 @@ def test_under_a_split_the_answering_version_reads_the_numbers_of_its_own_contra
         (ids,) = [b for b in record.request.queries[0].user_features if "country" in b.names]
         country = int.from_bytes(ids.int64_le, "little")
         assert COUNTRIES[record.model_version][country] == "de"
+
+
+def test_describe_names_the_versions_of_a_split_that_ask_for_something_else(
+    server: AdminServer, files: dict[str, Path]
+) -> None:
+    describe = server.channel.unary_unary(f"/{SERVICE}/Describe")
+
+    def told(model: str = "", version: str = "") -> tuple[str, list[str]]:
+        request = pb.DescribeRequest(model=model, version=version)
+        answer = pb.DescribeResponse.FromString(describe(request.SerializeToString(), timeout=20))
+        return answer.model_version, list(answer.other_versions)
+
+    assert told() == told("feed") == ("old-1", [])
+    server.client.split("feed", (*ARMS, Arm("again", "new-1", 5)))
+    assert told() == told("feed") == ("old-1", ["new-1"])
+    assert told("feed", "old-1") == ("old-1", []), "a version that is named has one contract"
+    server.client.make_current("feed", "new-1")
+    assert told() == ("new-1", ["old-1"])
+    server.client.load("search", files["old"])
+    assert told("search") == ("old-1", []), "another model is not split"
+    server.client.split("feed", (Arm("all", "new-1", 1),))
+    assert told() == ("new-1", []), "an arm with the same contract is none to be told of"
+    server.client.split("feed", (Arm("all", "old-1", 1),))
+    assert told() == ("new-1", ["old-1"]), "the current version has no share, and is told first"
+    server.client.split("feed", ())
+    assert told() == ("new-1", [])
+
+
+def test_the_client_gives_every_contract_of_a_split(server: AdminServer) -> None:
+    contracts = {version: _knowing(countries) for version, countries in COUNTRIES.items()}
+    with relayed(server.channel) as (client, seen):
+        assert client.contracts() == {"old-1": contracts["old-1"]}
+        server.client.split("feed", ARMS)
+        assert client.contracts(model="feed") == contracts
+        assert list(client.contracts(model="feed")) == ["old-1", "new-1"], "the current one first"
+    assert _methods(seen) == ["Describe"] * 4, "a contract of a version that is known is kept"
 
 
 def test_a_call_without_a_key_goes_to_one_arm_however_often_it_is_repeated(

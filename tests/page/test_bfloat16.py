@@ -29,7 +29,7 @@ from tests.page.page_cases import (
     random_requests,
     random_schema,
 )
-from tests.page.rounded_reference import follow_rounded, log_prob_error, rounded_case
+from tests.page.rounded_reference import Roundings, follow_rounded, log_prob_error, rounded_case
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDED_FROM = 8  # candidates
@@ -65,24 +65,26 @@ def rows(batch: RerankBatch, first: int, end: int) -> RerankBatch:
 
 
 def test_rounds_what_enters_a_product_and_nothing_else(seed: int, tmp_path: Path) -> None:
-    """A number that lies between two is rounded to either, by the last bit of a float32 sum.
+    """A number that lies between two is rounded to either, by the last bits of a float32 sum.
 
-    A wide model has some such numbers on every page, a small one has none: there the reference
-    agrees to the last digits, as it would not if anything else were rounded.
+    On pages where hardly any does the reference agrees to the last digits, as it would not if
+    anything else were rounded. There are few such pages, and of small models most of them. A sum
+    whose parts cancel is off by more than is reckoned with, so that not every slot is near.
     """
-    near, exact = [], []
+    certain, unrounded = [], []
     for place in range(8):
-        case = Case(seed + place, tmp_path, requests=60, candidates=FOLDED_FROM - 1)
-        given = case.answer()
-        rounded = rounded_case(case.generator, case.batch)
-        error = log_prob_error(follow_rounded(rounded, given.slates), given)
+        case = Case(seed + place, tmp_path, requests=250, candidates=FOLDED_FROM - 1)
+        given, roundings = case.answer(), Roundings(case.batch.candidate_mask)
+        rounded = rounded_case(case.generator, case.batch, roundings)
+        error = log_prob_error(follow_rounded(rounded, given.slates, roundings), given)
         assert error.max() < 0.1
-        chosen = given.log_prob != 0
-        near.append(float(error[chosen].median()))
-        unrounded = log_prob_error(follow(exact_case(case), given.slates, 0), given)
-        exact.append(float(unrounded[chosen].median()))
-    assert sum(error < 1e-5 for error in near) >= 3
-    assert sum(error < 1e-5 for error in exact) < 3  # else the line above could not fail
+        plain = log_prob_error(follow(exact_case(case), given.slates, 0), given)
+        chosen = (given.log_prob != 0) & roundings.certain.unsqueeze(1)
+        certain.append(error[chosen])
+        unrounded.append(plain[chosen])
+    errors = torch.cat(certain)
+    assert len(errors) >= 30 and errors.quantile(0.8) < 1e-6
+    assert torch.cat(unrounded).median() > 1e-5  # else the line above could not fail
 
 
 def exact_case(case: Case) -> DecodeCase:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from gerank_server.native import is_built
 from tests.data.bad_requests import valid_document
 from tests.data.request_cases import CONTRACT
 from tests.exposures.reading import read_folder
+from tests.exposures.small_disk import fill, small_disk
 from tests.server.counters import statistics_of
 from tests.server.http2_client import ClientWithoutWindow
 from tests.server.raw_calls import RERANK
@@ -135,35 +135,40 @@ def test_statistics_and_the_server_tell_what_was_written(
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if subprocess.run(words, capture_output=True).returncode != 0:
-        pytest.skip("mounting a file system is not allowed here")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    with small_disk(tmp_path / "small") as mounted:
+        yield mounted
 
 
 def test_a_full_disk_costs_records_and_nothing_else(
-    front: Front, model: StandIn, small_disk: Path
+    front: Front,
+    model: StandIn,
+    disk: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    with recording(front, model, small_disk, exposure_queue_bytes=8192) as (server, channel):
-        filled = small_disk / "filled"
-        filled.write_bytes(b"x" * 60 * 1024)
+    """The server answers on, counts what was lost, and tells the trouble and its end once each."""
+    with recording(front, model, disk, exposure_queue_bytes=8192) as (server, channel):
+        filling = fill(disk, left=4096)
         for request in requests(400):
             ask(channel, request)
         counts = server.exposures()
         assert counts["lost"] > 0 and counts["last_error"].endswith(": No space left on device")
-        filled.unlink()
+        assert counts["refused"] is True
+        assert statistics_of(channel).exposures_lost == counts["lost"]
+        filling.unlink()
         while server.exposures()["written"] + server.exposures()["lost"] < 400:
             pass
         ask(channel, requests(1)[0], x_request_id="the-last-one")
     counts = server.exposures()
-    records = read_folder(small_disk)
+    records = read_folder(disk)
     assert counts["written"] == len(records) and counts["written"] + counts["lost"] == 401
+    assert counts["refused"] is False
     assert records[-1].request_id == "the-last-one"
+    said = caplog.text + capfd.readouterr().err
+    assert said.count("No space left on device: records of calls wait") == 1
+    again = f"records of calls are written again; {counts['lost']} were lost since the start"
+    assert said.count("records of calls are written again") == said.count(again) == 1
 
 
 def test_the_client_names_its_calls(front: Front, model: StandIn, tmp_path: Path) -> None:

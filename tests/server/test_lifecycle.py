@@ -158,16 +158,25 @@ def test_reflection_describes_the_service(channel: grpc.Channel) -> None:
     )
 
 
-def test_the_contract_can_be_asked_for(client: RerankClient) -> None:
+def test_the_contract_can_be_asked_for(client: RerankClient, model: StandIn) -> None:
     assert client.contract() == CONTRACT
+    assert client.contracts() == {model.model_version: CONTRACT}
 
 
 def test_a_port_in_use_is_an_error_and_leaves_its_owner_alone(
     front: Front, server: RerankServer, client: RerankClient, model: StandIn
 ) -> None:
-    with pytest.raises(AddressError, match=f"127.0.0.1:{server.port}: the port is in use"):
-        serve(model.path, f"127.0.0.1:{server.port}", front=front)
+    taken = f"127.0.0.1:{server.port}"
+    said = f"^address: cannot listen on {taken}: the port is in use"
+    with pytest.raises(AddressError, match=said):
+        serve(model.path, taken, front=front)
     assert len(client.rerank([valid_document()])) == 1
+
+
+def test_a_host_that_is_nowhere_is_told_by_the_option(front: Front, model: StandIn) -> None:
+    nowhere = "no-such-host.invalid:0"
+    with pytest.raises(AddressError, match=f"^address: cannot listen on {nowhere}: "):
+        serve(model.path, nowhere, front=front)
 
 
 @pytest.mark.parametrize("option", ["workers", "max_batch", "max_queries", "max_queue"])

@@ -135,6 +135,28 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize(
+    ("stage", "missing", "there"),
+    [
+        ("clone", "'clone'", "only of 'evaluator', 'judge':"),
+        ("generator", "'generator'", "only of 'evaluator', 'judge', 'clone':"),
+    ],
+)
+def test_what_an_unfinished_run_has_not_come_to_is_named(
+    ranged: RunFolder, tmp_path: Path, stage: str, missing: str, there: str
+) -> None:
+    folder = interrupted(ranged.config, tmp_path / "run", stage, 0)
+    path = tmp_path / "model.gerank"
+    named = rf"has not come to a checkpoint of the stage {missing}, {there} go on with .*--resume"
+    with pytest.raises(RunError, match=named):
+        export_run(folder.path, path, unfinished=True, policy=stage)
+    if stage == "generator":
+        with pytest.raises(RunError, match=named):
+            evaluate(folder, tiny_log(60, seed=1)[0], None, unfinished=True)
+        export_run(folder.path, path, unfinished=True, policy="clone")
+    assert path.exists() == (stage == "generator")
+
+
 def test_an_unfinished_run_is_told_from_a_finished_one(ranged: RunFolder, tmp_path: Path) -> None:
     folder = interrupted(ranged.config, tmp_path / "run", "generator", 1)
     log, path = tiny_log(60, seed=1)[0], tmp_path / "model.gerank"

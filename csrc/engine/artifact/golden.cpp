@@ -17,20 +17,22 @@ namespace {
 
 constexpr double kTolerance = 1e-5;
 
-std::string list(const std::int64_t* values, std::int64_t count) {
-  std::string out = "[";
-  for (std::int64_t i = 0; i < count; ++i) out += (i > 0 ? ", " : "") + std::to_string(values[i]);
-  return out + "]";
+// At how many slots two answers differ, and how they do at the first; empty where at none.
+std::string differing(const std::string& name, const std::int64_t* want, const std::int64_t* got,
+                      std::int64_t count) {
+  std::int64_t slots = 0, first = 0;
+  for (std::int64_t n = count - 1; n >= 0; --n) {
+    if (want[n] == got[n]) continue;
+    ++slots;
+    first = n;
+  }
+  if (slots == 0) return "";
+  return name + " differ at " + std::to_string(slots) + " of " + std::to_string(count) +
+         " slots, first at slot " + std::to_string(first) + ": " + std::to_string(got[first]) +
+         ", not " + std::to_string(want[first]);
 }
 
-std::string differing(std::int64_t row, const char* name, const std::int64_t* want,
-                      const std::int64_t* got, std::int64_t count) {
-  if (std::equal(want, want + count, got)) return "";
-  return "golden request " + std::to_string(row) + ": " + name + " are " + list(got, count) +
-         ", not " + list(want, count);
-}
-
-std::string off(std::int64_t row, const float* want, const float* got, std::int64_t count) {
+std::string off(const float* want, const float* got, std::int64_t count) {
   double largest = 0, error = 0;
   for (std::int64_t n = 0; n < count; ++n) {
     largest = std::max(largest, std::abs(static_cast<double>(want[n])));
@@ -39,21 +41,32 @@ std::string off(std::int64_t row, const float* want, const float* got, std::int6
     if (std::isnan(error)) break;
   }
   if (error <= kTolerance * std::max(1.0, largest)) return "";
-  return "golden request " + std::to_string(row) + ": log_prob is off by " + general(error, 2);
+  return "log_prob is off by " + general(error, 2);
 }
 
+// How the answers of N slots behind `at` differ; empty where they do not.
+std::string difference_of_one(std::int64_t at, std::int64_t N, const PaddedAnswer& expected,
+                              const PaddedAnswer& actual) {
+  std::string words = differing("slates", expected.slates + at, actual.slates + at, N);
+  if (words.empty()) {
+    words = differing("relaxed rules", expected.relaxed + at, actual.relaxed + at, N);
+  }
+  return words.empty() ? off(expected.log_prob + at, actual.log_prob + at, N) : words;
+}
+
+// In one short sentence, however long the slates are.
 std::string difference(const PaddedBatch& batch, const PaddedAnswer& expected,
                        const PaddedAnswer& actual) {
+  std::int64_t requests = 0;
+  std::string first;
   for (std::int64_t b = 0; b < batch.B; ++b) {
-    const std::int64_t at = b * batch.N;
-    std::string words = differing(b, "slates", expected.slates + at, actual.slates + at, batch.N);
-    if (words.empty()) {
-      words = differing(b, "relaxed", expected.relaxed + at, actual.relaxed + at, batch.N);
-    }
-    if (words.empty()) words = off(b, expected.log_prob + at, actual.log_prob + at, batch.N);
-    if (!words.empty()) return words;
+    const std::string words = difference_of_one(b * batch.N, batch.N, expected, actual);
+    if (words.empty()) continue;
+    if (requests++ == 0) first = "golden request " + std::to_string(b) + ": " + words;
   }
-  return "";
+  if (requests == 0) return "";
+  return first + "; " + std::to_string(requests) + " of " + std::to_string(batch.B) +
+         " requests differ";
 }
 
 template <typename T>

@@ -124,7 +124,7 @@ class GERANK_EXPORT Ranker {
 
   // Answers requests and holds the slates against those that came with them; both are one batch of
   // named arrays, as gerank/export/golden.py writes it. kFailedPrecondition tells what differs
-  // first: a slate, a relaxed rule, or a log_prob by more than 1e-5.
+  // first, a slate, a relaxed rule, or a log_prob by more than 1e-5, and in how many requests.
   Status compare(std::string_view golden) const noexcept;
 
   // Runs batches of 1, 2, 4, ... and `max_batch` queries on this thread, which are answered as any

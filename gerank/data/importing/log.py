@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,11 +14,11 @@ from gerank.data.feedback_kind import FurtherFeedback
 from gerank.data.importing.above import make_above
 from gerank.data.importing.bad_rows import FILE_NAME as LEFT_OUT
 from gerank.data.importing.bad_rows import BadRows
+from gerank.data.importing.database import DEFAULT_MEMORY, database
 from gerank.data.importing.errors import ImportLogError, MappingError
 from gerank.data.importing.features import PlannedFeature, plan_features, schema_of
 from gerank.data.importing.files import is_url
 from gerank.data.importing.frequent import with_frequent_values
-from gerank.data.importing.hashing import register_hash
 from gerank.data.importing.joined import make_joined
 from gerank.data.importing.layouts import long_rows
 from gerank.data.importing.like import EarlierLog
@@ -34,9 +32,6 @@ from gerank.data.importing.sources import Source, open_source, read_error
 from gerank.data.importing.sql import first_row, quoted, table_columns
 from gerank.data.importing.write import write_log
 from gerank.data.log_columns import CLICK
-
-DEFAULT_MEMORY = "1GB"
-"""Memory that DuckDB takes at most; what does not fit goes to the folder of temporary files."""
 
 Table = Any
 """A table of pandas, polars or pyarrow; or paths, globs, folders or URLs of files."""
@@ -158,31 +153,6 @@ def write_imported(
             return job.run(source, directory)
         except MappingError as error:
             raise MappingError(f"{title}{error}") from None
-
-
-@contextmanager
-def database(memory: str = DEFAULT_MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in a folder of temporary files, which goes when it is done with.
-
-    Raises:
-        ImportLogError: `memory` is no size.
-    """
-    with tempfile.TemporaryDirectory(prefix="gerank-import-") as folder:
-        try:
-            settings: dict[str, Any] = {
-                "memory_limit": memory,
-                "temp_directory": str(Path(folder) / "spill"),
-            }
-            connection = duckdb.connect(str(Path(folder) / "import.duckdb"), config=settings)
-        except duckdb.Error:
-            raise ImportLogError(f"memory: {memory!r} is not a size such as 2GB") from None
-        try:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_progress_bar = false")
-            register_hash(connection)
-            yield connection
-        finally:
-            connection.close()
 
 
 class _Import:

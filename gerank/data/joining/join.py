@@ -12,7 +12,7 @@ import duckdb
 from gerank.data.exposure_log import FILE_NAME, PARTS
 from gerank.data.importing.bad_rows import FILE_NAME as LEFT_OUT
 from gerank.data.importing.bad_rows import BadRows
-from gerank.data.importing.log import database
+from gerank.data.importing.database import database
 from gerank.data.importing.sources import Source, read_error
 from gerank.data.importing.sql import literal
 from gerank.data.joining.contracts import ContractFolders, log_schema_of

@@ -87,6 +87,8 @@ void write_model(wire::FieldWriter& out, const ListedModel& model) {
   out.number(7, model.published.answered);
   out.number(8, model.published.failed);
   out.number(9, std::uint64_t(model.loaded_us));
+  out.text(10, model.published.implementation);
+  out.text(11, model.published.precision);
 }
 
 }  // namespace
@@ -154,6 +156,8 @@ std::string write_load_response(const LoadOutcome& outcome) {
   out.number(3, outcome.current);
   out.number(4, outcome.previous_published);
   write_differences(out, 5, outcome.differences);
+  out.text(6, outcome.implementation);
+  out.text(7, outcome.precision);
   return out.take();
 }
 

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <system_error>
 #include <thread>
@@ -20,18 +19,19 @@ constexpr std::size_t kLongestMessage = 2000;
 constexpr std::uint64_t kPerSecond = 100;  // lines of one event
 constexpr std::chrono::seconds kSecond{1};
 
-// Whether standard error took all of it. Waits as long as nobody reads.
-bool write_out(std::string_view text) {
-  while (!text.empty()) {
+// How much of it standard error took. Waits as long as nobody reads.
+std::size_t write_out(std::string_view text) {
+  std::size_t written = 0;
+  while (written < text.size()) {
     pollfd ready{STDERR_FILENO, POLLOUT, 0};
-    if (poll(&ready, 1, -1) < 0 && errno != EINTR) return false;
-    const std::size_t part = std::min<std::size_t>(text.size(), PIPE_BUF);
-    const ssize_t size = write(STDERR_FILENO, text.data(), part);
+    if (poll(&ready, 1, -1) < 0 && errno != EINTR) break;
+    const std::string_view part = text.substr(written, PIPE_BUF);
+    const ssize_t size = write(STDERR_FILENO, part.data(), part.size());
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-    if (size <= 0) return false;
-    text.remove_prefix(std::size_t(size));
+    if (size <= 0) break;
+    written += std::size_t(size);
   }
-  return true;
+  return written;
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ void Log::write_all() {
       waiting_.pop_front();
       writing_ = true;
       lock.unlock();
-      const bool written = write_out(line);
+      const bool written = write_line(line);
       lock.lock();
       writing_ = false;
       waiting_bytes_ -= line.size();
@@ -132,6 +132,15 @@ void Log::write_all() {
       if (written && untold_dropped_ > 0) tell_of_dropped();
     }
   }
+}
+
+// Whether standard error took all of it. A disk that is full may have taken a part of the line
+// before: this one then begins behind an end of its own.
+bool Log::write_line(const std::string& line) {
+  const std::string text = is_torn_ ? "\n" + line : line;
+  const std::size_t written = write_out(text);
+  if (written > 0) is_torn_ = text[written - 1] != '\n';
+  return written == text.size();
 }
 
 void Log::tell_of_suppressed(TimePoint began_before) {

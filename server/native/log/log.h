@@ -69,6 +69,7 @@ class GERANK_EXPORT Log {
   bool may_tell(std::string_view event);  // under the lock
   bool start_writer();                    // under the lock
   void write_all();
+  bool write_line(const std::string& line);
   void tell_of_suppressed(TimePoint began_before);  // of those seconds; under the lock
   void tell_of_dropped();                           // under the lock
   void push(std::string line);                      // under the lock
@@ -84,6 +85,7 @@ class GERANK_EXPORT Log {
   LogCounts counts_;
   std::uint64_t untold_dropped_ = 0;
   bool any_suppressed_ = false, has_writer_ = false, writing_ = false;
+  bool is_torn_ = false;  // what was written last has no end; the writing thread's alone
 };
 
 }  // namespace gerank::server

@@ -161,6 +161,18 @@ void write_connections(Exposition& out, const FrontNumbers& front) {
             double(front.held_bytes_limit));
 }
 
+// A server that keeps no log has the series, too: all of them are 0.
+void write_exposures(Exposition& out, const exposures::ExposureLog* log) {
+  const exposures::ExposureStatistics counts =
+      log == nullptr ? exposures::ExposureStatistics() : log->statistics();
+  out.counter("gerank_exposures_total",
+              "Records of answered calls: written, or lost since no disk took them in time.");
+  out.sample(double(counts.written), {{"outcome", "written"}});
+  out.sample(double(counts.lost), {{"outcome", "lost"}});
+  write_one(out, "gerank_exposures_refused",
+            "Whether the disk refuses the records of answered calls: 1 or 0.", counts.refused);
+}
+
 void write_process(Exposition& out, const LogCounts& log) {
   out.counter("gerank_log_lines_total",
               "Lines of the log: written, dropped since nobody took them, or suppressed since too "
@@ -199,6 +211,7 @@ std::string metrics_page(MetricsFormat format, const MetricsSources& sources) {
   write_queries(out, stats);
   write_batches(out, engine, stats);
   write_connections(out, numbers);
+  write_exposures(out, sources.exposures);
   write_process(out, Log::of_process().counts());
   return out.take();
 }

@@ -5,6 +5,7 @@
 
 #include "../front.h"
 #include "../routes/route_table.h"
+#include "exposures/exposure_log.h"
 #include "model_loads.h"
 
 namespace gerank::server {
@@ -16,6 +17,7 @@ struct MetricsSources {
   const Front* admin;  // null: there is none
   const ModelLoads& loads;
   const RouteTable& routes;
+  const exposures::ExposureLog* exposures;  // null: none is kept
 };
 
 }  // namespace gerank::server

@@ -46,6 +46,8 @@ void ModelCatalog::load_under_lock(const LoadOrder& order, LoadOutcome* outcome)
   outcome->status = Ranker::load(order.path, &ranker, parts_.engine.options().model);
   if (!outcome->status) return;
   outcome->version = ranker->model_version();
+  outcome->implementation = ranker->implementation();
+  outcome->precision = ranker->precision();
   if (const auto now = parts_.engine.find(outcome->name)) {
     outcome->previous_version = now->model_version();
     outcome->differences = contract_differences(now->contract(), ranker->contract(),

@@ -26,6 +26,8 @@ struct LoadOutcome {
   Status status;
   std::string name;              // under which the artifact is published, or would have been
   std::string version;           // of the artifact, where it could be read
+  std::string implementation;    // what computes its slates: see Ranker::implementation
+  std::string precision;         // the one that runs: see Ranker::precision
   std::string previous_version;  // that was current; empty: none was
   bool current = false;          // the artifact answers calls that name no version
   bool previous_published = false;

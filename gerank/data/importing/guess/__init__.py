@@ -6,10 +6,10 @@ from typing import Any
 
 import duckdb
 
+from gerank.data.importing.database import DEFAULT_MEMORY, database
 from gerank.data.importing.guess.facts import column_facts
 from gerank.data.importing.guess.roles import guess_roles
 from gerank.data.importing.guess.text import mapping_text
-from gerank.data.importing.log import DEFAULT_MEMORY, database
 from gerank.data.importing.mapping import SourceOptions
 from gerank.data.importing.sources import open_source, read_error
 
