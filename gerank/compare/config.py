@@ -86,13 +86,13 @@ class CompareConfig:
         tuning: How settings are chosen.
         evaluator: The evaluator that tunes.
         judge: The judges.
-        train: On what networks learn, evaluator, judges and comparators alike.
         reward: Utility name -> what it is and its weight: what evaluator and judges count.
         normalise: Whether utilities are divided by their spread before they are weighed.
         seed: The seed of evaluator, judges, drawn settings and resampling.
         workers: Processes that work at once; 0 = one per core.
         resamples: How often people are drawn anew for an interval.
         optimum_pages: Test pages on which the best slate is looked for, at most; 0 = none.
+        train: On what networks learn, evaluator, judges and comparators alike.
     """
 
     data: DataConfig
@@ -102,13 +102,13 @@ class CompareConfig:
     tuning: TuningConfig = field(default_factory=TuningConfig)
     evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
-    train: TrainSettings = field(default_factory=TrainSettings)
     reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
     normalise: bool = True
     seed: int = 0
     workers: int = 0
     resamples: int = 10_000
     optimum_pages: int = 500
+    train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
         require("a list of distinct seeds", lambda s: s and len(set(s)) == len(s), self, "seeds")
