@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from gerank.data.batch import SlotsAbove, pad_slots
 from gerank.data.schema import FeatureSchema
+from gerank.nn.batch_dropout import BatchDropout
 from gerank.nn.channels import (
     PairwiseProducts,
     Recurrent,
@@ -96,7 +97,7 @@ class ChannelResidual(nn.Module):
         self.attention = SelfAttention(wide, shape.heads)
         self.recurrent = Recurrent(wide)
         self.pairs = PairwiseProducts(slots)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = BatchDropout(shape.dropout)
         channels = 3 * wide + 8 * slots + slots * (slots + 1) // 2
         self.page = nn.Sequential(mlp(channels, 2 * wide, wide), nn.ReLU())
         self.slot_hidden = mlp(6 * wide, wide)
