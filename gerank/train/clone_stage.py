@@ -12,10 +12,12 @@ from torch import Tensor
 from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
+from gerank.train.batch_parts import BatchPart
+from gerank.train.gradient_step import GradientStep
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
 from gerank.train.stage import Metrics, Stage
-from gerank.train.table_adam import adam, clip_gradients
+from gerank.train.table_adam import adam
 
 _STEPS_BETWEEN_LOOKS = 50
 _BATCH_SIZE = 64
@@ -43,8 +45,22 @@ class CloneStage(Stage[Generator]):
         slots: int,
         seed: int,
         learning_rate: float = 2e-3,
+        accumulate: int = 1,
     ) -> None:
-        """`weights` [U]: preference weights of every page, which the log says nothing of."""
+        """A stage before its first step.
+
+        Args:
+            generator: What is trained.
+            log: The pages.
+            train: Rows to learn from.
+            validation: Rows to judge epochs by.
+            weights: [U]. Preference weights of every page, which the log says nothing of.
+            steps: Optimizer steps.
+            slots: N.
+            seed: The seed of the order of pages.
+            learning_rate: The rate of Adam at the start.
+            accumulate: As in `GradientStep`.
+        """
         self.model = generator
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
         self.steps_per_epoch = math.ceil(steps / self.epochs)
@@ -52,6 +68,7 @@ class CloneStage(Stage[Generator]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch, learning_rate / 20
         )
+        self._step = GradientStep(generator, self.optimizer, accumulate=accumulate, clip_norm=1.0)
         self._log, self._train, self._validation = log, train, validation
         self._weights, self._slots, self._seed = weights, slots, seed
         self._batches = PageBatches(log, train, _BATCH_SIZE)
@@ -60,14 +77,14 @@ class CloneStage(Stage[Generator]):
         """A fixed number of steps over shuffled pages."""
         batches = self._batches.endless(self._seed * 1009 + epoch)
         for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            loss = -self._log_prob(self._train[places]).mean() * self._batches.share(places)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_gradients(self.model.parameters(), 1.0)
-            self.optimizer.step()
+            loss = self._step(next(batches), self._loss)
             self.schedule.step()
-            yield {"loss": loss.item()}
+            yield {"loss": loss}
+
+    def _loss(self, part: BatchPart) -> Tensor:
+        """What a part adds to the loss of its batch."""
+        mean = self._log_prob(self._train[part.places]).mean()
+        return -mean * self._batches.share(part.places)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:

@@ -23,6 +23,7 @@ from gerank.train.setting_rules import (
     widths,
 )
 from gerank.train.table_config import TableConfig
+from gerank.train.train_settings import TrainSettings
 
 
 @dataclass(frozen=True)
@@ -272,6 +273,7 @@ class TrainConfig:
         evaluator: The evaluator and its training.
         generator: The generator and its training.
         judge: The judge and the logged-like policy, which the verdict stands on.
+        train: How the training computes.
         reward: Utility name -> what it is and the range of its weight.
         tables: `user.NAME` or `candidate.NAME` of an id -> vectors that its values start with.
         normalise: Whether weights are of utilities divided by their spread over the slates of a
@@ -284,6 +286,7 @@ class TrainConfig:
     evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
+    train: TrainSettings = field(default_factory=TrainSettings)
     reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
     tables: dict[str, TableConfig] = field(default_factory=dict)
     normalise: bool = True

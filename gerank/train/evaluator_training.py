@@ -155,6 +155,7 @@ def _fit(
         steps=steps,
         seed=folder.config.seed,
         warm=warm,
+        accumulate=folder.config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()
@@ -226,6 +227,7 @@ def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) 
         config,
         choice.prior_strength,
         folder.config.seed,
+        accumulate=folder.config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     held_out = training.held_out

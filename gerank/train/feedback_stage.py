@@ -11,7 +11,9 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.feedback_heads import FeedbackHeads
+from gerank.train.batch_parts import BatchPart
 from gerank.train.best_members import BestMembers, EnsembleStage
+from gerank.train.gradient_step import GradientStep
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics
 from gerank.train.structured_stage import parameter_groups
@@ -37,6 +39,7 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
         *,
         steps: int,
         seed: int,
+        accumulate: int = 1,
     ) -> None:
         """A stage before its first step.
 
@@ -49,6 +52,7 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
             prior_strengths: [H]. Holds the strength of each head's prior.
             steps: Optimizer steps.
             seed: The seed of the order of pages.
+            accumulate: As in `GradientStep`.
         """
         self.name, self.model = name, heads
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
@@ -63,21 +67,22 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
+        self._step = GradientStep(heads, self.optimizer, accumulate=accumulate)
         self.best = BestMembers(heads, len(heads.names))
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
         batches = self._batches.endless(self._seed * 1009 + epoch)
         for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            loss = self._losses(self._train[places]).mean(1)
-            loss = loss + self.model.prior(self._strengths) / len(self._train)
-            loss = loss * self._batches.share(places)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+            loss = self._step(next(batches), self._loss)
             self.schedule.step()
-            yield {"loss": loss.detach().mean().item()}
+            yield {"loss": loss}
+
+    def _loss(self, part: BatchPart) -> Tensor:
+        """[H] what a part adds to the loss of its batch."""
+        loss = self._losses(self._train[part.places]).mean(1)
+        loss = loss + self.model.prior(self._strengths) / len(self._train)
+        return loss * self._batches.share(part.places)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:

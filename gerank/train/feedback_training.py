@@ -59,6 +59,7 @@ def train_feedback_heads(
         torch.tensor(strengths * len(kinds)),
         steps=config.steps,
         seed=seed,
+        accumulate=folder.config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()

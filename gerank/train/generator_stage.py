@@ -15,6 +15,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Encoded, Generator
 from gerank.nn.random_network import RandomNetworks
 from gerank.rl.slot_credit import at_last_slot
+from gerank.train.batch_parts import BatchPart, own_part, part_bounds
 from gerank.train.choices import Baseline, Exploration
 from gerank.train.config import GeneratorConfig, UtilityConfig
 from gerank.train.credit import SlateCredit, SupportPrice
@@ -22,6 +23,7 @@ from gerank.train.exploration import Explorer, PlainSampling, RandomNetworkDisti
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
 from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
+from gerank.train.processes import current
 from gerank.train.reward import Reward
 from gerank.train.stage import Metrics, Stage
 from gerank.train.table_adam import adam
@@ -52,6 +54,7 @@ class GeneratorStage(Stage[Generator]):
         scales: Tensor | None = None,
         *,
         support: SupportPrice | None = None,
+        accumulate: int = 1,
     ) -> None:
         """A stage before its first step.
 
@@ -67,6 +70,8 @@ class GeneratorStage(Stage[Generator]):
             seed: The seed of orders, weights and samples.
             scales: [U]. What utilities are divided by before they are weighed; None = 1.
             support: Taken from the credit of slates, and from the score; None = no price.
+            accumulate: In how many parts a process computes the gradients of its pages. Slates are
+                sampled and judged for all its pages at once.
         """
         self.model = generator
         batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
@@ -79,7 +84,7 @@ class GeneratorStage(Stage[Generator]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch, config.learning_rate / 20
         )
-        self._log, self._config = log, config
+        self._log, self._config, self._accumulate = log, config, accumulate
         self._train, self._validation = train, validation
         self._ranges = torch.tensor([[u.min, u.max, u.default] for u in utilities.values()])
         scales = torch.ones(len(utilities)) if scales is None else scales
@@ -93,37 +98,50 @@ class GeneratorStage(Stage[Generator]):
         draw = torch.Generator().manual_seed(order)
         first_seed = epoch * _SEEDS_PER_EPOCH
         for places in self._batches.epoch(order):
-            rows = self._train[places]
-            exposures = self._log.batch(rows, self._slots)
-            weights, share = self._draw_weights(len(rows), draw), self._batches.share(places)
-            yield self._step(rows, exposures, weights, first_seed, share)
-            first_seed += len(rows)
+            part, weights = own_part(places), self._draw_weights(len(places), draw)
+            with current().standing_in(not part.counts):
+                figures = self._step(part, weights[part.within], first_seed + part.first)
+            yield figures
+            first_seed += len(places)
 
-    def _step(
+    def _step(self, part: BatchPart, weights: Tensor, first_seed: int) -> Metrics:
+        """Learns from a part of a batch, and with other processes from all of it."""
+        rows = self._train[part.places]
+        exposures = self._log.batch(rows, self._slots)
+        bounds = [b for b in part_bounds(len(rows), self._accumulate) if b[0] < b[1]]
+        batch = self._requests(exposures, weights, first_seed)
+        batches = [batch]
+        if len(bounds) > 1:
+            batches = [self._requests(exposures, weights, first_seed, *some) for some in bounds]
+        with torch.set_grad_enabled(len(batches) == 1):
+            encoded = self.model.encode_batch(batch)
+        slates = self.model.rollout(encoded, batch, self._config.slates_per_request)
+        compared = self._compared(exposures, encoded, batch)
+        advantage, figures = self._judge(rows, exposures, weights, slates, compared)
+        share = self._batches.share(part.places) if part.counts else 0.0
+        rollout = Rollout(batches, encoded, slates, advantage, share, part.weight, figures)
+        figures = self._policy_step(rollout)
+        self.schedule.step()
+        return figures
+
+    def _requests(
         self,
-        rows: np.ndarray,
         exposures: ExposureBatch,
         weights: Tensor,
         first_seed: int,
-        share: float,
-    ) -> Metrics:
-        config = self._config
-        batch = as_requests(
-            exposures,
-            weights,
+        begin: int = 0,
+        end: int | None = None,
+    ) -> RerankBatch:
+        """Some of the pages as requests to sample for; `first_seed` is of the first of all."""
+        return as_requests(
+            ExposureBatch(*(column[begin:end] for column in exposures)),
+            weights[begin:end],
             self._log.schema,
             slots=self._slots,
-            seed=first_seed,
-            temperature=config.temperature,
+            seed=first_seed + begin,
+            temperature=self._config.temperature,
             greedy=False,
         )
-        encoded = self.model.encode_batch(batch)
-        slates = self.model.rollout(encoded, batch, config.slates_per_request)
-        compared = self._compared(exposures, encoded, batch)
-        advantage, figures = self._judge(rows, exposures, weights, slates, compared)
-        figures |= self._policy_step(Rollout(batch, encoded, slates, advantage, share))
-        self.schedule.step()
-        return figures
 
     def _judge(
         self,

@@ -71,6 +71,7 @@ def train_judge(training: Training, choice: ReadingChoice) -> dict[str, PageEval
             steps=config.evaluator.steps,
             seed=config.seed + 1,
             page_weights=weights,
+            accumulate=config.train.accumulate,
         )
         run_stage(stage, folder, training.metrics, training.resume)
         stage.restore_best()

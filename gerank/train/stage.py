@@ -24,6 +24,8 @@ from rich.progress import (
 from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
+from gerank.train.alike import check_same_state, share_random_state
+from gerank.train.processes import current
 from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
 from gerank.train.writing import naming, write_tensors
 
@@ -69,11 +71,17 @@ class Stage(ABC, Generic[Model]):
 
 
 class MetricsLog:
-    """RUN/metrics.csv (stage, epoch, metric, value) and the same as TensorBoard events."""
+    """RUN/metrics.csv (stage, epoch, metric, value) and the same as TensorBoard events.
+
+    Of several processes the first one writes them.
+    """
 
     def __init__(self, run: Path) -> None:
         self._table = run / "metrics.csv"
         self._events = run / "tensorboard"
+        self._writes = current().is_first
+        if not self._writes:
+            return
         self._writer = SummaryWriter(str(self._events))
         if self._table.exists():
             _drop_torn_line(self._table)
@@ -82,6 +90,8 @@ class MetricsLog:
 
     def write(self, stage: str, epoch: int, metrics: Metrics) -> None:
         """Appends one epoch's figures."""
+        if not self._writes:
+            return
         self._append([(stage, epoch, name, f"{value:.6g}") for name, value in metrics.items()])
         with naming(self._events):
             for name, value in metrics.items():
@@ -89,6 +99,8 @@ class MetricsLog:
 
     def close(self) -> None:
         """Flushes the TensorBoard events."""
+        if not self._writes:
+            return
         with naming(self._events):
             self._writer.close()
 
@@ -125,6 +137,8 @@ def run_stage(stage: Stage[Any], folder: RunFolder, log: MetricsLog, resume: boo
         for epoch in range(first, stage.epochs):
             metrics = _mean_of(stage, epoch, progress, task)
             score, judged = stage.validate()
+            check_same_state(stage.name, epoch, stage.model, score)
+            share_random_state()
             log.write(stage.name, epoch, metrics | judged | {"score": score})
             if not math.isfinite(score):
                 raise RunError(
@@ -188,5 +202,7 @@ def _progress() -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(
+        *columns, console=Console(stderr=True), disable=not current().is_first
+    ) as progress:
         yield progress

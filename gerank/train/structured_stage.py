@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from gerank.data.batch import pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import PageEvaluator
+from gerank.train.batch_parts import BatchPart
 from gerank.train.best_members import BestMembers, EnsembleStage
+from gerank.train.gradient_step import GradientStep
 from gerank.train.page_batches import PageBatches, at_most, by_page
 from gerank.train.stage import Metrics
 
@@ -45,6 +47,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         seed: int,
         page_weights: Tensor | None = None,
         warm: Callable[[PageEvaluator], None] | None = None,
+        accumulate: int = 1,
     ) -> None:
         """A stage before its first step.
 
@@ -59,6 +62,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
             seed: The seed of the order of pages.
             page_weights: [K, len(train)]. How often a member sees a page; None = once.
             warm: Puts earlier weights over the starting values; None = the members start fresh.
+            accumulate: As in `GradientStep`.
         """
         self.name, self.model = name, evaluator
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
@@ -78,24 +82,25 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
+        self._step = GradientStep(evaluator, self.optimizer, accumulate=accumulate)
         self.best = BestMembers(evaluator, members)
 
     def train_epoch(self, epoch: int) -> Iterator[Metrics]:
         """A fixed number of steps over shuffled pages."""
         batches = self._batches.endless(self._seed * 1009 + epoch)
         for _ in range(self.steps_per_epoch):
-            places = next(batches)
-            pages = self._log.batch(self._train[places], self.model.shape.slots)
-            placed = self.model.place_exposed(pages)
-            likelihood = self.model.log_likelihood(placed, pages.clicks)  # [K, B]
-            fit = -(likelihood * self._weights[:, torch.from_numpy(places)]).mean(1)
-            loss = fit + self.model.prior(self._strengths) / len(self._train)
-            loss = loss * self._batches.share(places)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+            loss = self._step(next(batches), self._loss)
             self.schedule.step()
-            yield {"loss": loss.detach().mean().item()}
+            yield {"loss": loss}
+
+    def _loss(self, part: BatchPart) -> Tensor:
+        """[K] what a part adds to the loss of its batch."""
+        pages = self._log.batch(self._train[part.places], self.model.shape.slots)
+        placed = self.model.place_exposed(pages)
+        likelihood = self.model.log_likelihood(placed, pages.clicks)  # [K, B]
+        fit = -(likelihood * self._weights[:, torch.from_numpy(part.places)]).mean(1)
+        loss = fit + self.model.prior(self._strengths) / len(self._train)
+        return loss * self._batches.share(part.places)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:

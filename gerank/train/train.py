@@ -13,6 +13,7 @@ from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.log_columns import MOST_SLOTS
 from gerank.nn.generator import Generator
+from gerank.train.alike import check_same_run, check_shared
 from gerank.train.choices import Validation
 from gerank.train.clone_stage import CloneStage
 from gerank.train.config import TrainConfig
@@ -25,10 +26,12 @@ from gerank.train.fit_features import fit_features
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.judge import train_judge
 from gerank.train.judge_run import judge_run, train_boosted_judge
+from gerank.train.launch import Launch
 from gerank.train.log_identity import LogIdentity
 from gerank.train.page_batches import at_most
 from gerank.train.pages import PageSplit, split_pages
 from gerank.train.pretrained import PretrainedTables
+from gerank.train.processes import alone
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.setting_rules import ConfigError
@@ -54,6 +57,9 @@ def train(
 ) -> RunFolder:
     """Trains evaluator, judge, logged-like policy and generator, and judges the generator.
 
+    Within `gerank.train.processes.joined` all processes that torchrun started train one run. Where
+    torchrun starts them anew, the run that this launch began goes on from its last checkpoints.
+
     Args:
         config: All settings.
         out: Folder of the run.
@@ -74,6 +80,9 @@ def train(
             finished run of the same architecture, or is given with `resume`.
         OSError: A file cannot be written; it is named. The run can be resumed.
     """
+    launch = Launch.of_this_process()
+    if _goes_on(out, launch):
+        resume, init = True, None
     if resume and init is not None:
         raise RunError(
             f"--init {init} and --resume exclude each other: a run that is resumed keeps the "
@@ -84,13 +93,17 @@ def train(
     log = ExposureLog.read(config.data.log, config.data.memory_mb) if log is None else log
     folder = RunFolder(out, config, log.schema, _LARGEST_SET)
     identity = LogIdentity.of(log)
+    check_same_run(out, config, identity)
     folder.check(resume, identity)
     warm = None if init is None else WarmStart.from_run(init, folder)
     split = split_pages(log, config.data) if split is None else split
     _check(config, log, split)
     tables = PretrainedTables.read(config.tables, log.schema, config.generator.embedding_width)
-    _try(config, log, split, reward)
-    folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
+    with alone():
+        _try(config, log, split, reward)
+    initial = (warm.to_json(), warm.document) if warm else None
+    folder.create(resume, identity, initial, launch.name if launch else None)
+    check_shared(folder.path)
     if folder.finished:
         return folder
     if warm is None:
@@ -101,6 +114,13 @@ def train(
     _train_stages(Training(folder, log, split, MetricsLog(out), resume, warm, tables), reward)
     folder.initial_weights.unlink(missing_ok=True)
     return folder
+
+
+def _goes_on(out: Path, launch: Launch | None) -> bool:
+    """Whether `out` holds a run of this launch by torchrun, which was started anew since."""
+    if launch is None or not launch.restarts or not (out / "config.toml").exists():
+        return False
+    return RunFolder.open(out).facts.get("launch") == launch.name
 
 
 def _train_stages(training: Training, reward: Reward | None) -> None:
@@ -165,7 +185,8 @@ def _write_scales(
 ) -> None:
     """Keeps what the utilities are divided by."""
     config = folder.config
-    statistics = reward_statistics(reward, log, split.train, config.data.slots, config.seed)
+    with alone():  # few pages, and slates of them that are drawn one after the other
+        statistics = reward_statistics(reward, log, split.train, config.data.slots, config.seed)
     if not config.normalise or len(config.reward) == 1:
         statistics = statistics._replace(scale=torch.ones(len(config.reward)))
     folder.write_statistics(statistics)
@@ -250,6 +271,7 @@ def _train_clone(training: Training) -> None:
         steps=config.judge.clone_steps,
         slots=config.data.slots,
         seed=config.seed,
+        accumulate=config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
 
@@ -276,6 +298,7 @@ def _train_generator(
         config.seed,
         scales,
         support=support,
+        accumulate=config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
 
