@@ -11,6 +11,7 @@ Without `joined` a process is alone, and nothing here touches torch.distributed.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,8 @@ from gerank.train.launch import Launch
 
 LONGEST_WAIT = timedelta(minutes=30)
 """A process that does not hear from the others for so long ends."""
+_TIME_TO_TELL_S = 10.0
+"""torchrun ends all processes when one ends: who has nothing to tell lets the other speak first."""
 
 T = TypeVar("T")
 
@@ -167,10 +170,11 @@ def joined(longest_wait: timedelta = LONGEST_WAIT) -> Iterator[Processes]:
     if launch is None or launch.processes == 1:
         yield current()
         return
-    store, rank, size = next(distributed.rendezvous("env://", timeout=longest_wait))
+    found, rank, size = next(distributed.rendezvous("env://", timeout=longest_wait))
+    store = distributed.PrefixStore(f"gerank, restart {launch.restarts}", found)
     distributed.init_process_group(
         _backend(),
-        store=distributed.PrefixStore("gerank", store),
+        store=store,
         rank=rank,
         world_size=size,
         timeout=longest_wait,
@@ -180,6 +184,7 @@ def joined(longest_wait: timedelta = LONGEST_WAIT) -> Iterator[Processes]:
             yield processes
     except Exception as error:
         if not _is_first_to_tell(store):
+            time.sleep(_TIME_TO_TELL_S)
             raise SystemExit(1) from error
         raise
     finally:
@@ -206,6 +211,6 @@ def _backend() -> str:
 def _is_first_to_tell(store: distributed.Store) -> bool:
     """Whether no other process has told an error yet; True where that is not to be known."""
     try:
-        return store.add("gerank: told an error", 1) == 1
+        return store.add("told an error", 1) == 1
     except RuntimeError:
         return True

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LONGEST_S = 300
+LONGEST_S = 500
 
 
 def command(processes: int, *program: str, restarts: int = 0) -> list[str]:
