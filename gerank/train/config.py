@@ -283,7 +283,7 @@ class TrainConfig:
         evaluator: The evaluator and its training.
         generator: The generator and its training.
         judge: The judge and the logged-like policy, which the verdict stands on.
-        train: On what networks learn, and in which numbers.
+        train: On what networks learn, in which numbers, and in how many parts of a batch.
         reward: Utility name -> what it is and the range of its weight.
         tables: `user.NAME` or `candidate.NAME` of an id -> vectors that its values start with.
         normalise: Whether weights are of utilities divided by their spread over the slates of a
