@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 from gerank.train.launch import Launch
 
@@ -170,8 +172,8 @@ def joined(longest_wait: timedelta = LONGEST_WAIT) -> Iterator[Processes]:
     if launch is None or launch.processes == 1:
         yield current()
         return
-    found, rank, size = next(distributed.rendezvous("env://", timeout=longest_wait))
-    store = distributed.PrefixStore(f"gerank, restart {launch.restarts}", found)
+    found, rank, size = next(rendezvous("env://", timeout=longest_wait))
+    store = PrefixStore(f"gerank, restart {launch.restarts}", found)
     distributed.init_process_group(
         _backend(),
         store=store,
@@ -208,9 +210,9 @@ def _backend() -> str:
     return "gloo"
 
 
-def _is_first_to_tell(store: distributed.Store) -> bool:
+def _is_first_to_tell(store: Store) -> bool:
     """Whether no other process has told an error yet; True where that is not to be known."""
     try:
-        return store.add("told an error", 1) == 1
+        return bool(store.add("told an error", 1) == 1)
     except RuntimeError:
         return True

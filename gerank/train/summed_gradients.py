@@ -56,14 +56,14 @@ def _sum_dense(
     values = [*gradients, there.to(device), *figures]
     buffer = torch.cat([value.to(dtype).flatten() for value in values])
     processes.add_up(buffer)
-    summed = buffer.split([value.numel() for value in values])
+    summed = torch.split(buffer, [value.numel() for value in values])
     known = summed[len(learnt)].tolist()
     for parameter, total, count in zip(learnt, summed, known, strict=False):
         parameter.grad = total.view_as(parameter).to(parameter.dtype) if count else None
     return [each.squeeze() for each in summed[len(learnt) + 1 :]]
 
 
-def _sum_rows(tables: list[nn.Parameter], processes: Processes) -> None:
+def _sum_rows(tables: list[Tensor], processes: Processes) -> None:
     """Of tables only those rows are exchanged that some process looked up."""
     own = [None if table.grad is None else table.grad.coalesce() for table in tables]
     lengths = torch.tensor([[-1 if each is None else each.values().size(0) for each in own]])
@@ -83,7 +83,7 @@ def _sum_rows(tables: list[nn.Parameter], processes: Processes) -> None:
         ).coalesce()
 
 
-def _rows_of(table: nn.Parameter, gradient: Tensor | None) -> tuple[Tensor, Tensor]:
+def _rows_of(table: Tensor, gradient: Tensor | None) -> tuple[Tensor, Tensor]:
     """Rows [R] and their gradients [R, W]; R = 0 where there is no gradient."""
     if gradient is None:
         rows = torch.zeros(0, dtype=torch.int64, device=table.device)

@@ -21,7 +21,7 @@ def adam(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     )
 
 
-def sparse_tables(model: nn.Module) -> list[nn.Parameter]:
+def sparse_tables(model: nn.Module) -> list[Tensor]:
     """The tables with sparse gradients that a model learns, in the order of its modules.
 
     An optimizer's state tells parameters by their order, so a run that is resumed needs the same.

@@ -206,7 +206,7 @@ def learnt(stage: Stage[Any], name: str, seed: int) -> Found:
     torch.manual_seed(seed)
     for step, figures in zip(range(STEPS), stage.train_epoch(0), strict=False):
         for figure, value in figures.items():
-            found[f"{name}: step {step}, {figure}"] = torch.tensor(value)
+            found[f"{name}: step {step}, {figure}"] = torch.as_tensor(value)
     found[f"{name}: next random number"] = torch.rand(1)
     return found
 
