@@ -89,14 +89,16 @@ class PolicyStep:
             step as well.
         """
         sizes = [len(batch.seeds) for batch in rollout.batches]
-        pairs = zip(rollout.slates.split(sizes), rollout.advantage.split(sizes), strict=True)
-        parts = list(zip(rollout.batches, pairs, strict=True)) if rollout.weight else []
+        slates_of, gains_of = (torch.split(x, sizes) for x in (rollout.slates, rollout.advantage))
+        parts = list(zip(rollout.batches, slates_of, gains_of, strict=True))
+        if not rollout.weight:
+            parts = []
         behavior: list[Tensor | None] = [None] * len(parts)
         told = Metrics()
         for step in range(self.steps):
             self._optimizer.zero_grad(set_to_none=True)
             entropy = 0.0
-            for place, (batch, (slates, advantage)) in enumerate(parts):
+            for place, (batch, slates, advantage) in enumerate(parts):
                 encoded = rollout.encoded if not step and len(parts) == 1 else None
                 loss, part_entropy, behavior[place] = self._lose(
                     batch, slates, advantage, encoded, behavior[place]

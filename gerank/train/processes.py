@@ -15,12 +15,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
 
 from gerank.train.launch import Launch
+
+if TYPE_CHECKING:  # a torch without distributed training has no such module
+    from torch.distributed.distributed_c10d import Store
 
 LONGEST_WAIT = timedelta(minutes=30)
 """A process that does not hear from the others for so long ends."""
@@ -170,8 +173,11 @@ def joined(longest_wait: timedelta = LONGEST_WAIT) -> Iterator[Processes]:
     if launch is None or launch.processes == 1:
         yield current()
         return
-    found, rank, size = next(distributed.rendezvous("env://", timeout=longest_wait))
-    store = distributed.PrefixStore(f"gerank, restart {launch.restarts}", found)
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    found, rank, size = next(rendezvous("env://", timeout=longest_wait))
+    store = PrefixStore(f"gerank, restart {launch.restarts}", found)
     distributed.init_process_group(
         _backend(),
         store=store,
@@ -208,9 +214,9 @@ def _backend() -> str:
     return "gloo"
 
 
-def _is_first_to_tell(store: distributed.Store) -> bool:
+def _is_first_to_tell(store: Store) -> bool:
     """Whether no other process has told an error yet; True where that is not to be known."""
     try:
-        return store.add("told an error", 1) == 1
+        return bool(store.add("told an error", 1) == 1)
     except RuntimeError:
         return True

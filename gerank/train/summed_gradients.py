@@ -53,8 +53,9 @@ def _sum_dense(
     told = torch.tensor(there + figures, dtype=dtype, device=device)
     buffer = torch.cat([*(gradient.to(dtype).flatten() for gradient in gradients), told])
     processes.add_up(buffer)
-    *sums, told = buffer.split([*(parameter.numel() for parameter in learnt), len(told)])
-    known = told.tolist()
+    sizes = [parameter.numel() for parameter in learnt]
+    *sums, told = torch.split(buffer, [*sizes, len(told)])
+    known: list[float] = told.tolist()
     for parameter, total, count in zip(learnt, sums, known, strict=False):
         parameter.grad = total.view_as(parameter).to(parameter.dtype) if count else None
     return known[len(learnt) :]
