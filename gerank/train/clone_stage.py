@@ -13,10 +13,10 @@ from torch import Tensor
 from gerank.data.batch import RerankBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
-from gerank.train.batch_parts import BatchPart
+from gerank.train.batch_parts import BatchPart, Places
 from gerank.train.device import device_of, moved
 from gerank.train.gradient_step import GradientStep
-from gerank.train.page_batches import PageBatches, Places, by_page
+from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
 from gerank.train.stage import Metrics, Stage, StepMetrics
 from gerank.train.table_adam import adam

@@ -13,12 +13,12 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.feedback_heads import FeedbackHeads
-from gerank.train.batch_parts import BatchPart
+from gerank.train.batch_parts import BatchPart, Places
 from gerank.train.best_members import BestMembers, EnsembleStage
 from gerank.train.choices import FitPrecision
 from gerank.train.device import device_of, moved, products_in
 from gerank.train.gradient_step import GradientStep
-from gerank.train.page_batches import PageBatches, Places, by_page
+from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics, StepMetrics
 from gerank.train.structured_stage import parameter_groups
 

@@ -89,14 +89,16 @@ class PolicyStep:
             step as well.
         """
         sizes = [len(batch.seeds) for batch in rollout.batches]
-        pairs = zip(rollout.slates.split(sizes), rollout.advantage.split(sizes), strict=True)
-        parts = list(zip(rollout.batches, pairs, strict=True)) if rollout.weight else []
+        slates_of, gains_of = (torch.split(x, sizes) for x in (rollout.slates, rollout.advantage))
+        parts = list(zip(rollout.batches, slates_of, gains_of, strict=True))
+        if not rollout.weight:
+            parts = []
         behavior: list[Tensor | None] = [None] * len(parts)
         told = StepMetrics()
         for step in range(self.steps):
             self._optimizer.zero_grad(set_to_none=True)
             entropy = torch.zeros((), device=rollout.slates.device)
-            for place, (batch, (slates, advantage)) in enumerate(parts):
+            for place, (batch, slates, advantage) in enumerate(parts):
                 encoded = rollout.encoded if not step and len(parts) == 1 else None
                 loss, part_entropy, behavior[place] = self._lose(
                     batch, slates, advantage, encoded, behavior[place]
@@ -109,7 +111,7 @@ class PolicyStep:
             summed = sum_gradients(self._model, weighed)
             norm = clip_gradients(self._model.parameters(), self._config.clip_norm)
             self._optimizer.step()
-            told = told or summed | {"gradient_norm": norm}
+            told = told or {**summed, "gradient_norm": norm}
         return told
 
     def _lose(

@@ -15,14 +15,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
-from torch.distributed.distributed_c10d import PrefixStore, Store
-from torch.distributed.rendezvous import rendezvous
 
 from gerank.train.launch import Launch
+
+if TYPE_CHECKING:  # a torch without distributed training has no such module
+    from torch.distributed.distributed_c10d import Store
 
 LONGEST_WAIT = timedelta(minutes=30)
 """A process that does not hear from the others for so long ends."""
@@ -172,6 +173,9 @@ def joined(longest_wait: timedelta = LONGEST_WAIT) -> Iterator[Processes]:
     if launch is None or launch.processes == 1:
         yield current()
         return
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
     found, rank, size = next(rendezvous("env://", timeout=longest_wait))
     store = PrefixStore(f"gerank, restart {launch.restarts}", found)
     distributed.init_process_group(

@@ -14,12 +14,12 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.evaluator import Evaluator
-from gerank.train.batch_parts import BatchPart
+from gerank.train.batch_parts import BatchPart, Places
 from gerank.train.choices import FitPrecision
 from gerank.train.config import EvaluatorConfig
 from gerank.train.device import device_of, moved, products_in
 from gerank.train.gradient_step import GradientStep
-from gerank.train.page_batches import PageBatches, Places, by_page
+from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics, Stage, StepMetrics
 
 _STEPS_BETWEEN_LOOKS = 50

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import PageEvaluator, PlacedItems
-from gerank.train.batch_parts import BatchPart
+from gerank.train.batch_parts import BatchPart, Places
 from gerank.train.best_members import BestMembers, EnsembleStage
 from gerank.train.choices import FitPrecision
 from gerank.train.device import CPU, moved, products_in
 from gerank.train.gradient_step import GradientStep
-from gerank.train.page_batches import PageBatches, Places, at_most, by_page
+from gerank.train.page_batches import PageBatches, at_most, by_page
 from gerank.train.stage import Metrics, StepMetrics
 
 _STEPS_BETWEEN_LOOKS = 50

@@ -27,9 +27,11 @@ def sparse_tables(model: nn.Module) -> list[Tensor]:
     An optimizer's state tells parameters by their order, so a run that is resumed needs the same.
     """
     return [
-        table.weight
+        weight
         for table in model.modules()
-        if isinstance(table, nn.Embedding) and table.sparse and table.weight.requires_grad
+        if isinstance(table, nn.Embedding) and table.sparse
+        for weight in table.parameters()
+        if weight.requires_grad
     ]
 
 
