@@ -20,13 +20,23 @@ class FeatureLinear(nn.Linear):
 
 
 class HostDropout(nn.Dropout):
-    """Dropout whose noise is drawn on the CPU, so that it is the same on every device."""
+    """Dropout that depends neither on the device nor on how many parts a batch comes in.
+
+    Its noise is drawn on the CPU, and for a part of a batch as for the whole one.
+
+    Attributes:
+        part: Of a part: its first row, and the rows of the whole batch; None = it is the batch.
+    """
+
+    part: tuple[int, int] | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        """As of `nn.Dropout`."""
+        """As of `nn.Dropout`, of [B, ...]."""
         if not self.training or self.p == 0:
             return input
-        noise = nn.functional.dropout(torch.ones(input.shape, dtype=input.dtype), self.p)
+        first, whole = (0, len(input)) if self.part is None else self.part
+        everywhere = torch.ones((whole, *input.shape[1:]), dtype=input.dtype)
+        noise = nn.functional.dropout(everywhere, self.p)[first : first + len(input)]
         return input * noise.to(input.device, non_blocking=True)
 
 

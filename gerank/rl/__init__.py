@@ -5,7 +5,6 @@ from gerank.rl.flow_control import (
     BatchTotals,
     batch_totals,
     flow_control,
-    global_totals,
     page_flow_control,
 )
 from gerank.rl.policy_losses import ppo_clipped, reinforce
@@ -30,7 +29,6 @@ __all__ = [
     "expected_clicks_by_slot",
     "exposed_page",
     "flow_control",
-    "global_totals",
     "greedy_rollout",
     "group_ordering_by_slot",
     "intra_list_distance_by_slot",

@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 
 from gerank.rl.shapes import check_axes, check_mask, check_shape
 
@@ -40,8 +40,8 @@ class BatchTotals(NamedTuple):
 def batch_totals(member: Tensor, slot_mask: Tensor) -> BatchTotals:
     """Sums over the pages of a batch, that is over axis 0: for [B, G, N], one sum per g of G.
 
-    In distributed training the gate looks at the global batch: pass `global_totals` of these to
-    `flow_control` (an all-reduce of three integers per g).
+    Where several processes train together the gate looks at the batch of all: their totals add up
+    (three integers per g), and `flow_control` is given the sums.
 
     Args:
         member: [B, ..., N] bool. Slots that hold a member of the group.
@@ -52,15 +52,6 @@ def batch_totals(member: Tensor, slot_mask: Tensor) -> BatchTotals:
     """
     members, slots, positions = _page_counts("batch_totals", member, slot_mask)
     return BatchTotals(members.sum(dim=0), slots.sum(dim=0), positions.sum(dim=0))
-
-
-def global_totals(totals: BatchTotals) -> BatchTotals:
-    """The sums over all processes of a distributed training; `totals` themselves outside of one."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return totals
-    together = torch.stack(tuple(totals))
-    distributed.all_reduce(together)
-    return BatchTotals(*together.unbind())
 
 
 def flow_control(

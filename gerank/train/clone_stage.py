@@ -13,11 +13,13 @@ from torch import Tensor
 from gerank.data.batch import RerankBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Generator
-from gerank.train.device import batches_on, device_of, moved
+from gerank.train.batch_parts import BatchPart, Places
+from gerank.train.device import device_of, moved
+from gerank.train.gradient_step import GradientStep
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
 from gerank.train.stage import Metrics, Stage, StepMetrics
-from gerank.train.table_adam import adam, clip_gradients
+from gerank.train.table_adam import adam
 
 _STEPS_BETWEEN_LOOKS = 50
 _BATCH_SIZE = 64
@@ -45,8 +47,22 @@ class CloneStage(Stage[Generator]):
         slots: int,
         seed: int,
         learning_rate: float = 2e-3,
+        accumulate: int = 1,
     ) -> None:
-        """`weights` [U]: preference weights of every page, which the log says nothing of."""
+        """A stage before its first step.
+
+        Args:
+            generator: What is trained, where it lies.
+            log: The pages.
+            train: Rows to learn from.
+            validation: Rows to judge epochs by.
+            weights: [U]. Preference weights of every page, which the log says nothing of.
+            steps: Optimizer steps.
+            slots: N.
+            seed: The seed of the order of pages.
+            learning_rate: The rate of Adam at the start.
+            accumulate: As in `GradientStep`.
+        """
         self.model = generator
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
         self.steps_per_epoch = math.ceil(steps / self.epochs)
@@ -54,6 +70,7 @@ class CloneStage(Stage[Generator]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch, learning_rate / 20
         )
+        self._step = GradientStep(generator, self.optimizer, accumulate=accumulate, clip_norm=1.0)
         self._log, self._train, self._validation = log, train, validation
         self._weights, self._slots, self._seed = weights, slots, seed
         self._batches = PageBatches(log, train, _BATCH_SIZE)
@@ -63,15 +80,17 @@ class CloneStage(Stage[Generator]):
     def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
         batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
-        taught = batches_on(self._device, batches, lambda some: self._load(self._train[some]))
-        for places, (batch, slates) in taught:
-            loss = -self._log_prob(batch, slates).mean() * self._batches.share(places)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            clip_gradients(self.model.parameters(), 1.0)
-            self.optimizer.step()
+
+        def load(places: Places) -> tuple[RerankBatch, Tensor]:
+            return self._load(self._train[places])
+
+        for loss in self._step.over(batches, load, self._loss):
             self.schedule.step()
-            yield {"loss": loss.detach()}
+            yield {"loss": loss}
+
+    def _loss(self, part: BatchPart, loaded: tuple[RerankBatch, Tensor]) -> Tensor:
+        """What a part adds to the loss of its batch."""
+        return -self._log_prob(*loaded).mean() * self._batches.share(part.places)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:

@@ -289,7 +289,7 @@ class TrainConfig:
             logged page, so that equal weights pull equally. With one utility nothing is divided.
         seed: Seeds initial parameters, batches and samples.
         threads: Threads of torch; 0 leaves torch's own choice.
-        train: On what networks learn, and in which numbers.
+        train: On what networks learn, in which numbers, and in how many parts of a batch.
     """
 
     data: DataConfig

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 import gerank.ops  # noqa: F401  loads the ops whose kernels are asked about
 from gerank.train.choices import Device, FitPrecision
+from gerank.train.launch import Launch
 from gerank.train.setting_rules import ConfigError
 
 CPU = torch.device("cpu")
@@ -27,7 +28,7 @@ Batch = TypeVar("Batch")
 
 
 def chosen_device(wanted: Device, key: str = "train.device") -> torch.device:
-    """The device that a setting means here.
+    """The device that a setting means here; of the processes of torchrun each takes its own GPU.
 
     Recurrent layers compute in full float32 on a GPU from then on, as all other layers do.
 
@@ -36,7 +37,8 @@ def chosen_device(wanted: Device, key: str = "train.device") -> torch.device:
         key: What it is called in messages.
 
     Raises:
-        ConfigError: A GPU is asked for, and torch sees none or gerank has no kernels for it.
+        ConfigError: A GPU is asked for, and torch sees none, or fewer than torchrun has started
+            processes here, or gerank has no kernels for it.
     """
     lacking = _lacking_for_cuda()
     if wanted is Device.CUDA and lacking:
@@ -46,14 +48,22 @@ def chosen_device(wanted: Device, key: str = "train.device") -> torch.device:
     if wanted is Device.CPU or lacking:
         return CPU
     torch.backends.cudnn.allow_tf32 = False
+    launch = Launch.of_this_process()
+    if launch is not None:
+        torch.cuda.set_device(launch.local_rank)
     return torch.device("cuda", torch.cuda.current_device())
 
 
 def _lacking_for_cuda() -> list[str]:
     """A clause for each thing that a GPU needs and that is not there."""
-    lacking = []
+    lacking, launch = [], Launch.of_this_process()
     if not torch.cuda.is_available():
         lacking.append(f"torch {torch.__version__} sees no CUDA device")
+    elif launch is not None and launch.local_processes > torch.cuda.device_count():
+        lacking.append(
+            f"torchrun started {launch.local_processes} processes on a machine with "
+            f"{torch.cuda.device_count()} CUDA devices"
+        )
     if not _has_cuda_kernels():
         lacking.append("libgerank was built without CUDA (GERANK_CMAKE_ARGS=-DGERANK_CUDA=ON)")
     return lacking

@@ -158,6 +158,7 @@ def _fit(
         warm=warm,
         device=folder.device,
         precision=folder.config.train.evaluator_precision,
+        accumulate=folder.config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()
@@ -231,6 +232,7 @@ def _with_residual(training: Training, plain: Evaluator, choice: ReadingChoice) 
         choice.prior_strength,
         folder.config.seed,
         folder.config.train.evaluator_precision,
+        accumulate=folder.config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     held_out = training.held_out

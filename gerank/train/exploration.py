@@ -10,6 +10,8 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.nn.random_network import RandomNetworks
 from gerank.rl.random_network import novelty_bonus, predictor_loss
+from gerank.train.processes import current
+from gerank.train.summed_gradients import sum_gradients
 
 _FIRST_ROLLOUTS = 20
 
@@ -66,13 +68,15 @@ class RandomNetworkDistillation:
         mask = slates >= 0
         target, predicted = self.networks(pages, slates)
         raw = novelty_bonus(target, predicted, mask).sum(-1)  # [B, G]
-        loss = predictor_loss(target, predicted, mask)
+        share, mean = _of_all(raw, mask)
+        loss = share * predictor_loss(target, predicted, mask)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        sum_gradients(self.networks.predictor, {})
         self.optimizer.step()
         if self._rollouts < _FIRST_ROLLOUTS:
             self._rollouts += 1
-            self._typical += (raw.mean().item() - self._typical) / self._rollouts
+            self._typical += (mean.item() - self._typical) / self._rollouts
         return self.weight * raw / self._typical if self._typical > 0 else torch.zeros_like(raw)
 
     def state_dict(self) -> dict[str, Any]:
@@ -89,3 +93,22 @@ class RandomNetworkDistillation:
         self.networks.load_state_dict(state["networks"])
         self.optimizer.load_state_dict(state["optimizer"])
         self._typical, self._rollouts = state["typical"], state["rollouts"]
+
+
+def _of_all(raw: Tensor, mask: Tensor) -> tuple[Tensor | float, Tensor]:
+    """What slates are a part of, where several processes sampled together.
+
+    Args:
+        raw: [B, G]. Novelty of this process's slates.
+        mask: [B, G, N] bool. Their slots that hold a candidate.
+
+    Returns:
+        The share of all filled slots that are in these slates, and the mean novelty of all slates.
+    """
+    processes = current()
+    if processes.size == 1:
+        return 1.0, raw.mean()
+    counted = mask.sum().double(), raw.detach().sum().double(), raw.new_full((), raw.numel())
+    slots, novelty, slates = processes.summed(torch.stack(counted))
+    filled = torch.zeros_like(slots) if processes.stands_in else counted[0]
+    return filled / slots.clamp(min=1.0), novelty / slates

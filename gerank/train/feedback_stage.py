@@ -13,9 +13,11 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.feedback_heads import FeedbackHeads
+from gerank.train.batch_parts import BatchPart, Places
 from gerank.train.best_members import BestMembers, EnsembleStage
 from gerank.train.choices import FitPrecision
-from gerank.train.device import batches_on, device_of, moved, products_in
+from gerank.train.device import device_of, moved, products_in
+from gerank.train.gradient_step import GradientStep
 from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics, StepMetrics
 from gerank.train.structured_stage import parameter_groups
@@ -42,6 +44,7 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
         steps: int,
         seed: int,
         precision: FitPrecision = FitPrecision.FLOAT32,
+        accumulate: int = 1,
     ) -> None:
         """A stage before its first step.
 
@@ -55,6 +58,7 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
             steps: Optimizer steps.
             seed: The seed of the order of pages.
             precision: Of the products of matrices while the heads learn.
+            accumulate: As in `GradientStep`.
         """
         self.name, self.model = name, heads
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
@@ -72,23 +76,28 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
+        self._step = GradientStep(heads, self.optimizer, accumulate=accumulate)
         self.best = BestMembers(heads, len(heads.names))
 
     def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
         batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
-        taught = batches_on(self._device, batches, lambda some: self._load(self._train[some]))
-        for places, (pages, values) in taught:
-            with products_in(self._precision, self._device):
-                predictor = self.model.exposed(pages)
-            loss = self._losses(pages, values, predictor.float()).mean(1)
-            loss = loss + self.model.prior(self._strengths) / len(self._train)
-            loss = loss * self._batches.share(places)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+
+        def load(places: Places) -> tuple[ExposureBatch, Tensor]:
+            return self._load(self._train[places])
+
+        for loss in self._step.over(batches, load, self._loss):
             self.schedule.step()
-            yield {"loss": loss.detach().mean()}
+            yield {"loss": loss}
+
+    def _loss(self, part: BatchPart, loaded: tuple[ExposureBatch, Tensor]) -> Tensor:
+        """[H] what a part adds to the loss of its batch."""
+        pages, values = loaded
+        with products_in(self._precision, self._device):
+            predictor = self.model.exposed(pages)
+        loss = self._losses(pages, values, predictor.float()).mean(1)
+        loss = loss + self.model.prior(self._strengths) / len(self._train)
+        return loss * self._batches.share(part.places)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:

@@ -66,6 +66,7 @@ def train_feedback_heads(
         steps=config.steps,
         seed=seed,
         precision=precision,
+        accumulate=folder.config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
     stage.restore_best()

@@ -15,14 +15,16 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.nn.generator import Encoded, Generator
 from gerank.nn.random_network import RandomNetworks
 from gerank.rl.slot_credit import at_last_slot
+from gerank.train.batch_parts import BatchPart, own_part, part_bounds
 from gerank.train.choices import Baseline, Exploration
 from gerank.train.config import GeneratorConfig, UtilityConfig
 from gerank.train.credit import SlateCredit, SupportPrice
 from gerank.train.device import batches_on, device_of, moved
 from gerank.train.exploration import Explorer, PlainSampling, RandomNetworkDistillation
-from gerank.train.page_batches import PageBatches, Places, by_page
+from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.pages import as_requests
 from gerank.train.policy_step import PolicyStep, Rollout, advantage_of
+from gerank.train.processes import current
 from gerank.train.reward import Reward
 from gerank.train.stage import Metrics, Stage, StepMetrics
 from gerank.train.table_adam import adam
@@ -54,6 +56,7 @@ class GeneratorStage(Stage[Generator]):
         scales: Tensor | None = None,
         *,
         support: SupportPrice | None = None,
+        accumulate: int = 1,
     ) -> None:
         """A stage before its first step.
 
@@ -69,6 +72,8 @@ class GeneratorStage(Stage[Generator]):
             seed: The seed of orders, weights and samples.
             scales: [U]. What utilities are divided by before they are weighed; None = 1.
             support: Taken from the credit of slates, and from the score; None = no price.
+            accumulate: In how many parts a process computes the gradients of its pages. Slates are
+                sampled and judged for all its pages at once.
         """
         self.model, self._device = generator, device_of(generator)
         batch_size = config.batch_size or min(max(len(train) // 25, 32), 128)
@@ -82,7 +87,7 @@ class GeneratorStage(Stage[Generator]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch, config.learning_rate / 20
         )
-        self._log, self._config = log, config
+        self._log, self._config, self._accumulate = log, config, accumulate
         self._train, self._validation = train, validation
         self._ranges = torch.tensor([[u.min, u.max, u.default] for u in utilities.values()])
         scales = torch.ones(len(utilities)) if scales is None else scales
@@ -96,36 +101,41 @@ class GeneratorStage(Stage[Generator]):
         draw = torch.Generator().manual_seed(order)
         first_seed = epoch * _SEEDS_PER_EPOCH
 
-        def load(places: Places) -> tuple[ExposureBatch, RerankBatch]:
+        def load(part: BatchPart) -> tuple[ExposureBatch, RerankBatch]:
             nonlocal first_seed
-            exposures = self._log.batch(self._train[places], self._slots)
+            exposures = self._log.batch(self._train[part.places], self._slots)
             batch = as_requests(
                 exposures,
-                self._draw_weights(len(places), draw),
+                self._draw_weights(part.whole, draw)[part.within],
                 self._log.schema,
                 slots=self._slots,
-                seed=first_seed,
+                seed=first_seed + part.first,
                 temperature=self._config.temperature,
                 greedy=False,
             )
-            first_seed += len(places)
+            first_seed += part.whole
             return exposures, batch
 
-        batches = batches_on(self._device, self._batches.epoch(order), load)
-        for places, (exposures, batch) in batches:
-            share = self._batches.share(places)
-            yield self._step(self._train[places], exposures, batch, share)
+        parts = map(own_part, self._batches.epoch(order))
+        for part, (exposures, batch) in batches_on(self._device, parts, load):
+            with current().standing_in(not part.counts):
+                figures = self._step(part, exposures, batch)
+            yield figures
 
-    def _step(
-        self, rows: np.ndarray, exposures: ExposureBatch, batch: RerankBatch, share: float
-    ) -> StepMetrics:
-        encoded = self.model.encode_batch(batch)
+    def _step(self, part: BatchPart, exposures: ExposureBatch, batch: RerankBatch) -> StepMetrics:
+        """Learns from a part of a batch, and with other processes from all of it."""
+        bounds = [b for b in part_bounds(len(part.places), self._accumulate) if b[0] < b[1]]
+        batches = [RerankBatch(*(column[slice(*b)] for column in batch)) for b in bounds]
+        with torch.set_grad_enabled(len(batches) == 1):
+            encoded = self.model.encode_batch(batch)
         slates = self.model.rollout(encoded, batch, self._config.slates_per_request)
-        compared = self._compared(exposures, encoded, batch)
+        rows, compared = self._train[part.places], self._compared(exposures, encoded, batch)
         advantage, figures = self._judge(rows, exposures, batch.weights, slates, compared)
-        figures |= self._policy_step(Rollout(batch, encoded, slates, advantage, share))
+        share = self._batches.share(part.places) if part.counts else 0.0
+        rollout = Rollout(batches, encoded, slates, advantage, share, part.weight, figures)
+        told = self._policy_step(rollout)
         self.schedule.step()
-        return figures
+        return told
 
     def _judge(
         self,
@@ -134,14 +144,14 @@ class GeneratorStage(Stage[Generator]):
         weights: Tensor,
         slates: Tensor,
         compared: Tensor,
-    ) -> tuple[Tensor, StepMetrics]:
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Advantages [B, G, N] of sampled slates, and figures; all slates are scored at once."""
         baseline, sampled = self._config.baseline, slates.size(1)
         slates = torch.cat([slates, compared], dim=1)
         credit = self._credit.by_slot(rows, exposures, slates, weights)
         reward = credit.sum(-1)
         exposed = reward[:, sampled : sampled + 1]
-        figures: StepMetrics = {
+        figures = {
             "reward": reward[:, :sampled].mean(),
             "exposed_reward": exposed.mean(),
             "sampled_better": (reward[:, :sampled] > exposed).float().mean(),

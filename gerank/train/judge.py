@@ -72,6 +72,7 @@ def train_judge(training: Training, choice: ReadingChoice) -> dict[str, PageEval
             seed=config.seed + 1,
             page_weights=weights,
             device=folder.device,
+            accumulate=config.train.accumulate,
         )
         run_stage(stage, folder, training.metrics, training.resume)
         stage.restore_best()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,6 +16,7 @@ from gerank.train.feedback_checkpoint import JUDGE, load_heads
 from gerank.train.judge import opinion, panel_feedback
 from gerank.train.orders import exposed_slates, generated_slates, shown_length
 from gerank.train.page_batches import by_page
+from gerank.train.processes import current
 from gerank.train.reading_choice import ReadingChoice
 from gerank.train.run_folder import RunFolder
 from gerank.train.verdict import BOOSTED, Judgement, judge_slates
@@ -81,27 +84,36 @@ def slate_strengths(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tenso
 def train_boosted_judge(training: Training) -> None:
     """Fits the judge of another family where it is asked for and installed, and keeps it.
 
-    Pages that no trees can be fitted on (one-class feedback, one person) leave the run without it.
+    Of several processes the first one fits it, for its trees are no sums of what parts of the pages
+    say. Pages that no trees can be fitted on (one-class feedback, one person) leave the run without
+    it.
     """
     folder, split = training.folder, training.split
     config = folder.config
     if not (config.judge.boosted and boosted_judge_available() and len(split.judge)):
         return
-    try:
-        judge = BoostedJudge(
-            training.log,
-            split.judge,
-            split.validation,
-            config.data.slots,
-            score=config.data.score,
-            bootstrap=_BOOSTED_MEMBERS,
-            seed=config.seed,
-            threads=max(1, torch.get_num_threads()),
-        )
-    except BoostedJudgeError as error:
-        folder.write_facts({"boosted_judge": {"left_out": str(error)}})
-        return
-    folder.write_boosted(judge.to_json())
+
+    def fitted() -> dict[str, Any] | str:
+        try:
+            judge = BoostedJudge(
+                training.log,
+                split.judge,
+                split.validation,
+                config.data.slots,
+                score=config.data.score,
+                bootstrap=_BOOSTED_MEMBERS,
+                seed=config.seed,
+                threads=max(1, torch.get_num_threads()),
+            )
+        except BoostedJudgeError as error:
+            return str(error)
+        return judge.to_json()
+
+    judge = current().told_by_first(fitted)
+    if isinstance(judge, str):
+        folder.write_facts({"boosted_judge": {"left_out": judge}})
+    else:
+        folder.write_boosted(judge)
 
 
 def boosted_judge(folder: RunFolder) -> dict[str, list[Feedback]]:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
+from gerank.train.batch_parts import Places, own_part, part_bounds
+from gerank.train.processes import current
 
 _BATCHES_OF_A_WINDOW = 16
 _PAGES_OF_A_BLOCK, _BLOCKS_OF_A_WINDOW = 256, 64
 _MIXED_CANDIDATES = 1 << 15
 """A training batch of so many candidates, its padding counted, is small in any case."""
-
-Places = NDArray[np.int64]
 
 
 def length_classes(lengths: NDArray[np.int64]) -> list[Places]:
@@ -124,6 +124,9 @@ def by_page(
 ) -> tuple[Tensor, ...]:
     """What `answer` says of pages, asked by batches of like length, in the order of `rows`.
 
+    Where several processes train together, each asks about its part of every batch, and all get
+    the answers of all.
+
     Args:
         log: The pages.
         rows: Which of them; at least one.
@@ -133,14 +136,29 @@ def by_page(
         dim: That axis.
         candidates: Candidates of a batch with its padding, at most; None = as they come.
     """
-    places, answers = [], []
+    processes = current()
+    places: list[list[Places]] = [[] for _ in range(processes.size)]
+    answers = []
     for some in ordered_batches(log, rows, size, candidates):
-        places.append(some)
-        answers.append([part.cpu() for part in answer(some)])
-    order = np.concatenate(places)
+        for asked, bounds in zip(places, part_bounds(len(some), processes.size), strict=True):
+            asked.append(some[slice(*bounds)])
+        answers.append(_own_answer(some, answer, dim))
+    counts = [sum(map(len, asked)) for asked in places]
+    order = np.concatenate([part for asked in places for part in asked])
     back = None if (np.diff(order) > 0).all() else torch.from_numpy(np.argsort(order))
-    joined = (torch.cat(parts, dim) for parts in zip(*answers, strict=True))
+    own = (torch.cat(parts, dim) for parts in zip(*answers, strict=True))
+    joined = (processes.gathered(each, dim, counts) for each in own)
     return tuple(each if back is None else each.index_select(dim, back) for each in joined)
+
+
+def _own_answer(
+    batch: Places, answer: Callable[[Places], tuple[Tensor, ...]], dim: int
+) -> tuple[Tensor, ...]:
+    """What is said of this process's part of a batch, on the CPU; empty where it stands in."""
+    part = own_part(batch)
+    with current().standing_in(not part.counts):
+        answers = [each.cpu() for each in answer(part.places)]
+    return tuple(each if part.counts else each.narrow(dim, 0, 0) for each in answers)
 
 
 def ordered_batches(

@@ -14,6 +14,7 @@ from gerank.nn.generator import Encoded, Generator
 from gerank.train.choices import Baseline, PolicyLoss
 from gerank.train.config import GeneratorConfig
 from gerank.train.stage import StepMetrics
+from gerank.train.summed_gradients import sum_gradients
 from gerank.train.table_adam import clip_gradients
 
 
@@ -21,18 +22,23 @@ class Rollout(NamedTuple):
     """Slates sampled by the policy as it is.
 
     Attributes:
-        batch: The B requests.
-        encoded: The same, encoded with gradient.
+        batches: The B requests, in the parts that gradients are computed in.
+        encoded: Those of a single part, encoded with gradient; of several nobody asks for it.
         slates: [B, G, N] int64.
         advantage: [B, G] of the slates, or [B, G, N] of their slots.
-        share: How much the batch counts; less than 1 where it has fewer pages than others.
+        share: How much the batch counts; less than 1 where it has fewer pages than others, and 0
+            where they stand in for none.
+        weight: Its share of the pages that all processes sampled for in this step.
+        figures: Scalars: means over its pages.
     """
 
-    batch: RerankBatch
+    batches: list[RerankBatch]
     encoded: Encoded
     slates: Tensor
     advantage: Tensor
-    share: float = 1.0
+    share: float
+    weight: float
+    figures: dict[str, Tensor]
 
 
 class Loss(Protocol):
@@ -76,28 +82,64 @@ class PolicyStep:
             self.steps = config.ppo_epochs
 
     def __call__(self, rollout: Rollout) -> StepMetrics:
-        """Learns from a roll-out; entropy and gradient norm are of the first step."""
-        encoded, behavior, figures = rollout.encoded, None, StepMetrics()
-        for step in range(self.steps):
-            if step:
-                encoded = self._model.encode_batch(rollout.batch)
-            log_prob, entropy = self._model.slate_log_prob(encoded, rollout.batch, rollout.slates)
-            behavior = log_prob.detach() if behavior is None else behavior
-            loss = self._loss(
-                log_prob=log_prob,
-                behavior_log_prob=behavior,
-                advantage=rollout.advantage,
-                slot_mask=rollout.slates >= 0,
-            )
-            mean_entropy = entropy.mean()
-            norm = self._descend(rollout.share * (loss - self._config.entropy_bonus * mean_entropy))
-            if not step:
-                figures = {"entropy": mean_entropy.detach(), "gradient_norm": norm}
-        return figures
+        """Learns from a roll-out of this process's pages, together with those of the others.
 
-    def _descend(self, loss: Tensor) -> Tensor:
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = clip_gradients(self._model.parameters(), self._config.clip_norm)
-        self._optimizer.step()
-        return norm
+        Returns:
+            The figures over the pages of all processes; entropy and gradient norm of the first
+            step as well.
+        """
+        sizes = [len(batch.seeds) for batch in rollout.batches]
+        slates_of, gains_of = (torch.split(x, sizes) for x in (rollout.slates, rollout.advantage))
+        parts = list(zip(rollout.batches, slates_of, gains_of, strict=True))
+        if not rollout.weight:
+            parts = []
+        behavior: list[Tensor | None] = [None] * len(parts)
+        told = StepMetrics()
+        for step in range(self.steps):
+            self._optimizer.zero_grad(set_to_none=True)
+            entropy = torch.zeros((), device=rollout.slates.device)
+            for place, (batch, slates, advantage) in enumerate(parts):
+                encoded = rollout.encoded if not step and len(parts) == 1 else None
+                loss, part_entropy, behavior[place] = self._lose(
+                    batch, slates, advantage, encoded, behavior[place]
+                )
+                share = len(slates) / len(rollout.slates)
+                (share * rollout.share * loss).backward()  # type: ignore[no-untyped-call]
+                entropy = entropy + share * part_entropy
+            own = rollout.figures | {"entropy": entropy}
+            weighed = {name: rollout.weight * value for name, value in own.items()}
+            summed = sum_gradients(self._model, weighed)
+            norm = clip_gradients(self._model.parameters(), self._config.clip_norm)
+            self._optimizer.step()
+            told = told or {**summed, "gradient_norm": norm}
+        return told
+
+    def _lose(
+        self,
+        batch: RerankBatch,
+        slates: Tensor,
+        advantage: Tensor,
+        encoded: Encoded | None,
+        behavior: Tensor | None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The mean loss of requests, their mean entropy, and what the slates were drawn from.
+
+        Args:
+            batch: The requests.
+            slates: [B, G, N].
+            advantage: [B, G] or [B, G, N].
+            encoded: The same requests, with gradient; None = they are encoded anew.
+            behavior: [B, G, N] log-probabilities of the first step; None = this is the first one.
+        """
+        encoded = self._model.encode_batch(batch) if encoded is None else encoded
+        log_prob, entropy = self._model.slate_log_prob(encoded, batch, slates)
+        behavior = log_prob.detach() if behavior is None else behavior
+        loss = self._loss(
+            log_prob=log_prob,
+            behavior_log_prob=behavior,
+            advantage=advantage,
+            slot_mask=slates >= 0,
+        )
+        mean_entropy = entropy.mean()
+        loss = loss - self._config.entropy_bonus * mean_entropy
+        return loss, mean_entropy.detach(), behavior

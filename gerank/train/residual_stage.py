@@ -14,14 +14,17 @@ from torch import Tensor
 from gerank.data.batch import ExposureBatch
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.evaluator import Evaluator
+from gerank.train.batch_parts import BatchPart, Places
 from gerank.train.choices import FitPrecision
 from gerank.train.config import EvaluatorConfig
-from gerank.train.device import batches_on, device_of, moved, products_in
-from gerank.train.page_batches import PageBatches, Places, by_page
+from gerank.train.device import device_of, moved, products_in
+from gerank.train.gradient_step import GradientStep
+from gerank.train.page_batches import PageBatches, by_page
 from gerank.train.stage import Metrics, Stage, StepMetrics
 
 _STEPS_BETWEEN_LOOKS = 50
 _PAGES_AT_ONCE = 1024
+_CLIP_NORM = 5.0
 
 
 class ResidualStage(Stage[Evaluator]):
@@ -38,7 +41,10 @@ class ResidualStage(Stage[Evaluator]):
         prior_strength: float,
         seed: int,
         precision: FitPrecision = FitPrecision.FLOAT32,
+        *,
+        accumulate: int = 1,
     ) -> None:
+        """A stage before its first step; `accumulate` as in `GradientStep`."""
         if evaluator.residual is None:
             raise ValueError("the evaluator has no residual to train")
         self.name, self.model = name, evaluator
@@ -53,6 +59,9 @@ class ResidualStage(Stage[Evaluator]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
+        self._step = GradientStep(
+            evaluator, self.optimizer, accumulate=accumulate, clip_norm=_CLIP_NORM
+        )
         self._log, self._train, self._validation = log, train, validation
         self._batches, self._seed = PageBatches(log, train, config.batch_size), seed
         self.pages_per_step = self._batches.mean_size
@@ -62,27 +71,27 @@ class ResidualStage(Stage[Evaluator]):
     def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
         batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
-        for places, pages in batches_on(self._device, batches, self._load):
-            plain, placed = self._placed(pages)
-            added = (placed.logits - plain)[0] * placed.mask  # [B, N]
-            likelihood = self.model.structured.log_likelihood(placed, pages.clicks)[0]
-            loss = (self._prior * added.square().sum(1) / 2 - likelihood).mean()
-            loss = loss * self._batches.share(places)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 5.0)
-            self.optimizer.step()
+        for loss in self._step.over(batches, self._load, self._loss):
             self.schedule.step()
-            yield {"loss": loss.detach()}
+            yield {"loss": loss}
 
     def _load(self, places: Places) -> ExposureBatch:
         return self._log.batch(self._train[places], self.model.shape.structured.slots)
 
-    def _placed(self, pages: ExposureBatch) -> tuple[Tensor, Any]:
+    def _loss(self, part: BatchPart, pages: ExposureBatch) -> Tensor:
+        """What a part adds to the loss of its batch."""
+        plain, placed = self._placed(pages, part)
+        added = (placed.logits - plain)[0] * placed.mask  # [B, N]
+        likelihood = self.model.structured.log_likelihood(placed, pages.clicks)[0]
+        loss: Tensor = (self._prior * added.square().sum(1) / 2 - likelihood).mean()
+        return loss * self._batches.share(part.places)
+
+    def _placed(self, pages: ExposureBatch, part: BatchPart) -> tuple[Tensor, Any]:
         with torch.no_grad():
             plain = self.model.structured.place_exposed(pages)
         residual = self.model.residual
         assert residual is not None
+        residual.dropout.part = None if part.is_whole else (part.first, part.whole)
         with products_in(self._precision, self._device):
             items = residual.items(*pages.features, pages.above)
             added = residual(items, pages.slates.unsqueeze(1))

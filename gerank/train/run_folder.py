@@ -54,6 +54,7 @@ class RunFolder:
         resume: bool,
         log: LogIdentity | None = None,
         init: tuple[dict[str, Any], dict[str, Any]] | None = None,
+        launch: str | None = None,
     ) -> bool:
         """Writes what identifies the run; where the folder holds it already, nothing.
 
@@ -62,6 +63,8 @@ class RunFolder:
             log: What the run learns from; None = a log that is not compared.
             init: What it starts from: what run.json says of that, and the weights, which the run
                 keeps until it is finished; None = it starts fresh.
+            launch: Names the launch by torchrun that the run begins in, so that its restarts go on
+                from here; None = torchrun has not started this process.
 
         Returns:
             Whether the folder held no run before.
@@ -81,6 +84,8 @@ class RunFolder:
             "log": log.to_json() if log else None,
             "finished": False,
         }
+        if launch is not None:
+            document["launch"] = launch
         if init is not None:
             document["init"], weights = init
             write_tensors(self.initial_weights, weights)

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from rich.console import Console
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from gerank.train.alike import check_same_state, share_random_state
 from gerank.train.device import device_of
+from gerank.train.processes import current
 from gerank.train.progress import StageProgress
 from gerank.train.run_folder import RunError, RunFolder, read_checkpoint
 from gerank.train.writing import naming, write_tensors
@@ -66,11 +69,17 @@ class Stage(ABC, Generic[Model]):
 
 
 class MetricsLog:
-    """RUN/metrics.csv (stage, epoch, metric, value) and the same as TensorBoard events."""
+    """RUN/metrics.csv (stage, epoch, metric, value) and the same as TensorBoard events.
+
+    Of several processes the first one writes them.
+    """
 
     def __init__(self, run: Path) -> None:
         self._table = run / "metrics.csv"
         self._events = run / "tensorboard"
+        self._writes = current().is_first
+        if not self._writes:
+            return
         self._writer = SummaryWriter(str(self._events))
         if self._table.exists():
             _drop_torn_line(self._table)
@@ -79,6 +88,8 @@ class MetricsLog:
 
     def write(self, stage: str, epoch: int, metrics: Metrics) -> None:
         """Appends one epoch's figures."""
+        if not self._writes:
+            return
         self._append([(stage, epoch, name, f"{value:.6g}") for name, value in metrics.items()])
         with naming(self._events):
             for name, value in metrics.items():
@@ -86,6 +97,8 @@ class MetricsLog:
 
     def close(self) -> None:
         """Flushes the TensorBoard events."""
+        if not self._writes:
+            return
         with naming(self._events):
             self._writer.close()
 
@@ -121,6 +134,8 @@ def run_stage(stage: Stage[Any], folder: RunFolder, log: MetricsLog, resume: boo
             metrics = _mean_of(stage, epoch, progress)
             score, judged = stage.validate()
             progress.judged(judged)
+            check_same_state(stage.name, epoch, stage.model, score)
+            share_random_state(device_of(stage.model))
             log.write(stage.name, epoch, metrics | judged | {"score": score})
             if not math.isfinite(score):
                 raise RunError(
@@ -136,12 +151,15 @@ def run_stage(stage: Stage[Any], folder: RunFolder, log: MetricsLog, resume: boo
 
 
 def _progress(stage: Stage[Any], first_epoch: int) -> StageProgress:
+    """Of several processes the first one tells how far they have come."""
+    mute = Console(quiet=True, force_terminal=False)
     return StageProgress(
         stage.name,
         stage.epochs * stage.steps_per_epoch,
         done=first_epoch * stage.steps_per_epoch,
         pages_per_step=stage.pages_per_step,
         shown=stage.shown,
+        console=None if current().is_first else mute,
     )
 
 

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from gerank.data.batch import ExposureBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
 from gerank.nn.structured import PageEvaluator, PlacedItems
+from gerank.train.batch_parts import BatchPart, Places
 from gerank.train.best_members import BestMembers, EnsembleStage
 from gerank.train.choices import FitPrecision
-from gerank.train.device import CPU, batches_on, moved, products_in
-from gerank.train.page_batches import PageBatches, Places, at_most, by_page
+from gerank.train.device import CPU, moved, products_in
+from gerank.train.gradient_step import GradientStep
+from gerank.train.page_batches import PageBatches, at_most, by_page
 from gerank.train.stage import Metrics, StepMetrics
 
 _STEPS_BETWEEN_LOOKS = 50
@@ -50,6 +52,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         warm: Callable[[PageEvaluator], None] | None = None,
         device: torch.device = CPU,
         precision: FitPrecision = FitPrecision.FLOAT32,
+        accumulate: int = 1,
     ) -> None:
         """A stage before its first step.
 
@@ -66,6 +69,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
             warm: Puts earlier weights over the starting values; None = the members start fresh.
             device: Where the ensemble is moved to, and learns.
             precision: Of the products of matrices.
+            accumulate: As in `GradientStep`.
         """
         self.name, self.model = name, evaluator
         self.epochs = math.ceil(steps / _STEPS_BETWEEN_LOOKS)
@@ -88,28 +92,30 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
             self.optimizer, self.epochs * self.steps_per_epoch
         )
+        self._step = GradientStep(evaluator, self.optimizer, accumulate=accumulate)
         self.best = BestMembers(evaluator, members)
 
     def train_epoch(self, epoch: int) -> Iterator[StepMetrics]:
         """A fixed number of steps over shuffled pages."""
         batches = islice(self._batches.endless(self._seed * 1009 + epoch), self.steps_per_epoch)
-        for places, (pages, weights) in batches_on(self._device, batches, self._load):
-            with products_in(self._precision, self._device):
-                placed = self.model.place_exposed(pages)
-            placed = PlacedItems(placed.logits.float(), placed.strength.float(), placed.mask)
-            likelihood = self.model.log_likelihood(placed, pages.clicks)  # [K, B]
-            fit = -(likelihood * weights).mean(1)
-            loss = fit + self.model.prior(self._strengths) / len(self._train)
-            loss = loss * self._batches.share(places)
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
+        for loss in self._step.over(batches, self._load, self._loss):
             self.schedule.step()
-            yield {"loss": loss.detach().mean()}
+            yield {"loss": loss}
 
     def _load(self, places: Places) -> tuple[ExposureBatch, Tensor]:
         pages = self._log.batch(self._train[places], self.model.shape.slots)
         return pages, self._weights[:, torch.from_numpy(places)]
+
+    def _loss(self, part: BatchPart, loaded: tuple[ExposureBatch, Tensor]) -> Tensor:
+        """[K] what a part adds to the loss of its batch."""
+        pages, weights = loaded
+        with products_in(self._precision, self._device):
+            placed = self.model.place_exposed(pages)
+        placed = PlacedItems(placed.logits.float(), placed.strength.float(), placed.mask)
+        likelihood = self.model.log_likelihood(placed, pages.clicks)  # [K, B]
+        fit = -(likelihood * weights).mean(1)
+        loss = fit + self.model.prior(self._strengths) / len(self._train)
+        return loss * self._batches.share(part.places)
 
     @torch.no_grad()
     def validate(self) -> tuple[float, Metrics]:

@@ -11,17 +11,28 @@ from torch import Tensor, nn
 
 def adam(model: nn.Module, lr: float) -> torch.optim.Optimizer:
     """Adam over all that a model learns; of tables with sparse gradients row by row."""
-    sparse = {
-        table.weight
-        for table in model.modules()
-        if isinstance(table, nn.Embedding) and table.sparse and table.weight.requires_grad
-    }
-    dense = [parameter for parameter in model.parameters() if parameter not in sparse]
+    sparse = sparse_tables(model)
+    own = {id(table) for table in sparse}
+    dense = [parameter for parameter in model.parameters() if id(parameter) not in own]
     if not sparse:
         return torch.optim.Adam(dense, lr=lr, fused=True)
     return TableAdam(
-        torch.optim.Adam(dense, lr=lr, fused=True), torch.optim.SparseAdam(list(sparse), lr=lr)
+        torch.optim.Adam(dense, lr=lr, fused=True), torch.optim.SparseAdam(sparse, lr=lr)
     )
+
+
+def sparse_tables(model: nn.Module) -> list[Tensor]:
+    """The tables with sparse gradients that a model learns, in the order of its modules.
+
+    An optimizer's state tells parameters by their order, so a run that is resumed needs the same.
+    """
+    return [
+        weight
+        for table in model.modules()
+        if isinstance(table, nn.Embedding) and table.sparse
+        for weight in table.parameters()
+        if weight.requires_grad
+    ]
 
 
 class TableAdam(torch.optim.Optimizer):

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
-from gerank.data.log_columns import MOST_SLOTS
 from gerank.nn.generator import Generator
 from gerank.train.about import note_end, note_start
-from gerank.train.choices import FitPrecision, Validation
+from gerank.train.alike import check_same_run, check_shared
+from gerank.train.choices import FitPrecision
 from gerank.train.clone_stage import CloneStage
 from gerank.train.config import TrainConfig
 from gerank.train.credit import SupportPrice, price_of_leaving
@@ -26,20 +26,20 @@ from gerank.train.fit_features import fit_features
 from gerank.train.generator_stage import GeneratorStage
 from gerank.train.judge import train_judge
 from gerank.train.judge_run import judge_run, train_boosted_judge
+from gerank.train.launch import Launch
 from gerank.train.log_identity import LogIdentity
+from gerank.train.log_limits import LARGEST_SET, check_limits
 from gerank.train.page_batches import at_most
 from gerank.train.pages import PageSplit, split_pages
 from gerank.train.pretrained import PretrainedTables
+from gerank.train.processes import alone, current
 from gerank.train.reward import Reward, UtilityReward, reward_statistics
 from gerank.train.run_folder import RunError, RunFolder
-from gerank.train.setting_rules import ConfigError
 from gerank.train.stage import MetricsLog, run_stage
-from gerank.train.trial import try_network, try_reward, try_utilities
+from gerank.train.trial import try_all
 from gerank.train.utilities import PREDICTED_KINDS, utility_kind
 from gerank.train.warm_start import WarmStart
 from gerank.train.warning_figures import run_warnings
-
-_LARGEST_SET, _MOST_GROUPS, _MOST_FLAGS = 512, 8, 16  # what the decode ops take
 
 
 def train(
@@ -55,6 +55,9 @@ def train(
     config_file: Path | None = None,
 ) -> RunFolder:
     """Trains evaluator, judge, logged-like policy and generator, and judges the generator.
+
+    Within `gerank.train.processes.joined` all processes that torchrun started train one run. Where
+    torchrun starts them anew, the run that this launch began goes on from its last checkpoints.
 
     Args:
         config: All settings.
@@ -77,6 +80,9 @@ def train(
             finished run of the same architecture, or is given with `resume`.
         OSError: A file cannot be written; it is named. The run can be resumed.
     """
+    launch = Launch.of_this_process()
+    if _goes_on(out, launch):
+        resume, init = True, None
     if resume and init is not None:
         raise RunError(
             f"--init {init} and --resume exclude each other: a run that is resumed keeps the "
@@ -86,18 +92,22 @@ def train(
         torch.set_num_threads(config.threads)
     device = chosen_device(config.train.device)
     log = ExposureLog.read(config.data.log, config.data.memory_mb) if log is None else log
-    folder = RunFolder(out, config, log.schema, _LARGEST_SET, device)
+    folder = RunFolder(out, config, log.schema, LARGEST_SET, device)
     identity = LogIdentity.of(log)
+    check_same_run(out, config, identity, device)
     folder.check(resume, identity)
     warm = None if init is None else WarmStart.from_run(init, folder)
     split = split_pages(log, config.data) if split is None else split
-    _check(config, log, split)
+    check_limits(config, log, split)
     tables = PretrainedTables.read(config.tables, log.schema, config.generator.embedding_width)
-    _try(folder, log, split, reward)
-    is_new = folder.create(resume, identity, (warm.to_json(), warm.document) if warm else None)
+    with alone():
+        try_all(config, log, split.train, reward, device)
+    initial = (warm.to_json(), warm.document) if warm else None
+    is_new = folder.create(resume, identity, initial, launch.name if launch else None)
+    check_shared(folder.path)
     if folder.finished:
         return folder
-    note_start(out, config_file, is_new=is_new)
+    current().told_by_first(lambda: note_start(out, config_file, is_new=is_new))
     folder.write_facts({"device": devices_told(folder.facts.get("device"), device)})
     if warm is None:
         warm = WarmStart.of_begun(folder)
@@ -109,6 +119,13 @@ def train(
     return folder
 
 
+def _goes_on(out: Path, launch: Launch | None) -> bool:
+    """Whether `out` holds a run of this launch by torchrun, which was started anew since."""
+    if launch is None or not launch.restarts or not (out / "config.toml").exists():
+        return False
+    return RunFolder.open(out).facts.get("launch") == launch.name
+
+
 def _train_stages(training: Training, reward: Reward | None) -> None:
     """All that a run learns; where it is given its reward, that is the generator alone."""
     folder = training.folder
@@ -117,7 +134,7 @@ def _train_stages(training: Training, reward: Reward | None) -> None:
             _learn_from_users(training)
         else:
             _train_generator(training, reward, torch.ones(len(folder.config.reward)), None)
-            note_end(folder.path)
+            current().told_by_first(lambda: note_end(folder.path))
             folder.write_facts({"finished": True})
     finally:
         training.metrics.close()
@@ -134,7 +151,7 @@ def _learn_from_users(training: Training) -> None:
     judgement = judge_run(folder, log.select(split.validation))
     warnings = [warning.to_json() for warning in run_warnings(training, judgement)]
     verdict = judgement.to_json()
-    note_end(folder.path)
+    current().told_by_first(lambda: note_end(folder.path))
     folder.write_facts({"verdict": verdict, "warnings": warnings, "finished": True})
 
 
@@ -174,7 +191,8 @@ def _write_scales(
 ) -> None:
     """Keeps what the utilities are divided by."""
     config = folder.config
-    statistics = reward_statistics(reward, log, split.train, config.data.slots, config.seed)
+    with alone():  # few pages, and slates of them that are drawn one after the other
+        statistics = reward_statistics(reward, log, split.train, config.data.slots, config.seed)
     if not config.normalise or len(config.reward) == 1:
         statistics = statistics._replace(scale=torch.ones(len(config.reward)))
     folder.write_statistics(statistics)
@@ -201,45 +219,6 @@ def _support_price(
     return price_of_leaving(feedback, price) if price > 0 else None
 
 
-def _check(config: TrainConfig, log: ExposureLog, split: PageSplit) -> None:
-    if not len(split.train) or not len(split.validation):
-        if config.data.validation is Validation.TIME:
-            needed = "more pages of different times are needed"
-        else:
-            needed = "more people are needed, for nobody may be in two parts"
-        raise ConfigError(
-            f"data.log: {len(log)} pages of {len(np.unique(log.person_ids))} people leave "
-            f"{len(split.train)} to train and {len(split.validation)} to validate; {needed}"
-        )
-    widest, slots = int(np.diff(log.candidate_offsets).max()), config.data.slots
-    for what, count, limit in (
-        ("candidates on a page", widest, _LARGEST_SET),
-        ("candidates on a page and slots above it", widest + log.most_above, _LARGEST_SET),
-        ("slots (data.slots) and slots above a page", slots + log.most_above, MOST_SLOTS),
-        ("group keys", len(log.schema.groups), _MOST_GROUPS),
-        ("flags", len(log.schema.flags), _MOST_FLAGS),
-    ):
-        if count > limit:
-            raise ConfigError(f"data.log: {count} {what}, not at most {limit}")
-    scores = [feature.name for feature in log.schema.candidate_dense]
-    named = [("data.score", config.data.score)] if config.data.score else []
-    for key, name in [*named, *(("data.calibrated", name) for name in config.data.calibrated)]:
-        if name not in scores:
-            raise ConfigError(
-                f"{key}: {name!r} is not a dense feature of the candidates: {', '.join(scores)}"
-            )
-
-
-def _try(folder: RunFolder, log: ExposureLog, split: PageSplit, reward: Reward | None) -> None:
-    """Calls on a few pages what the reward comes from, before anything is trained or written."""
-    config, rows, device = folder.config, split.train, folder.device
-    if reward is None:
-        try_utilities(config, log, rows, device)
-        try_network(config, log, rows, device)
-    else:
-        try_reward(config, log, rows, reward, device)
-
-
 def _train_clone(training: Training) -> None:
     folder, config, split = training.folder, training.folder.config, training.split
     clone = _new_generator(training, WarmStart.start_clone)
@@ -253,6 +232,7 @@ def _train_clone(training: Training) -> None:
         steps=config.judge.clone_steps,
         slots=config.data.slots,
         seed=config.seed,
+        accumulate=config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
 
@@ -279,6 +259,7 @@ def _train_generator(
         config.seed,
         scales,
         support=support,
+        accumulate=config.train.accumulate,
     )
     run_stage(stage, folder, training.metrics, training.resume)
 

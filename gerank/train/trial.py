@@ -25,6 +25,29 @@ _PAGES_AT_ONCE = 4096
 _HIGHEST_CLICK_RATE = 0.2
 
 
+def try_all(
+    config: TrainConfig,
+    log: ExposureLog,
+    rows: np.ndarray,
+    reward: Reward | None,
+    device: torch.device = CPU,
+) -> None:
+    """Calls on a few of the pages `rows` what the reward comes from; errors are as below.
+
+    Args:
+        config: All settings.
+        log: The pages.
+        rows: Those to learn from.
+        reward: Scores slates; None = utilities of what an evaluator says.
+        device: Where the pages are to lie.
+    """
+    if reward is None:
+        try_utilities(config, log, rows, device)
+        try_network(config, log, rows, device)
+    else:
+        try_reward(config, log, rows, reward, device)
+
+
 def try_utilities(
     config: TrainConfig, log: ExposureLog, rows: np.ndarray, device: torch.device = CPU
 ) -> None:

@@ -17,6 +17,7 @@ from gerank.train.config import UtilityConfig
 from gerank.train.config_toml import build_settings
 from gerank.train.feedback_utilities import any_feedback, expected_feedback
 from gerank.train.judged import JudgedSlates
+from gerank.train.processes import current
 from gerank.train.setting_rules import ConfigError
 from gerank.train.user_function import user_utility
 from gerank.train.utility_options import (
@@ -151,7 +152,8 @@ def _flow_control(options: FlowControlOptions, schema: FeatureSchema) -> Formula
         belongs = judged.placed(member(judged).float(), 0.0) > 0
         if options.gate is Gate.PAGE or not judged.gated:
             return rl.page_flow_control(belongs, judged.slot_mask, share, position)
-        totals = rl.global_totals(rl.batch_totals(belongs, judged.slot_mask))
+        counts = torch.stack(rl.batch_totals(belongs, judged.slot_mask))
+        totals = rl.BatchTotals(*current().summed(counts).unbind())
         return rl.flow_control(belongs, judged.slot_mask, share, position, totals)
 
     return utility

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gerank.data.whole_file import whole_file
+from gerank.train.processes import current
 
 
 @contextmanager
@@ -32,17 +33,21 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all.
+    """Writes a file whole or not at all; of several processes the first does, the others wait.
 
     Raises:
         OSError: It cannot be written; the old file is as it was.
     """
-    with naming(path), whole_file(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+
+    def write() -> None:
+        with naming(path), whole_file(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+
+    current().told_by_first(write)
 
 
 def write_tensors(path: Path, document: dict[str, Any]) -> None:
-    """Writes tensors and plain values, whole or not at all.
+    """Writes tensors and plain values, whole or not at all, and by the first process alone.
 
     They are put together in memory first: torch's own writer tells nothing of why it fails. Tensors
     are written as of the CPU, wherever they lie, so that a file can be read on any machine.
@@ -50,10 +55,14 @@ def write_tensors(path: Path, document: dict[str, Any]) -> None:
     Raises:
         OSError: It cannot be written; the old file is as it was.
     """
-    content = io.BytesIO()
-    torch.save(_on_cpu(document), content)
-    with naming(path), whole_file(path) as draft:
-        draft.write_bytes(content.getbuffer())
+
+    def write() -> None:
+        content = io.BytesIO()
+        torch.save(_on_cpu(document), content)
+        with naming(path), whole_file(path) as draft:
+            draft.write_bytes(content.getbuffer())
+
+    current().told_by_first(write)
 
 
 def _on_cpu(value: Any) -> Any:

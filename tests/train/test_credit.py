@@ -67,7 +67,7 @@ def test_an_advantage_is_a_return_less_the_baselines_at_the_same_slot(
     )
     (scored,) = noted.scored  # everything at once
     assert torch.equal(scored[:, :3], rollout.slates)
-    weights = rollout.batch.weights / torch.tensor([2.0, 4.0])
+    weights = rollout.batches[0].weights / torch.tensor([2.0, 4.0])
     worth = (noted.by_slot(np.arange(0), None, scored) * weights[:, None, None]).sum(-1)
     price = noted.price(np.arange(0), None, scored) * priced
     earned = worth - price
@@ -134,7 +134,7 @@ def test_what_a_choice_does_to_the_slot_above_counts_where_the_reward_says_so(
     noted.slots_below = 1
     rollout, _ = one_step(monkeypatch, noted, None)
     (scored,) = noted.scored
-    weights = rollout.batch.weights / torch.tensor([2.0, 4.0])
+    weights = rollout.batches[0].weights / torch.tensor([2.0, 4.0])
     worth = (noted.by_slot(np.arange(0), None, scored) * weights[:, None, None]).sum(-1)[:, :3]
     returns = slot_returns(worth, below=1)
     others = (returns.sum(1, keepdim=True) - returns) / 2

@@ -73,6 +73,14 @@ def test_it_goes_on_from_its_state() -> None:
     assert torch.equal(again.table.weight, held)
 
 
+def test_tables_are_told_apart_by_their_order_in_the_model() -> None:
+    """An optimizer's state knows them by it: in another order a resumed run would mix them up."""
+    tables = nn.ModuleList([nn.Embedding(6, 3, sparse=True) for _ in range(8)])
+    optimizer = adam(nn.Sequential(tables, nn.Linear(3, 1)), 0.1)
+    found = [id(table) for table in optimizer.param_groups[-1]["params"]]
+    assert found == [id(table.weight) for table in tables]
+
+
 @pytest.mark.parametrize("limit", [1e-3, 1e3])
 def test_the_norm_is_that_of_all_gradients(limit: float) -> None:
     norms, gradients = [], []
