@@ -87,6 +87,5 @@ def rerank(
     if model is not None:
         ask = in_process(model, unknown_features)
     else:
-        asked = {"model": model_name, "version": version}
-        ask = by_server(server, tls_ca, token_file, unknown_features, asked)
+        ask = by_server(server, tls_ca, token_file, unknown_features, model_name, version)
     rerank_file(input_file, output_file, ask, skip_bad=skip_bad)

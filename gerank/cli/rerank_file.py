@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -140,16 +140,17 @@ def by_server(
     authority: Path | None,
     token: Path | None,
     unknown: UnknownFeatures,
-    asked: Mapping[str, str],
+    model: str,
+    version: str,
 ) -> Iterator[Rerank]:
-    """Answers by a server; `asked` names the model and its version."""
+    """Answers by a server, of which empty texts leave the choice of model and version to it."""
     from gerank.client import RerankClient
 
     credentials = credentials_from(authority)
     with RerankClient(
         server, credentials=credentials, token=token, unknown_features=unknown
     ) as client:
-        yield functools.partial(client.rerank, **asked)
+        yield functools.partial(client.rerank, model=model, version=version)
 
 
 def _answer(lines: list[Line], ask: Rerank, bad: BadLines) -> list[dict[str, Any]]:
