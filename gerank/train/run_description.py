@@ -73,6 +73,8 @@ def facts_table(folder: RunFolder) -> Table:
         rows.append(("ended", _moment(about.ended)))
     if about.latest is not None:
         rows += [(name, str(value)) for name, value in about.latest.environment.items()]
+    if "device" in folder.facts:
+        rows.append(("device", folder.facts["device"]))
     return Table("How it came about", ("", "what"), tuple(rows))
 
 

@@ -22,6 +22,7 @@ from gerank.train.page_batches import by_page
 from gerank.train.residual_stage import ResidualStage
 from gerank.train.run_folder import RunFolder, read_checkpoint
 from gerank.train.train import train
+from gerank.train.train_settings import TrainSettings
 from tests.train.feedback_log import feedback_log
 from tests.train.pretend_device import PRETEND, Away, pretending
 from tests.train.test_residual_stage import CONFIG, LOG, TRAIN, VALIDATION, evaluator_of, trained
@@ -74,6 +75,10 @@ def short(config: TrainConfig, **evaluator: Any) -> TrainConfig:
     )
 
 
+def in_parts(log: Path) -> TrainConfig:
+    return dataclasses.replace(short(tiny_config(log)), train=TrainSettings(accumulate=3))
+
+
 def of_feeds() -> ExposureLog:
     config = SimulatorConfig(160, 8, SLOTS, 0, items=60, sellers=6, feed_pages=3)
     return simulate(config)[0]
@@ -111,8 +116,8 @@ def expect_same_runs(first: RunFolder, second: RunFolder) -> None:
 
 @pytest.mark.parametrize(
     ("log", "config_of"),
-    [(lambda: feedback_log(160), all_utilities), (of_feeds, explored)],
-    ids=["all utilities, further feedback", "random networks, ppo, a feed"],
+    [(lambda: feedback_log(160), all_utilities), (of_feeds, explored), (of_feeds, in_parts)],
+    ids=["all utilities, further feedback", "random networks, ppo, a feed", "in parts"],
 )
 def test_a_whole_training_gives_the_bits_of_the_cpu(
     tmp_path: Path, log: Callable[[], ExposureLog], config_of: Callable[[Path], TrainConfig]
