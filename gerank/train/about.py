@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from gerank.train.launch import Launch
 from gerank.train.run_folder import RunError
 from gerank.train.writing import write_text
 from gerank.version import __version__
@@ -169,6 +170,7 @@ def _command() -> tuple[str, ...]:
 
 
 def _environment() -> dict[str, str | int]:
+    launch = Launch.of_this_process()
     return {
         "gerank": __version__,
         "torch": torch.__version__,
@@ -178,6 +180,7 @@ def _environment() -> dict[str, str | int]:
         "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "threads": torch.get_num_threads(),
+        "processes": 1 if launch is None else launch.processes,
     }
 
 

@@ -57,7 +57,7 @@ def _sum_dense(
     buffer = torch.cat([value.to(dtype).flatten() for value in values])
     processes.add_up(buffer)
     summed = torch.split(buffer, [value.numel() for value in values])
-    known = summed[len(learnt)].tolist()
+    known = summed[len(learnt)].cpu().tolist()
     for parameter, total, count in zip(learnt, summed, known, strict=False):
         parameter.grad = total.view_as(parameter).to(parameter.dtype) if count else None
     return [each.squeeze() for each in summed[len(learnt) + 1 :]]

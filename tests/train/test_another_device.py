@@ -20,6 +20,7 @@ from gerank.train.page_batches import by_page
 from gerank.train.reading_choice import ReadingChoice
 from gerank.train.run_folder import RunFolder, read_checkpoint
 from gerank.train.train import train
+from gerank.train.train_settings import TrainSettings
 from tests.train.feedback_log import feedback_log
 from tests.train.pretend_device import PRETEND, Away, pretending
 from tests.train.test_resume import interrupted
@@ -70,6 +71,10 @@ def short(config: TrainConfig, **evaluator: Any) -> TrainConfig:
         evaluator=dataclasses.replace(config.evaluator, **evaluator),
         judge=dataclasses.replace(config.judge, clone_steps=3),
     )
+
+
+def in_parts(folder: Path) -> TrainConfig:
+    return dataclasses.replace(short(tiny_config(folder)), train=TrainSettings(accumulate=3))
 
 
 def feeds(pages: int) -> ExposureLog:
@@ -143,6 +148,10 @@ def test_a_training_with_channels_and_random_networks_gives_the_cpus_to_rounding
     away, on_cpu = on_both(explored(tmp_path), tmp_path, feeds(160))
     assert away.load_evaluator().residual is not None
     expect_same_tensors(away, on_cpu, rounding=1e-3)
+
+
+def test_a_training_in_parts_gives_the_bits_of_the_cpu(tmp_path: Path) -> None:
+    expect_same_runs(*on_both(in_parts(tmp_path), tmp_path, feeds(160)))
 
 
 def test_a_run_goes_on_on_another_device_and_back(run: RunFolder, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from gerank.train import device as devices
 from gerank.train.choices import Device
 from gerank.train.config_toml import read_config, to_toml
 from gerank.train.device import CPU, batches_on, chosen_device, devices_told, moved, one_ahead
+from gerank.train.launch import Launch
 from gerank.train.run_folder import RunFolder, read_checkpoint
 from gerank.train.run_identity import RunIdentity
 from gerank.train.setting_rules import ConfigError
@@ -63,6 +64,23 @@ def test_auto_takes_a_gpu_that_can_be_had(monkeypatch: pytest.MonkeyPatch) -> No
     machine(monkeypatch, gpu=True, kernels=True)
     found = [chosen_device(wanted) for wanted in (Device.AUTO, Device.CUDA, Device.CPU)]
     assert found == [torch.device("cuda", 0), torch.device("cuda", 0), CPU]
+
+
+def test_of_the_processes_of_torchrun_each_takes_its_own_gpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine(monkeypatch, gpu=True, kernels=True)
+    taken: list[int] = []
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", taken.append)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: taken[-1])
+    for rank, processes, found in ((3, 4, torch.device("cuda", 3)), (0, 5, CPU)):
+        launch = Launch("one", 8, 0, local_rank=rank, local_processes=processes)
+        monkeypatch.setattr(devices.Launch, "of_this_process", lambda launch=launch: launch)
+        assert chosen_device(Device.AUTO) == found
+    assert taken == [3]
+    with pytest.raises(ConfigError, match="started 5 processes on a machine with 4 CUDA devices"):
+        chosen_device(Device.CUDA)
 
 
 def test_a_run_without_its_gpu_is_refused_before_anything_is_written(
@@ -197,6 +215,17 @@ def test_dropout_drops_what_torchs_own_does_and_alike_elsewhere(seed: int) -> No
         away = HostDropout(0.3)(values.to(PRETEND)).cpu()
     assert away.equal(expected)
     assert HostDropout(0.3).eval()(values) is values
+
+
+def test_of_a_part_of_a_batch_dropout_drops_what_it_would_of_the_whole(seed: int) -> None:
+    values = torch.rand(7, 5, generator=torch.Generator().manual_seed(seed))
+    dropout = HostDropout(0.3)
+    torch.manual_seed(seed)
+    expected = dropout(values)
+    for first, end in ((0, 3), (3, 7)):
+        dropout.part = (first, len(values))
+        torch.manual_seed(seed)
+        assert dropout(values[first:end]).equal(expected[first:end])
 
 
 def test_a_checkpoint_is_of_the_cpu_wherever_its_tensors_lay(tmp_path: Path) -> None:
