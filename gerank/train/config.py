@@ -273,25 +273,25 @@ class TrainConfig:
         evaluator: The evaluator and its training.
         generator: The generator and its training.
         judge: The judge and the logged-like policy, which the verdict stands on.
-        train: How the training computes.
         reward: Utility name -> what it is and the range of its weight.
         tables: `user.NAME` or `candidate.NAME` of an id -> vectors that its values start with.
         normalise: Whether weights are of utilities divided by their spread over the slates of a
             logged page, so that equal weights pull equally. With one utility nothing is divided.
         seed: Seeds initial parameters, batches and samples.
         threads: Threads of torch; 0 leaves torch's own choice.
+        train: How the training computes.
     """
 
     data: DataConfig
     evaluator: EvaluatorConfig = field(default_factory=EvaluatorConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
     judge: JudgeConfig = field(default_factory=JudgeConfig)
-    train: TrainSettings = field(default_factory=TrainSettings)
     reward: dict[str, UtilityConfig] = field(default_factory=lambda: {"clicks": UtilityConfig()})
     tables: dict[str, TableConfig] = field(default_factory=dict)
     normalise: bool = True
     seed: int = 0
     threads: int = 0
+    train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
         require("a table with a utility or more", bool, self, "reward")
