@@ -20,6 +20,7 @@ from gerank.train.config import (
 )
 from gerank.train.config_toml import read_config, to_toml
 from gerank.train.setting_rules import ConfigError
+from gerank.train.train_settings import TrainSettings
 from gerank.train.utilities import build_utilities
 
 LEAST = '[data]\nlog = "pages"\n'
@@ -131,6 +132,7 @@ def test_every_setting_is_written_out(tmp_path: Path) -> None:
         EvaluatorConfig,
         GeneratorConfig,
         JudgeConfig,
+        TrainSettings,
         UtilityConfig,
     )
     for part in parts:
