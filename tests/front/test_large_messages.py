@@ -119,10 +119,14 @@ def _burst(channels: list[grpc.Channel], message: bytes, model: StandIn) -> None
     """All calls at once, while the model is busy; each is answered."""
     model.reset()
     model.hold()
-    calls = [channels[n % CONNECTIONS].unary_unary(RERANK).future(message) for n in range(BURST)]
-    model.await_forwards(1)
-    time.sleep(1)  # until no more come
-    model.release()
+    try:
+        calls = [
+            channels[n % CONNECTIONS].unary_unary(RERANK).future(message) for n in range(BURST)
+        ]
+        model.await_forwards(1, timeout_s=60)
+        time.sleep(1)  # until no more come
+    finally:  # else the calls would hold up the end of their channels
+        model.release()
     while calls:  # answers are not kept
         assert calls.pop(0).result(timeout=30 + BURST)
 
