@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import logging
 import os
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from gerank.scoring.scorer import Scorer
 
 LOCAL = "local"
 _STORE_BYTES = 80 << 20  # Ray's least is 75 MB: it holds names and counts, no rows
+_REACHED_S = 5.0
 _FIELDS = PartResult._fields
 
 
@@ -143,6 +145,17 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
+def _expect_somebody(address: str) -> None:
+    """Raises ScoringError where nobody listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not port.isdecimal():  # such as `auto`
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_REACHED_S).close()
+    except (OSError, OverflowError) as error:
+        raise ScoringError(f"--ray-address: {address}: {error}") from error
+
+
 @contextmanager
 def _connected(ray: Any, address: str, cores: int) -> Iterator[None]:
     """A connection to a cluster; `local` starts a Ray of so many cores, on the loopback alone."""
@@ -156,7 +169,10 @@ def _connected(ray: Any, address: str, cores: int) -> Iterator[None]:
             own = {"num_cpus": cores, "object_store_memory": _STORE_BYTES}
             ray.init(address, include_dashboard=False, _node_ip_address="127.0.0.1", **own, **quiet)
         else:
+            _expect_somebody(address)
             ray.init(address, **quiet)
+    except ScoringError:
+        raise
     except Exception as error:  # Ray raises plain ones too, as where a node starts too slowly
         raise ScoringError(f"--ray-address: {address}: {_first_line(error)}") from error
     try:
