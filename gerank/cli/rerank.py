@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gerank.cli.ranges import number_option
 from gerank.cli.rerank_file import by_server, in_process, rerank_file
 from gerank.cli.rerank_folder import FolderOptions, rerank_folder
 from gerank.cli.server_access import TlsAuthority, TokenFile
@@ -49,7 +50,8 @@ def rerank(
         typer.Option(help="Who scores a folder; processes of this machine if unset."),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Of a folder: how many; one per core if unset.")
+        int | None,
+        number_option(1, 4096, "Of a folder: how many", ending="; one per core if unset"),
     ] = None,
     ray_address: Annotated[
         str | None,

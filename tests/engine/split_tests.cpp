@@ -1,6 +1,7 @@
 // Calls of more queries than a batch: what has not begun is dropped when nobody wants it any more.
 
 #include <functional>
+#include <thread>
 
 #include "manual_clock.h"
 #include "stand_in.h"
@@ -13,9 +14,10 @@ namespace {
 int code(const gerank::Status& status) { return static_cast<int>(status.code()); }
 
 // A call of three forward passes, of which the first runs when `end` is called. It must end with
-// `expected` when that pass comes back, and not before.
+// `expected` when that pass comes back, and not before. A thread that `end` starts is waited for
+// before the engine goes.
 void ends_after_its_first_pass(
-    Code expected, const std::function<void(gerank::Engine&, Asked&, ManualClock&)>& end,
+    Code expected, const std::function<std::thread(gerank::Engine&, Asked&, ManualClock&)>& end,
     std::uint64_t gerank::EngineStats::* count) {
   ManualClock clock;
   Witness witness;
@@ -28,11 +30,13 @@ void ends_after_its_first_pass(
   split.call.deadline = clock.now() + Microseconds(1000);
   split.submit(*engine);
   witness.await_forwards(1);
-  end(*engine, split, clock);
+  std::thread ending = end(*engine, split, clock);
   while (engine->stats().queued > 0) std::this_thread::yield();
   EXPECT(!split.over());  // a worker still writes into it
   witness.open();
-  EXPECT_EQUAL(code(split.await()), static_cast<int>(expected));
+  const int ended_with = code(split.await());
+  if (ending.joinable()) ending.join();
+  EXPECT_EQUAL(ended_with, static_cast<int>(expected));
   EXPECT_EQUAL(split.callbacks(), 1);
   EXPECT_EQUAL(witness.ages(), (std::vector<float>{1, 2}));
   const gerank::EngineStats stats = engine->stats();
@@ -46,7 +50,10 @@ void ends_after_its_first_pass(
 TEST(what_has_not_begun_of_a_split_call_is_dropped_at_its_deadline) {
   ends_after_its_first_pass(
       Code::kDeadlineExceeded,
-      [](gerank::Engine&, Asked&, ManualClock& clock) { clock.advance(Microseconds(1000)); },
+      [](gerank::Engine&, Asked&, ManualClock& clock) {
+        clock.advance(Microseconds(1000));
+        return std::thread();
+      },
       &gerank::EngineStats::expired);
 }
 
@@ -56,19 +63,18 @@ TEST(what_has_not_begun_of_a_split_call_is_dropped_when_it_is_cancelled) {
       [](gerank::Engine& engine, Asked& split, ManualClock&) {
         EXPECT(engine.cancel(&split.call));
         EXPECT(!engine.cancel(&split.call));
+        return std::thread();
       },
       &gerank::EngineStats::cancelled);
 }
 
 TEST(what_has_not_begun_of_a_split_call_is_dropped_when_the_engine_stops) {
-  std::thread stop;
   ends_after_its_first_pass(
       Code::kUnavailable,
-      [&stop](gerank::Engine& engine, Asked&, ManualClock&) {
-        stop = std::thread([&engine] { EXPECT_OK(engine.stop()); });
+      [](gerank::Engine& engine, Asked&, ManualClock&) {
+        return std::thread([&engine] { EXPECT_OK(engine.stop()); });
       },
       &gerank::EngineStats::refused);
-  stop.join();
 }
 
 TEST(a_split_call_whose_last_part_has_begun_by_its_deadline_is_answered) {
