@@ -177,8 +177,12 @@ class ExposureBatch(NamedTuple):
 
     @property
     def above(self) -> SlotsAbove:
-        """The part that tells of what stood above."""
-        return SlotsAbove(*(getattr(self, name) for name in SlotsAbove._fields))
+        """The part that tells of what stood above, without slots that no page has.
+
+        So pages with nothing above are judged to the same bits whatever they are padded to.
+        """
+        first = int((~self.above_mask.any(0)).sum())  # padding comes first
+        return SlotsAbove(*(getattr(self, name)[:, first:] for name in SlotsAbove._fields))
 
 
 def pad_slots(values: Tensor, slots: int, padding: float = -1) -> Tensor:
