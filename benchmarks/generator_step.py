@@ -176,7 +176,7 @@ def time_parts(stage: GeneratorStage, steps: int, clock: Clock) -> dict[str, flo
 
 
 def rows_of(reading: str, *, quick: bool, clock: Clock) -> list[Row]:
-    """Both tables of a form of reading."""
+    """The rows of both tables for a form of reading."""
     log = simulate(SimulatorConfig(PAGES, 20, SLOTS, seed=0))[0]
     evaluator, generators = evaluator_of(log, reading), generators_of(log)
     errors = gradient_errors(generators, log)

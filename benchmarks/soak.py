@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from harness import Row, options, progress, publish
 from serving.load import RESOURCE_EXHAUSTED, Load, apply, build_tools, finish
 from serving.processes import Server, logged, native_command, running
 from serving.workload import LARGE, USUAL, Size, make_artifact, write_payloads
+
+from gerank.proto import rerank_pb2 as pb
 
 NAME = "native front"
 SETTLED_S = 300.0  # memory is compared with that of this moment, and looked at as often
@@ -86,66 +89,98 @@ def soak(folder: Path, seconds: float, share: float) -> Row:
         load = Load(payloads, min(20.0, seconds), in_flight=32)
         capacity = apply(load, servers[NAME])["calls_per_s"]
     command += ["--max-queue", str(int(QUEUE_S * capacity * PAGES_PER_CALL))]
-    command = logged(command, folder / "log")
-    with running({NAME: command}) as servers:
+    with running({NAME: logged(command, folder / "log")}) as servers:
         server = servers[NAME]
         server.line()  # where its metrics are
         before = server.statistics()
         small = KILLED_SHARE * capacity
         load = Load(payloads, seconds, rate=share * capacity - small, warmup=1.0)
         watch, generator = Watch(), load.start(server)
-        began = time.monotonic()
-        swaps = kills = 0
-        victim = killed_client(server, payloads, small)
-        with progress(int(seconds), "seconds") as advance:
-            while generator.poll() is None:
-                time.sleep(1.0)
-                passed = time.monotonic() - began
-                watch.look(server, passed)
-                if passed >= (kills + 1) * KILL_S:
-                    victim.kill()
-                    victim.wait()
-                    victim = killed_client(server, payloads, small)
-                    kills += 1
-                if passed >= (swaps + 1) * SWAP_S:
-                    swaps += 1
-                    _swap(server, model, contents[swaps % 2])
-                advance()
-        victim.kill()
-        victim.wait()
+        swaps, kills = disturb(
+            server,
+            generator,
+            watch,
+            swap=lambda count: _swap(server, model, contents[count % 2]),
+            client=lambda: killed_client(server, payloads, small),
+            seconds=seconds,
+        )
         client = finish(generator)
         time.sleep(1.0)
         after = server.statistics()
-    parts = min(SETTLED_S, seconds / 2)
-    settled, settled_fds = watch.around(parts, 30.0)
-    series = [
-        watch.around(n * parts, 30.0)[0] for n in range(1, int(watch.seconds[-1] / parts) + 1)
-    ]
-    end, end_fds = watch.around(watch.seconds[-1], 30.0)
-    ended = sum(
-        getattr(after, name) - getattr(before, name)
-        for name in ("answered", "expired", "cancelled", "failed")
-    )
+    row = {"seconds": seconds, "capacity_per_s": capacity, "asked_per_s": load.rate + small}
+    row |= {"swaps": swaps, "killed_clients": kills}
+    return row | _calls(client) | _counted(before, after) | _held(watch, seconds)
+
+
+def disturb(
+    server: Server,
+    generator: subprocess.Popen[str],
+    watch: Watch,
+    *,
+    swap: Callable[[int], None],
+    client: Callable[[], subprocess.Popen[str]],
+    seconds: float,
+) -> tuple[int, int]:
+    """Swaps artifacts and kills clients as long as the load goes on; how many of each."""
+    began = time.monotonic()
+    swaps = kills = 0
+    victim = client()
+    with progress(int(seconds), "seconds") as advance:
+        while generator.poll() is None:
+            time.sleep(1.0)
+            passed = time.monotonic() - began
+            watch.look(server, passed)
+            if passed >= (kills + 1) * KILL_S:
+                victim.kill()
+                victim.wait()
+                victim = client()
+                kills += 1
+            if passed >= (swaps + 1) * SWAP_S:
+                swaps += 1
+                swap(swaps)
+            advance()
+    victim.kill()
+    victim.wait()
+    return swaps, kills
+
+
+def _calls(client: Row) -> Row:
+    """What the load saw."""
     return {
-        "seconds": seconds,
-        "capacity_per_s": capacity,
-        "asked_per_s": load.rate + small,
         "calls": client["calls"],
         "failed": client["calls"] - client["ok"],
         "refused": client["codes"].get(RESOURCE_EXHAUSTED, 0),
         "p50_ms": client["p50_us"] / 1e3,
         "p99_ms": client["p99_us"] / 1e3,
         "p99.9_ms": client["p999_us"] / 1e3,
-        "swaps": swaps,
-        "killed_clients": kills,
+    }
+
+
+def _counted(before: pb.StatisticsResponse, after: pb.StatisticsResponse) -> Row:
+    """What the server counted between two moments."""
+    ended = sum(
+        getattr(after, name) - getattr(before, name)
+        for name in ("answered", "expired", "cancelled", "failed")
+    )
+    return {
         "cancelled_queries": after.cancelled - before.cancelled,
         "queries_unaccounted": after.accepted - before.accepted - ended,
         "model_failures": after.failed - before.failed,
         "exposures_lost": after.exposures_lost,
+    }
+
+
+def _held(watch: Watch, seconds: float) -> Row:
+    """Memory and descriptors, at first, at the end, and from part to part."""
+    part = min(SETTLED_S, seconds / 2)
+    settled, settled_fds = watch.around(part, 30.0)
+    end, end_fds = watch.around(watch.seconds[-1], 30.0)
+    moments = [n * part for n in range(1, int(watch.seconds[-1] / part) + 1)]
+    return {
         "memory_settled_mb": settled,
         "memory_end_mb": end,
         "memory_growth": end / settled - 1,
-        "memory_by_time_mb": [round(memory, 1) for memory in series],
+        "memory_by_time_mb": [round(watch.around(moment, 30.0)[0], 1) for moment in moments],
         "descriptors_settled": settled_fds,
         "descriptors_end": end_fds,
     }

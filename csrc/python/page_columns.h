@@ -34,7 +34,7 @@ class PageColumns {
   //   candidate_features   [(names, type, buffer of [C, F])]
   //   candidate_ids        (buffer of [C + 1] int64 offsets, buffer of UTF-8)
   //   dedup_keys           None, or (buffer of [C] int64, buffer of [C] bool)
-  //   rules                empty, or [P] Query objects; of each, all but candidates and features
+  //   rules                empty, or [P] Query objects, whose candidates and features are not read
   PageColumns(const pybind11::buffer& candidate_offsets, const pybind11::iterable& user_features,
               const pybind11::iterable& candidate_features, const pybind11::tuple& candidate_ids,
               const pybind11::object& dedup_keys, const pybind11::list& rules);
@@ -76,8 +76,8 @@ class PageColumns {
 };
 
 // Answers pages `first` to `last` - 1 in one forward pass, without the GIL, as arrays: the number
-// of filled slots of each page [P] int32; of all filled slots in turn the slot, the candidate's
-// index int32, log_prob float32 and relaxed rules uint8; the seed of each page [P] uint64; and a
+// of filled slots of each page [P] int32; the slot, the candidate's index int32, log_prob float32
+// and relaxed rules uint8 of all filled slots in turn; the seed of each page [P] uint64; and a
 // list of (page, (rule, name, wanted, got, slots)) of the rules that are unmet, pages from 0.
 //
 // Raises ValueError where there are no such pages, else as Ranker::rank.

@@ -64,8 +64,8 @@ def rerank(
 ) -> None:
     """Re-rank pages with an artifact, or by a running server.
 
-    Nothing is written of a file on an error. Of a folder, files that are done stay, and the same
-    command goes on with the others.
+    On an error no slate of a file of requests is written. Where a folder is scored, the files that
+    are done stay, and the same command goes on with the others.
 
     Example:  gerank rerank --model model.gerank --input pages.jsonl --output slates.jsonl
     """

@@ -60,7 +60,7 @@ class Differences:
     against: dict[str, Difference]
 
     def names(self, told: Told) -> list[str]:
-        """Of whom this is told."""
+        """The re-rankers that this is told of."""
         return [name for name, found in self.against.items() if found.told is told]
 
 

@@ -80,7 +80,7 @@ def export_comparator(
 
     Args:
         comparator: One that is fitted; a generator of it is frozen.
-        schema: Of the pages that it was fitted to.
+        schema: The schema of the pages that it was fitted to.
         slots: N, of the longest slate that may be asked for.
         path: The artifact.
         name: The first part of the model version.

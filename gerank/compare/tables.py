@@ -57,7 +57,7 @@ def measure_table(found: Differences) -> Table:
 
 
 def _difference_cells(difference: Difference | None) -> tuple[Cell, Cell, Cell]:
-    """Of the reference itself there are none."""
+    """The last three cells of a row; the reference itself has none."""
     if difference is None:
         return None, None, None
     return difference.gain, difference.p_value, str(difference.told)

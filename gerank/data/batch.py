@@ -181,6 +181,8 @@ class ExposureBatch(NamedTuple):
 
         So pages with nothing above are judged to the same bits whatever they are padded to.
         """
+        if not self.above_mask.size(1):
+            return SlotsAbove(self.above_ids, self.above_mask, self.above_dedup_keys)
         first = int((~self.above_mask.any(0)).sum())  # padding comes first
         return SlotsAbove(*(getattr(self, name)[:, first:] for name in SlotsAbove._fields))
 

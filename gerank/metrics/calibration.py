@@ -33,7 +33,7 @@ class CalibrationBins(NamedTuple):
     Attributes:
         examples: [R]. How many are in the bin.
         predicted: [R]. Their mean predicted probability.
-        observed: [R]. The share of them with label 1; of amounts, their mean.
+        observed: [R]. The share of them with label 1, or their mean where labels are amounts.
     """
 
     examples: IndexArray

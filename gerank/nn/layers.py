@@ -25,13 +25,14 @@ class HostDropout(nn.Dropout):
     Its noise is drawn on the CPU, and for a part of a batch as for the whole one.
 
     Attributes:
-        part: Of a part: its first row, and the rows of the whole batch; None = it is the batch.
+        part: The first row of the part that comes next, and the rows of its whole batch; None = the
+            input is a whole batch.
     """
 
     part: tuple[int, int] | None = None
 
     def forward(self, input: Tensor) -> Tensor:
-        """As of `nn.Dropout`, of [B, ...]."""
+        """What `nn.Dropout` makes of [B, ...]."""
         if not self.training or self.p == 0:
             return input
         first, whole = (0, len(input)) if self.part is None else self.part

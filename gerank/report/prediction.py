@@ -39,7 +39,7 @@ class _Told:
     Attributes:
         question: What is predicted.
         by: Who predicts.
-        came: [E]. What came; of a flag, more than 0 for yes.
+        came: [E]. What came; more than 0 means yes where it is a flag.
         predicted: [E].
         flag: Whether it is a probability.
     """

@@ -50,7 +50,7 @@ class _Reached:
         weightings: [P, U].
         utilities: [P, U].
         moved: Utility -> the places of the weightings that move its weight alone.
-        policies: Policy -> [U], for comparison; of the generator under the asked weights.
+        policies: Policy -> [U], for comparison; the generator's are those under the asked weights.
     """
 
     judge: str

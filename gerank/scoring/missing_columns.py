@@ -24,8 +24,8 @@ def flag_numbers(
     """The flag of every row: 1 where the value is null, unless the table tells it.
 
     Args:
-        flag: It, and what it speaks of.
-        columns: Those that have any value, by name.
+        flag: The flag, and what it speaks of.
+        columns: The columns that have any value, by name.
         spread: Features that a block under its own name tells.
         rows: E.
 

@@ -27,7 +27,7 @@ _SETTINGS = {
     "compression": "zstd",
     "write_page_checksum": True,
     "write_statistics": ["id"],
-    # Those whose values repeat: what would be looked for in vain costs more than the rest.
+    # The values of these columns repeat; to look for repeats elsewhere costs more than it saves.
     "use_dictionary": [
         *("model_version", "slate.list.element.slot", "slate.list.element.relaxed.list.element"),
         *("unmet.list.element.rule", "unmet.list.element.name"),

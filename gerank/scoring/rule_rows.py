@@ -27,7 +27,7 @@ RULE_KEYS = (
 """The keys of a request that are read here."""
 
 _OF_ONE_PAGE = {"pins", "above"}
-"""Those that speak of the candidates of their page, so that no other page can share them."""
+"""These keys speak of the candidates of their page, so that no other page can share them."""
 
 
 class RuleReader:

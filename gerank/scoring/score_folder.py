@@ -37,7 +37,7 @@ class FolderResult(NamedTuple):
 
     Attributes:
         files: All files of slates.
-        kept: Those of them that were there already.
+        kept: The files that were there already.
         slates: Rows that were answered now.
         left_out: Rows that were not.
         busy_s, cpu_s: Seconds that workers spent on files, by the clock and by the processor.

@@ -7,7 +7,7 @@ from gerank.train.verdict import Judgement
 from gerank.train.warnings import RunWarning
 
 _STAGES = ("evaluator", "judge", "clone", "generator")
-"""Those that leave a checkpoint of their best, in their order."""
+"""The stages that leave a checkpoint of their best, in their order."""
 
 
 def check_finished(folder: RunFolder, *, unfinished: bool = False) -> None:

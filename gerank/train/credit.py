@@ -26,7 +26,7 @@ def price_of_leaving(feedback: EvaluatorFeedback, price: float) -> SupportPrice:
 
     Args:
         feedback: Knows the strengths of items, and where the log has data.
-        price: Of a logit outside of the logged range, in units of the weighted reward.
+        price: What a logit outside of the logged range costs, in units of the weighted reward.
     """
     support = feedback.evaluator.support
 

@@ -28,7 +28,7 @@ Batch = TypeVar("Batch")
 
 
 def chosen_device(wanted: Device, key: str = "train.device") -> torch.device:
-    """The device that a setting means here; of the processes of torchrun each takes its own GPU.
+    """The device that a setting means here; each process of torchrun takes its own GPU.
 
     Recurrent layers compute in full float32 on a GPU from then on, as all other layers do.
 

@@ -57,7 +57,7 @@ class FeedbackStage(EnsembleStage[FeedbackHeads]):
             prior_strengths: [H]. Holds the strength of each head's prior.
             steps: Optimizer steps.
             seed: The seed of the order of pages.
-            precision: Of the products of matrices while the heads learn.
+            precision: In which numbers matrices are multiplied while the heads learn.
             accumulate: As in `GradientStep`.
         """
         self.name, self.model = name, heads

@@ -35,7 +35,7 @@ def train_feedback_heads(
         name: Names the stage in checkpoints and metrics.
         rows: The pages to learn from.
         seed: Seeds initial parameters and batches.
-        precision: Of the products of matrices.
+        precision: In which numbers matrices are multiplied.
 
     Returns:
         The heads in the order of the schema; None where the log has clicks alone.

@@ -53,9 +53,9 @@ class GradientStep:
         Args:
             batches: All pages of each step, those of other processes too.
             load: Makes tensors of pages, in the memory of the host.
-            loss: Of a part of a batch, and what `load` made of it, on the model's device -> its
-                share of the loss of the batch, a scalar or one per member. What it draws at random
-                for the whole batch is the same for every part.
+            loss: Tells the share that a part has in the loss of its batch, a scalar or one per
+                member, from the part and what `load` made of it, on the model's device. What it
+                draws at random for the whole batch is the same for every part.
         """
 
         def load_all(parts: list[BatchPart]) -> tuple[Loaded, ...]:

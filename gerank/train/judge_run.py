@@ -84,9 +84,9 @@ def slate_strengths(feedback: EvaluatorFeedback, log: ExposureLog, slates: Tenso
 def train_boosted_judge(training: Training) -> None:
     """Fits the judge of another family where it is asked for and installed, and keeps it.
 
-    Of several processes the first one fits it, for its trees are no sums of what parts of the pages
-    say. Pages that no trees can be fitted on (one-class feedback, one person) leave the run without
-    it.
+    Where several processes train, the first one fits it, for its trees are no sums of what parts of
+    the pages say. Pages that no trees can be fitted on (one-class feedback, one person) leave the
+    run without it.
     """
     folder, split = training.folder, training.split
     config = folder.config

@@ -23,7 +23,8 @@ class Rollout(NamedTuple):
 
     Attributes:
         batches: The B requests, in the parts that gradients are computed in.
-        encoded: Those of a single part, encoded with gradient; of several nobody asks for it.
+        encoded: The requests of a single part, encoded with gradient; several parts are encoded
+            anew, each as it learns.
         slates: [B, G, N] int64.
         advantage: [B, G] of the slates, or [B, G, N] of their slots.
         share: How much the batch counts; less than 1 where it has fewer pages than others, and 0

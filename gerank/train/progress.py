@@ -51,7 +51,7 @@ class StageProgress:
 
         Args:
             name: The name of the stage.
-            steps: Of all its epochs.
+            steps: The steps of all its epochs.
             done: Steps that were made before, as of a run that is resumed.
             pages_per_step: Pages of a batch, on average; 0 = no speed is shown.
             shown: Metrics of steps that are shown; empty = all that a step has.

@@ -71,7 +71,7 @@ class Stage(ABC, Generic[Model]):
 class MetricsLog:
     """RUN/metrics.csv (stage, epoch, metric, value) and the same as TensorBoard events.
 
-    Of several processes the first one writes them.
+    Where several processes train, the first one writes them.
     """
 
     def __init__(self, run: Path) -> None:
@@ -151,7 +151,7 @@ def run_stage(stage: Stage[Any], folder: RunFolder, log: MetricsLog, resume: boo
 
 
 def _progress(stage: Stage[Any], first_epoch: int) -> StageProgress:
-    """Of several processes the first one tells how far they have come."""
+    """How far a stage has come; where several processes train, the first one tells it."""
     mute = Console(quiet=True, force_terminal=False)
     return StageProgress(
         stage.name,

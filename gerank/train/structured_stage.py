@@ -68,7 +68,7 @@ class StructuredStage(EnsembleStage[PageEvaluator]):
             page_weights: [K, len(train)]. How often a member sees a page; None = once.
             warm: Puts earlier weights over the starting values; None = the members start fresh.
             device: Where the ensemble is moved to, and learns.
-            precision: Of the products of matrices.
+            precision: In which numbers matrices are multiplied.
             accumulate: As in `GradientStep`.
         """
         self.name, self.model = name, evaluator

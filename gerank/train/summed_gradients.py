@@ -48,7 +48,7 @@ def sum_gradients(model: nn.Module, figures: Mapping[str, Tensor]) -> dict[str, 
 def _sum_dense(
     learnt: list[nn.Parameter], figures: Sequence[Tensor], processes: Processes
 ) -> list[Tensor]:
-    """Of gradients and figures: the figures' sums. Which gradients there are travels as well."""
+    """Adds up gradients, and which of them there are; answers the sums of figures."""
     exact = any(parameter.dtype == torch.float64 for parameter in learnt)
     dtype, device = torch.float64 if exact else torch.float32, learnt[0].device
     there = torch.tensor([float(parameter.grad is not None) for parameter in learnt])
@@ -64,7 +64,7 @@ def _sum_dense(
 
 
 def _sum_rows(tables: list[Tensor], processes: Processes) -> None:
-    """Of tables only those rows are exchanged that some process looked up."""
+    """Adds up the gradients of tables; only rows that some process looked up are exchanged."""
     own = [None if table.grad is None else table.grad.coalesce() for table in tables]
     lengths = torch.tensor([[-1 if each is None else each.values().size(0) for each in own]])
     everywhere = processes.gathered(

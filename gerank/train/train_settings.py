@@ -15,7 +15,7 @@ class TrainSettings:
     Attributes:
         device: `cpu`; `cuda`, a GPU, which is refused where there is none; or `auto`, a GPU where
             torch sees one and gerank was built with CUDA, and else the CPU. CUDA_VISIBLE_DEVICES
-            says which of several GPUs; of several processes each takes its own. A run may go on on
+            says which of several GPUs; each process of torchrun takes its own. A run may go on on
             another device than it began on.
         evaluator_precision: `bfloat16` multiplies matrices so (autocast) while the evaluator, its
             residual and its heads of feedback are fitted. Judges always learn in `float32`.

@@ -37,7 +37,7 @@ def try_all(
     Args:
         config: All settings.
         log: The pages.
-        rows: Those to learn from.
+        rows: The pages to learn from.
         reward: Scores slates; None = utilities of what an evaluator says.
         device: Where the pages are to lie.
     """

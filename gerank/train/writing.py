@@ -33,7 +33,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file whole or not at all; of several processes the first does, the others wait.
+    """Writes a file whole or not at all; one of several processes does, and the others wait.
 
     Raises:
         OSError: It cannot be written; the old file is as it was.

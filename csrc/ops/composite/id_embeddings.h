@@ -31,7 +31,8 @@ class IdEmbeddings {
 
   const std::vector<page::IdUnit>& units() const { return units_; }
 
-  // Of a list: its embeddings [..., L, W] among all, and which of them are entries, [..., L] bool.
+  // The embeddings [..., L, W] of a list among those of all ids, and which of them are entries:
+  // [..., L] bool.
   at::Tensor list_entries(const page::IdUnit& list, const at::Tensor& entries) const;
   at::Tensor is_entry(const page::IdUnit& list, const at::Tensor& ids) const;
 

@@ -37,7 +37,7 @@ def tuning_section(comparison: Comparison) -> Section | None:
 
 
 def _ordered(comparison: Comparison) -> dict[str, Tuning]:
-    """Those that took part by the measure that counts most, then those that were left out."""
+    """The re-rankers by the measure that counts most, then those that were left out."""
     tunings = comparison.results.tunings
     names = [name for name in best_first(comparison) if name in tunings]
     return {name: tunings[name] for name in names} | tunings
