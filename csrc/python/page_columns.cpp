@@ -32,16 +32,18 @@ void check_offsets(const char* name, std::span<const std::int64_t> offsets, std:
                         std::to_string(most));
 }
 
-// Puts columns side by side, a tile of rows at a time so that what is written stays in the cache.
+// Puts rows of columns side by side, a tile of them at a time so that what is written stays in the
+// cache.
 template <typename T>
-void interleave(const std::vector<const void*>& columns, std::size_t rows, std::byte* to) {
+void interleave(const std::vector<const void*>& columns, std::size_t row, std::size_t rows,
+                std::byte* to) {
   constexpr std::size_t kTile = 64;
   auto* out = reinterpret_cast<T*>(to);
   for (std::size_t first = 0; first < rows; first += kTile) {
     const std::size_t last = std::min(first + kTile, rows);
     for (std::size_t c = 0; c < columns.size(); ++c) {
-      const auto* column = static_cast<const T*>(columns[c]);
-      for (std::size_t row = first; row < last; ++row) out[row * columns.size() + c] = column[row];
+      const T* column = static_cast<const T*>(columns[c]) + row;
+      for (std::size_t i = first; i < last; ++i) out[i * columns.size() + c] = column[i];
     }
   }
 }
@@ -129,7 +131,7 @@ std::vector<PageColumns::FeatureColumns> PageColumns::read_features(const char* 
     columns.block.values = bytes_of(name, values, rows * columns.row_bytes).data();
   }
   for (const ColumnType type : {ColumnType::kFloat32, ColumnType::kFloat64, ColumnType::kInt64}) {
-    join(type, rows, &read);
+    join(type, &read);
   }
   for (FeatureColumns& columns : read) {  // which does not move any more
     columns.views.assign(columns.names.begin(), columns.names.end());
@@ -140,9 +142,8 @@ std::vector<PageColumns::FeatureColumns> PageColumns::read_features(const char* 
 
 // Makes one block of all single columns of a type: the engine copies a row of it at once, and from
 // columns number by number.
-void PageColumns::join(ColumnType type, std::size_t rows, std::vector<FeatureColumns>* columns) {
+void PageColumns::join(ColumnType type, std::vector<FeatureColumns>* columns) {
   FeatureColumns all;
-  std::vector<const void*> values;
   const auto is_single = [type](const FeatureColumns& each) {
     return each.block.type == type && each.names.size() == 1;
   };
@@ -150,18 +151,11 @@ void PageColumns::join(ColumnType type, std::size_t rows, std::vector<FeatureCol
     if (!is_single(each)) continue;
     all.names.push_back(each.names[0]);
     all.row_bytes += each.row_bytes;
-    values.push_back(each.block.values);
+    all.singles.push_back(each.block.values);
   }
-  if (values.size() < 2) return;
-  all.joined.resize(rows * all.row_bytes);
-  if (type == ColumnType::kFloat32) {
-    interleave<std::uint32_t>(values, rows, all.joined.data());
-  } else {
-    interleave<std::uint64_t>(values, rows, all.joined.data());
-  }
+  if (all.singles.size() < 2) return;
   all.block.type = type;
   all.block.names_id = new_names_id();
-  all.block.values = all.joined.data();
   std::erase_if(*columns, is_single);
   columns->push_back(std::move(all));
 }
@@ -200,12 +194,38 @@ void PageColumns::read_rules(const py::list& given) {
   }
 }
 
-void PageColumns::add_blocks(const std::vector<FeatureColumns>& columns, std::size_t row,
-                             std::size_t rows, std::vector<FeatureBlock>* blocks) const {
+// Where the numbers of some rows begin in each block. Single columns are put side by side here, for
+// the pages of one call: then the engine finds them in the cache.
+std::vector<const std::byte*> PageColumns::numbers_of(const std::vector<FeatureColumns>& columns,
+                                                      std::size_t row, std::size_t rows,
+                                                      PageQueries* read) {
+  std::vector<const std::byte*> begins;
   for (const FeatureColumns& each : columns) {
-    FeatureBlock& block = blocks->emplace_back(each.block);
-    block.values = static_cast<const std::byte*>(each.block.values) + row * each.row_bytes;
-    block.bytes = rows * each.row_bytes;
+    if (each.singles.empty()) {
+      begins.push_back(static_cast<const std::byte*>(each.block.values) + row * each.row_bytes);
+      continue;
+    }
+    const auto& joined = read->joined.emplace_back(
+        std::make_unique_for_overwrite<std::byte[]>(rows * each.row_bytes));
+    if (each.block.type == ColumnType::kFloat32) {
+      interleave<std::uint32_t>(each.singles, row, rows, joined.get());
+    } else {
+      interleave<std::uint64_t>(each.singles, row, rows, joined.get());
+    }
+    begins.push_back(joined.get());
+  }
+  return begins;
+}
+
+// Adds blocks of the next rows, and moves on to those behind them.
+void PageColumns::add_blocks(const std::vector<FeatureColumns>& columns, std::size_t rows,
+                             std::vector<const std::byte*>* numbers,
+                             std::vector<FeatureBlock>* blocks) {
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    FeatureBlock& block = blocks->emplace_back(columns[i].block);
+    block.values = (*numbers)[i];
+    block.bytes = rows * columns[i].row_bytes;
+    (*numbers)[i] += block.bytes;
   }
 }
 
@@ -213,12 +233,16 @@ PageQueries PageColumns::queries(std::size_t first, std::size_t last) const {
   PageQueries read;
   const std::size_t per_page = user_.size() + candidates_.size();
   read.blocks.reserve((last - first) * per_page);
+  const auto start = static_cast<std::size_t>(offsets_[first]);
+  auto users = numbers_of(user_, first, last - first, &read);
+  auto candidates =
+      numbers_of(candidates_, start, static_cast<std::size_t>(offsets_[last]) - start, &read);
   for (std::size_t page = first; page < last; ++page) {
     const auto begin = static_cast<std::size_t>(offsets_[page]);
     const auto count = static_cast<std::size_t>(offsets_[page + 1]) - begin;
     const std::size_t place = read.blocks.size();
-    add_blocks(user_, page, 1, &read.blocks);
-    add_blocks(candidates_, begin, count, &read.blocks);
+    add_blocks(user_, 1, &users, &read.blocks);
+    add_blocks(candidates_, count, &candidates, &read.blocks);
     const auto own = std::span<const FeatureBlock>(read.blocks).subspan(place);
     Query& query = read.queries.emplace_back(rules_.empty() ? Query{} : *rules_[page]);
     query.candidate_count = static_cast<std::int64_t>(count);

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,6 +19,7 @@ namespace gerank {
 
 // Queries of consecutive pages. Valid for as long as the PageColumns that made them.
 struct PageQueries {
+  std::vector<std::unique_ptr<std::byte[]>> joined;  // numbers of single columns, side by side
   std::vector<FeatureBlock> blocks;
   std::vector<Query> queries;
 };
@@ -50,20 +52,23 @@ class PageColumns {
   struct FeatureColumns {
     std::vector<std::string> names;
     std::vector<std::string_view> views;
-    FeatureBlock block;  // of all rows
+    FeatureBlock block;  // of all rows; without numbers where `singles` has them
     std::size_t row_bytes = 0;
-    std::vector<std::byte> joined;  // the numbers, where they are no view
+    std::vector<const void*> singles;  // the numbers of each column
   };
 
   std::span<const std::byte> bytes_of(const char* name, pybind11::handle given, std::size_t size);
   std::vector<FeatureColumns> read_features(const char* name, const pybind11::iterable& given,
                                             std::size_t rows);
-  static void join(ColumnType type, std::size_t rows, std::vector<FeatureColumns>* columns);
+  static void join(ColumnType type, std::vector<FeatureColumns>* columns);
   void read_ids(const pybind11::tuple& given);
   void read_dedup_keys(const pybind11::object& given);
   void read_rules(const pybind11::list& given);
-  void add_blocks(const std::vector<FeatureColumns>& columns, std::size_t row, std::size_t rows,
-                  std::vector<FeatureBlock>* blocks) const;
+  static std::vector<const std::byte*> numbers_of(const std::vector<FeatureColumns>& columns,
+                                                  std::size_t row, std::size_t rows,
+                                                  PageQueries* read);
+  static void add_blocks(const std::vector<FeatureColumns>& columns, std::size_t rows,
+                         std::vector<const std::byte*>* numbers, std::vector<FeatureBlock>* blocks);
 
   std::vector<pybind11::buffer_info> buffers_;
   std::vector<pybind11::object> kept_;

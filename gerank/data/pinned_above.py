@@ -76,6 +76,13 @@ def parted(batch: RerankBatch) -> tuple[Features, SlotsAbove]:
     return features, SlotsAbove(above, torch.ones_like(keys, dtype=torch.bool), keys)
 
 
+def rows_of(batch: RerankBatch, begin: int, end: int) -> RerankBatch:
+    """Some requests of a batch, without the slots that are there for what stands above others."""
+    some = RerankBatch(*(column[begin:end] for column in batch))
+    spare = int(count_above(batch).max()) - int(count_above(some).max())
+    return some._replace(pins=some.pins[:, : some.pins.size(1) - spare])
+
+
 def count_above(batch: RerankBatch) -> Tensor:
     """[B] int64 how many slots are pinned above each page: those whose candidate is padding."""
     return _is_above(batch).sum(1)

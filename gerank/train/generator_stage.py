@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gerank.data.batch import ExposureBatch, RerankBatch, pad_slots
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.pinned_above import rows_of
 from gerank.nn.generator import Encoded, Generator
 from gerank.nn.random_network import RandomNetworks
 from gerank.rl.slot_credit import at_last_slot
@@ -125,7 +126,7 @@ class GeneratorStage(Stage[Generator]):
     def _step(self, part: BatchPart, exposures: ExposureBatch, batch: RerankBatch) -> StepMetrics:
         """Learns from a part of a batch, and with other processes from all of it."""
         bounds = [b for b in part_bounds(len(part.places), self._accumulate) if b[0] < b[1]]
-        batches = [RerankBatch(*(column[slice(*b)] for column in batch)) for b in bounds]
+        batches = [rows_of(batch, *b) for b in bounds]
         with torch.set_grad_enabled(len(batches) == 1):
             encoded = self.model.encode_batch(batch)
         slates = self.model.rollout(encoded, batch, self._config.slates_per_request)

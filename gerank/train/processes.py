@@ -173,6 +173,10 @@ def joined(longest_wait: timedelta = LONGEST_WAIT) -> Iterator[Processes]:
     if launch is None or launch.processes == 1:
         yield current()
         return
+    # Default arguments of this module name the group that is there when it is imported, which the
+    # first step of an optimizer does: they would keep the group, and with it threads that can abort
+    # the process when Python ends.
+    import torch.distributed.nn.functional  # noqa: F401
     from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 

@@ -17,7 +17,8 @@ class RunIdentity:
     """What must be the same where a run goes on.
 
     Attributes:
-        config: All settings; the device is none of them, for a run may go on on another one.
+        config: All settings. The device and the parts of a batch are none of them: a run may go
+            on on another machine.
         schema: Is the schema of the log it learns from.
         log: Tells which log that is; None = nobody said.
     """
@@ -31,7 +32,7 @@ class RunIdentity:
 
         Where `now` names no log, logs are not compared.
         """
-        different = config_differences(*map(_on_any_device, (self.config, now.config)))
+        different = config_differences(*map(_on_any_machine, (self.config, now.config)))
         if different:
             return f"holds a run with another configuration: {'; '.join(different)}"
         different = schema_differences(self.schema, now.schema)
@@ -48,5 +49,5 @@ class RunIdentity:
         return ""
 
 
-def _on_any_device(config: TrainConfig) -> TrainConfig:
-    return replace(config, train=replace(config.train, device=Device.AUTO))
+def _on_any_machine(config: TrainConfig) -> TrainConfig:
+    return replace(config, train=replace(config.train, device=Device.AUTO, accumulate=1))

@@ -20,7 +20,7 @@ class TrainSettings:
         evaluator_precision: `bfloat16` multiplies matrices so (autocast) while the evaluator, its
             residual and its heads of feedback are fitted. Judges always learn in `float32`.
         accumulate: In how many parts a process works through its pages of a step: the same
-            gradients for less memory.
+            gradients but for rounding, for less memory. A run may go on with another number.
     """
 
     device: Device = Device.AUTO

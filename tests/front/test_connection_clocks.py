@@ -98,13 +98,20 @@ def test_a_caller_waits_for_an_answer_when_it_hears_that_its_connection_ends(
 ) -> None:
     """6.8: new streams that a client begins after GOAWAY are lost. Answers are held back for a
     moment before it, so that a caller in a loop has a call open when it comes, and begins none
-    just then."""
-    for _ in range(3):
+    just then. A connection counts where this machine let the caller run in a loop: where its last
+    call began right behind the one before."""
+    waited: list[float] = []
+    for _ in range(20):
         with RawConnection(ageing.port) as old:
+            began = [time.monotonic()]
             while old.goaway is None:
-                began = time.monotonic()
+                began.append(time.monotonic())
                 assert old.call(page()).status == 0
-            assert time.monotonic() - began > HELD_S / 2
+            if began[-1] - began[-2] < HELD_S / 2:
+                waited.append(time.monotonic() - began[-1])
+        if len(waited) == 3:
+            break
+    assert len(waited) == 3 and min(waited) > HELD_S / 2, waited
 
 
 @pytest.mark.timeout(60 + STEADY_S)

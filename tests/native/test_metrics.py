@@ -181,7 +181,7 @@ def test_a_swap_and_a_refused_model_are_told(model: StandIn, tmp_path: Path) -> 
     with observed(served) as (process, channel, address):
         page = scrape(address)
         first = {"model": "default", "current": "true", "default": "true"}
-        first |= {"implementation": "torchscript", "precision": "float32"}
+        first |= {"implementation": "torchscript", "precision": "float32", "device": "cpu"}
         assert page("gerank_model_info", version="stand-in-1", **first) == 1
         assert page("gerank_last_load_success") == 1
         assert 0 < page("gerank_last_load_duration_seconds") < 60

@@ -15,7 +15,14 @@ from gerank.data.batch import RerankBatch, SlotsAbove
 from gerank.data.collate_requests import collate_requests
 from gerank.data.contract import RequestContract, WeightRange
 from gerank.data.log_requests import request_document
-from gerank.data.pinned_above import below_above, count_above, own_slots, parted, pin_above
+from gerank.data.pinned_above import (
+    below_above,
+    count_above,
+    own_slots,
+    parted,
+    pin_above,
+    rows_of,
+)
 from gerank.data.request_check import parse_request
 from gerank.export.artifact import write_artifact
 from gerank.nn.generator import Encoded, Generator, GeneratorShape
@@ -97,6 +104,24 @@ def test_a_logged_page_gets_the_slate_that_its_request_is_served(tmp_path: Path,
     alone = [{k: v for k, v in document.items() if k != "above"} for document in documents]
     changed = gerank.load(tmp_path / "model.gerank").rank(alone)
     assert sum(a.candidates != b.candidates for a, b in zip(served, changed, strict=True)) > 20
+
+
+def test_parts_of_a_batch_score_as_the_batch_does(seed: int) -> None:
+    """In some parts less stands above a page than elsewhere in the batch, and in some nothing."""
+    batch = doubled(both_batches(seed)[1])
+    order = count_above(batch).argsort()
+    batch = RerankBatch(*(column[order] for column in batch))
+    generator = random_generator(seed, controllable=True).double()
+    with torch.inference_mode():
+        slates = generator.page_slates(batch).unsqueeze(1)
+        whole = generator.slate_log_prob(generator.encode_batch(batch), batch, slates)
+        for part in torch.arange(REQUESTS).split(REQUESTS // 7):
+            bounds = int(part[0]), int(part[-1]) + 1
+            some = rows_of(batch, *bounds)
+            found = generator.slate_log_prob(generator.encode_batch(some), some, slates[part])
+            for ours, theirs in zip(found, whole, strict=True):
+                torch.testing.assert_close(ours, theirs[part])
+    assert not count_above(rows_of(batch, 0, REQUESTS // 7)).any()
 
 
 def decoded(

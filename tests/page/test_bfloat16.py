@@ -33,6 +33,7 @@ from tests.page.rounded_reference import Roundings, follow_rounded, log_prob_err
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDED_FROM = 8  # candidates
+CERTAIN_PAGES = 50  # whose roundings are known
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -46,10 +47,20 @@ def bfloat16_is_here(tmp_path_factory: pytest.TempPathFactory) -> None:
 class Case:
     """A random generator, as it was before it was frozen, and requests to it in bfloat16."""
 
-    def __init__(self, seed: int, folder: Path, requests: int = 25, candidates: int = 30) -> None:
+    def __init__(
+        self,
+        seed: int,
+        folder: Path,
+        requests: int = 25,
+        candidates: int = 30,
+        key_scale: float = 1.0,
+    ) -> None:
+        """`key_scale` multiplies what a candidate adds to a score before the tanh."""
         rng = np.random.default_rng(seed)
         contract = random_contract(rng, random_schema(rng))
         self.generator = random_generator(rng, contract, CONTROLS[seed % len(CONTROLS)])
+        with torch.no_grad():
+            self.generator.decoder.w_candidate.mul_(key_scale)
         self.path = folder / f"{seed}.gerank"
         served = copy.deepcopy(self.generator)  # it is frozen when it is written
         write_artifact(served, contract, self.path, name="case", training={})
@@ -69,22 +80,25 @@ def test_rounds_what_enters_a_product_and_nothing_else(seed: int, tmp_path: Path
 
     On pages where hardly any does the reference agrees to the last digits, as it would not if
     anything else were rounded. There are few such pages, and of small models most of them. A sum
-    whose parts cancel is off by more than is reckoned with, so that not every slot is near.
+    whose parts cancel is off by more than is reckoned with, so that not every such page is near.
+    Keys are small here: what is larger than the tables' range is scored in double, unrounded.
     """
-    certain, unrounded = [], []
-    for place in range(8):
-        case = Case(seed + place, tmp_path, requests=250, candidates=FOLDED_FROM - 1)
+    errors, unrounded = [], []
+    for place in range(60):
+        case = Case(seed + place, tmp_path, 250, FOLDED_FROM - 1, key_scale=1 / 16)
         given, roundings = case.answer(), Roundings(case.batch.candidate_mask)
         rounded = rounded_case(case.generator, case.batch, roundings)
         error = log_prob_error(follow_rounded(rounded, given.slates, roundings), given)
         assert error.max() < 0.1
         plain = log_prob_error(follow(exact_case(case), given.slates, 0), given)
-        chosen = (given.log_prob != 0) & roundings.certain.unsqueeze(1)
-        certain.append(error[chosen])
-        unrounded.append(plain[chosen])
-    errors = torch.cat(certain)
-    assert len(errors) >= 30 and errors.quantile(0.8) < 1e-6
-    assert torch.cat(unrounded).median() > 1e-5  # else the line above could not fail
+        chosen = roundings.certain & (given.log_prob != 0).any(1)
+        errors += error[chosen].amax(1).tolist()
+        unrounded += plain[chosen].amax(1).tolist()
+        if len(errors) >= CERTAIN_PAGES:
+            break
+    assert len(errors) >= CERTAIN_PAGES
+    assert np.quantile(errors, 0.8) < 1e-6
+    assert np.median(unrounded) > 1e-5  # else the line above could not fail
 
 
 def exact_case(case: Case) -> DecodeCase:

@@ -22,6 +22,7 @@ from gerank.train.run_folder import RunError, RunFolder
 from gerank.train.setting_rules import ConfigError
 from gerank.train.stage import MetricsLog
 from gerank.train.train import train
+from gerank.train.train_settings import TrainSettings
 from gerank.train.user_function import UtilityError
 from tests.train.tiny import RANGED, tiny_config, tiny_log
 
@@ -94,6 +95,19 @@ def test_a_resume_with_another_configuration_is_refused_by_the_name_of_the_setti
     with pytest.raises(RunError, match=r"another configuration: generator\.epochs was 2 and is 5"):
         train(config, copied.path, resume=True)
     assert files(copied.path) == before
+
+
+def test_a_run_goes_on_in_other_parts_of_a_batch_to_the_same_weights_but_for_rounding(
+    ranged: RunFolder, tmp_path: Path
+) -> None:
+    """As it must where a step was too large for the memory of a machine."""
+    folder = interrupted(ranged.config, tmp_path / "run", "generator", 1)
+    in_parts = dataclasses.replace(ranged.config, train=TrainSettings(accumulate=3))
+    resumed = train(in_parts, folder.path, resume=True)
+    ours, theirs = (run.load_generator().state_dict() for run in (resumed, ranged))
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value, rtol=0, atol=1e-4)
+    assert any(not torch.equal(ours[name], value) for name, value in theirs.items())
 
 
 def test_a_resume_of_a_finished_run_changes_no_byte(copied: RunFolder) -> None:

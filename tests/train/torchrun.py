@@ -19,10 +19,13 @@ def command(processes: int, *program: str, restarts: int = 0) -> list[str]:
 
 
 def environment(*paths: Path) -> dict[str, str]:
-    """One thread a process, the loopback device, and `paths` first on Python's path."""
+    """One thread a process, the loopback device, and `paths` first on Python's path.
+
+    A process that aborts tells where its threads were.
+    """
     python_path = os.pathsep.join(map(str, [*paths, ROOT, ROOT / "server"]))
     own = {"PYTHONPATH": python_path, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return os.environ | own
+    return os.environ | own | {"PYTHONFAULTHANDLER": "1"}
 
 
 def torchrun(

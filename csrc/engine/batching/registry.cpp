@@ -105,7 +105,8 @@ std::vector<PublishedModel> Registry::list() const {
     for (const auto& model_queue : versions) {
       all.push_back({name, model_queue->version, model_queue == versions.back(), name == default_,
                      model_queue->answered, model_queue->failed,
-                     model_queue->ranker->implementation(), model_queue->ranker->precision()});
+                     model_queue->ranker->implementation(), model_queue->ranker->precision(),
+                     model_queue->ranker->device()});
     }
   }
   return all;

@@ -171,6 +171,7 @@ struct PublishedModel {
 
   std::string_view implementation;  // Ranker::implementation()
   std::string_view precision;       // Ranker::precision()
+  std::string_view device;          // Ranker::device()
 };
 
 // Thread-safe: every method may be called from any thread at any time, with two exceptions.

@@ -105,6 +105,7 @@ void write_models(Exposition& out, const Engine& engine, const LoadNumbers& load
                    {"version", model.version},
                    {"implementation", std::string(model.implementation)},
                    {"precision", std::string(model.precision)},
+                   {"device", std::string(model.device)},
                    {"current", model.current ? "true" : "false"},
                    {"default", model.is_default ? "true" : "false"}});
   }
