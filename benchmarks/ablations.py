@@ -1,12 +1,15 @@
 """What each part of gerank's training is worth: one at a time left out, by the simulator's truth.
 
-Logs with and without exploration; every variant is trained over the seeds and compared with the
+Logs with and without exploration; every variant is trained over three seeds and compared with the
 full one on the same test pages, intervals by person and seed, corrected together.
 
 Ranks and z-scores of dense features have no setting: a variant makes a vector of all dense features
 of a candidate, whose columns are left without. Ways in which weights reach the policy are compared
 where a second utility has a range, at the default weights; how well they steer is the matter of
 `benchmarks/control.py`.
+
+The folder of the comparisons is kept, so that a run which was killed goes on where it was. The
+result of a log is written when that log is done.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness import Row, options, publish
+from harness import Row, commit_part, options, publish
 from numpy.typing import NDArray
 from side_by_side import SEEDS, Setting, compared, rows_of
 from torch import Tensor
@@ -31,6 +34,8 @@ from gerank.nn.channels import Channel
 from gerank.nn.control import Control
 from gerank.train.config import DataConfig
 
+OUT = Path(__file__).parents[1] / "build" / "ablations"
+LOGS = (Logging.SAMPLED, Logging.DETERMINISTIC)
 _TWO_UTILITIES = {
     "clicks": {"min": 0.0, "max": 1.0, "default": 1.0},
     "seller_diversity": {"min": 0.0, "max": 1.0, "default": 0.0},
@@ -113,17 +118,20 @@ def ablated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--out", type=Path, default=Path("ablated"), help="kept comparisons")
+    parser.add_argument("--out", type=Path, default=OUT, help="kept comparisons")
+    parser.add_argument("--only", choices=[str(log) for log in LOGS])
     arguments = parser.parse_args()
-    setting = Setting(SEEDS, 1, 10_000, quick=False)
+    setting = Setting(SEEDS[:3], 1, 10_000, quick=False)
     if arguments.quick:
         setting = Setting((0,), 1, 400, quick=True)
-    rows = [
-        row
-        for logging in (Logging.SAMPLED, Logging.DETERMINISTIC)
-        for row in ablated(logging, setting, arguments.out / logging)
-    ]
-    publish("ablations", rows, arguments)
+    rows = []
+    for logging in LOGS:
+        if arguments.only in (None, str(logging)):
+            found = ablated(logging, setting, arguments.out / logging)
+            rows += found
+            if not arguments.quick:
+                commit_part("ablations", found)
+    publish("ablations", rows, arguments, commit=False)
 
 
 if __name__ == "__main__":
