@@ -10,7 +10,6 @@ import hashlib
 import itertools
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gerank.data.exposure_log import ExposureLog
-from gerank.data.schema import Feature, FeatureKind
 from gerank.data.simulator import SimulatorConfig, simulate
 from gerank.nn.channel_residual import ResidualShape
 from gerank.nn.evaluator import Evaluator, EvaluatorShape
@@ -45,14 +42,13 @@ from gerank.train.stage import Stage
 from gerank.train.structured_stage import StructuredStage
 from gerank.train.utilities import build_utilities
 from tests.train.feedback_log import feedback_log
+from tests.train.large_ids import with_large_ids
 from tests.train.tiny import CANDIDATES, SLOTS, tiny_config, tiny_log
 from tests.train.trainings import fresh_structured
 from tests.train.uniform_log import uniform_log
 
 PAGES = 90
 STEPS = 2
-LARGE = 1 << 17
-"""Rows of a table with sparse gradients."""
 
 Found = dict[str, Tensor]
 
@@ -143,25 +139,6 @@ class Cases:
 def priced(_rows: np.ndarray, pages: Any, slates: Tensor) -> Tensor:
     """A price that depends on the page and on what stands in the slot."""
     return pages.user_dense[:, :1, None].abs() * (slates + 1) / 100
-
-
-def with_large_ids(log: ExposureLog, seed: int) -> ExposureLog:
-    """The same pages with an id of users and one of candidates that have large vocabularies."""
-    draw = np.random.default_rng(seed)
-    item = Feature("item", FeatureKind.ID, LARGE, hashed=True)
-    visitor = Feature("visitor", FeatureKind.ID, LARGE, hashed=True)
-    items = draw.integers(0, 40, len(log.candidate_names))
-    schema = replace(
-        log.schema,
-        user=(*log.schema.user, visitor),
-        candidate=(*log.schema.candidate, item),
-    )
-    return replace(
-        log,
-        schema=schema,
-        user={**log.user, "visitor": draw.integers(0, 12, len(log))},
-        candidate={**log.candidate, "item": items},
-    )
 
 
 def shaken(model: nn.Module, seed: int) -> nn.Module:
