@@ -39,6 +39,9 @@ def comparator_class(name: str) -> type[Comparator]:
             kind = look_up(name, "Class")
         except ValueError as error:
             raise UnknownComparatorError(f"comparator {name!r}: {error}") from None
+        if kind is None:
+            module, _, own_name = name.partition(":")
+            raise UnknownComparatorError(f"comparator {name!r}: {module} has no {own_name!r}")
         if not _is_comparator(kind):
             raise UnknownComparatorError(
                 f"comparator {name!r} names {kind!r}, which is no subclass of "

@@ -32,7 +32,9 @@ class Relevance:
         """
         self._model: LogisticClicks | None = None
         self._score = ""
-        if RelevanceKind(kind) is RelevanceKind.UPSTREAM_SCORE:
+        if kind not in list(RelevanceKind):
+            raise ValueError(f"relevance: {kind!r} is not one of {', '.join(RelevanceKind)}")
+        if kind == RelevanceKind.UPSTREAM_SCORE:
             self._score = score_of(pages)
         else:
             self._model = LogisticClicks(pages.log, pages.train)

@@ -59,6 +59,11 @@ def compare(
     exported = _named_files(export or [], "--export")
     settings = read_compare_config(config)
     for name in exported:
+        if name in named:
+            raise typer.BadParameter(
+                f"{name!r} names slates of a file: there is no model to write",
+                param_hint="--export",
+            )
         check_row(settings, name)
     folder = out_dir or Path("compared") / config.stem
     with ComparisonProgress(settings) as progress:
@@ -71,6 +76,8 @@ def compare(
     if json_output:
         out.print_json(json.dumps(found.to_json()))
         return
+    for warning in found.space.warnings:
+        say(f"warning: {warning.sentence()}")
     for table in found.tables:
         show(table)
     say(f"comparison: {folder} (tables.json)")
@@ -96,6 +103,6 @@ def _named_files(texts: list[str], option: str) -> dict[str, Path]:
         if not (name and is_pair and path):
             raise typer.BadParameter(f"{text!r} is not NAME=FILE", param_hint=option)
         if name in found:
-            raise typer.BadParameter("a name is there twice", param_hint=option)
+            raise typer.BadParameter(f"{name!r} is there twice", param_hint=option)
         found[name] = Path(path)
     return found

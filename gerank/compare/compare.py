@@ -29,6 +29,7 @@ from gerank.compare.tables import (
 )
 from gerank.compare.workspace import CompareError, Workspace
 from gerank.data.batch import pad_slots
+from gerank.only_writer import only_writer
 from gerank.rl.rewards import weighted_reward
 from gerank.train.evaluate import default_weights
 from gerank.train.judge import mean_feedback
@@ -96,6 +97,7 @@ def compare(
             the pages are unfit for the reference.
         ForeignSlatesError: A file of slates does not fit the test pages.
         CellError: The work of a cell failed.
+        FolderInUseError: Another process writes into `out`.
     """
     space = Workspace.read(config, test, out)
     foreign = {
@@ -105,11 +107,12 @@ def compare(
     for name in foreign:
         if name in rows_of(config):
             raise CompareError(f"slates {name!r}: a comparator has this name; choose another one")
-    space.begin(resume=resume)
-    run_cells(config, test, out, watch)
-    results = gather(space, foreign)
-    comparison = _compared(space, results)
-    write_text(out / "tables.json", json.dumps(comparison.to_json(), indent=2) + "\n")
+    with only_writer(out):
+        space.begin(resume=resume)
+        run_cells(config, test, out, watch)
+        results = gather(space, foreign)
+        comparison = _compared(space, results)
+        write_text(out / "tables.json", json.dumps(comparison.to_json(), indent=2) + "\n")
     return comparison
 
 

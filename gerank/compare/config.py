@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -111,6 +112,8 @@ class CompareConfig:
     train: TrainSettings = field(default_factory=TrainSettings)
 
     def __post_init__(self) -> None:
+        rows = {name: _flat_row(name, row) for name, row in self.comparators.items()}
+        object.__setattr__(self, "comparators", rows)
         require("a list of distinct seeds", lambda s: s and len(set(s)) == len(s), self, "seeds")
         require("in 0..2147483647", lambda s: all(0 <= n < 2**31 for n in s), self, "seeds")
         require(">= 0", lambda count: count >= 0, self, "workers", "optimum_pages")
@@ -154,6 +157,28 @@ def read_compare_config(path: Path) -> CompareConfig:
     config: CompareConfig = _READER.read(CompareConfig, path)
     log = (path.parent / config.data.log).resolve()
     return dataclasses.replace(config, data=dataclasses.replace(config.data, log=log))
+
+
+def _flat_row(name: str, row: ComparatorConfig) -> ComparatorConfig:
+    """The row with settings as its comparator calls them: of a table `generator` with `epochs`
+    becomes `generator.epochs`, unless the comparator has a setting that is a table.
+    """
+    try:
+        known = comparator_class(row.comparator or name).grid
+    except UnknownComparatorError:
+        return row  # which is told with all else that is wrong
+    settings, grid = _flat(row.settings, known), _flat(row.grid, known)
+    return dataclasses.replace(row, settings=settings, grid=grid)
+
+
+def _flat(settings: dict[str, Any], known: Container[str]) -> dict[str, Any]:
+    found = {}
+    for name, value in settings.items():
+        if isinstance(value, dict) and name not in known:
+            found |= {f"{name}.{inner}": each for inner, each in value.items()}
+        else:
+            found[name] = value
+    return found
 
 
 def _check_row(name: str, row: ComparatorConfig) -> None:

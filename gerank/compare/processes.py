@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -24,6 +25,7 @@ from gerank.compare.cells import Cell, CellError, cells_of, needs
 from gerank.compare.config import CompareConfig
 from gerank.compare.work import do
 from gerank.compare.workspace import Workspace
+from gerank.train.writing import write_text
 
 _SCRATCH = "scratch"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -66,7 +68,7 @@ def run_cells(
             ProcessPoolExecutor(workers, context, initializer=_start, initargs=given) as pool,
         ):
             try:
-                _work_through(pool, workers, config, waiting, done, watch)
+                _work_through(pool, workers, config, out, waiting, done, watch)
             finally:
                 lifeline.close()  # after a failure nobody waits for what else is running
     finally:
@@ -77,6 +79,7 @@ def _work_through(
     pool: ProcessPoolExecutor,
     workers: int,
     config: CompareConfig,
+    out: Path,
     waiting: list[Cell],
     done: set[Cell],
     watch: Callable[[Cell, bool], None],
@@ -89,23 +92,26 @@ def _work_through(
             watch(cell, False)
             running[pool.submit(_do, cell)] = cell
         for future in wait(running, return_when=FIRST_COMPLETED).done:
+            _raise_failure(future, running, out)
             cell = running.pop(future)
-            _raise_failure(future, cell)
             done.add(cell)
             watch(cell, True)
 
 
-def _raise_failure(future: Future[None], cell: Cell) -> None:
-    error = future.exception()
+def _raise_failure(future: Future[None], running: dict[Future[None], Cell], out: Path) -> None:
+    error, cell = future.exception(), running[future]
     if isinstance(error, BrokenProcessPool):
+        worked = "; ".join(map(str, running.values()))
         raise CellError(
-            f"{cell}: a worker process ended, as for want of memory; fewer workers may help, and "
-            "--resume goes on"
+            f"a worker process ended, as for want of memory, while this was worked on: {worked}. "
+            "Fewer workers may help, and --resume goes on"
         ) from error
     if isinstance(error, (ValueError, ImportError, OSError)):
         raise CellError(f"{cell}: {error}") from error
     if error is not None:
-        raise error
+        told = out / "log" / "failure.txt"
+        write_text(told, "".join(traceback.format_exception(error)))
+        raise CellError(f"{cell}: {type(error).__name__}: {error} (more in {told})") from error
 
 
 def _start(watched: Connection, config: CompareConfig, test: Path, out: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.compare.differences import Difference, Differences
-from gerank.compare.results import Floats, Policy, Results
+from gerank.compare.results import Floats, Policy, Results, fewer_is_better
 from gerank.metrics.intervals import Interval
 from gerank.metrics.off_policy import clipped_ips
 from gerank.train.logged_click_tables import clicks_table
@@ -43,7 +43,8 @@ class Best(NamedTuple):
 
 def measure_table(found: Differences) -> Table:
     """Means of a measure, and what the reference has more than every other policy."""
-    title = f"{found.measure}, {found.pages} pages"
+    direction = " (less is better)" if fewer_is_better(found.measure) else ""
+    title = f"{found.measure}{direction}, {found.pages} pages"
     if not any(isinstance(mean, Interval) for mean in found.means.values()):
         rows: tuple[tuple[Cell, ...], ...] = tuple(found.means.items())
         return Table(f"{title}, too few people for intervals", ("re-ranker", "mean"), rows)

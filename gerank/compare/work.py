@@ -19,8 +19,10 @@ from gerank.compare.judging import (
     train_judges,
     validation_score,
 )
+from gerank.compare.slate_check import checked_slates
 from gerank.compare.tuning import best_trial
 from gerank.compare.workspace import Workspace
+from gerank.data.exposure_log import ExposureLog
 from gerank.train.orders import exposed_slates, shown_length
 from gerank.train.run_folder import RunError
 
@@ -58,8 +60,8 @@ def _try(cell: Cell, space: Workspace) -> None:
     seconds = time.perf_counter() - began
     slots = space.config.data.slots
     arrays = {
-        SLATES: _slates(comparator, space),
-        VALIDATION: comparator.slates(space.log, space.split.validation, slots).numpy(),
+        SLATES: _slates(comparator, space.test, space.test_rows, slots),
+        VALIDATION: _slates(comparator, space.log, space.split.validation, slots),
     }
     write_cell(cell.file(space.out), {"settings": settings, "fit_seconds": seconds}, arrays)
 
@@ -101,7 +103,9 @@ def _train_seed(cell: Cell, space: Workspace) -> None:
     comparator = fitted(cell.name, trial["settings"], cell.number, space)
     seconds = time.perf_counter() - began
     document = {"settings": trial["settings"], "fit_seconds": seconds}
-    write_cell(cell.file(space.out), document, {SLATES: _slates(comparator, space)})
+    slots = space.config.data.slots
+    answered = _slates(comparator, space.test, space.test_rows, slots)
+    write_cell(cell.file(space.out), document, {SLATES: answered})
 
 
 def _judge(cell: Cell, space: Workspace) -> None:
@@ -142,7 +146,7 @@ def fitted(name: str, settings: dict[str, Any], seed: int, space: Workspace) -> 
     return comparator
 
 
-def _slates(comparator: Comparator, space: Workspace) -> NDArray[np.int64]:
-    slates = comparator.slates(space.test, space.test_rows, space.config.data.slots)
-    answered: NDArray[np.int64] = slates.numpy()
-    return answered
+def _slates(
+    comparator: Comparator, log: ExposureLog, rows: NDArray[np.int64], slots: int
+) -> NDArray[np.int64]:
+    return checked_slates(comparator.slates(log, rows, slots), log, rows, slots)

@@ -17,10 +17,12 @@ from gerank.compare.identity import identity, known_then
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema_difference import schema_differences
 from gerank.data.simulator import SimulatorTruth
+from gerank.train import warnings
 from gerank.train.choices import Validation
 from gerank.train.device import chosen_device
 from gerank.train.pages import PageSplit, split_pages
 from gerank.train.run_folder import RunFolder
+from gerank.train.warnings import RunWarning
 from gerank.train.writing import write_text
 
 
@@ -73,6 +75,16 @@ class Workspace:
                     "smaller shares for the other parts, are needed"
                 )
         return split
+
+    @cached_property
+    def warnings(self) -> list[RunWarning]:
+        """What may be wrong with the pages that teach."""
+        taught = self.log.select(self.split.train)
+        found = [
+            warnings.one_class_feedback(int((taught.clicks > 0).sum()), len(taught.clicks)),
+            warnings.too_few_to_compare(len(taught)),
+        ]
+        return [warning for warning in found if warning is not None]
 
     @property
     def pages(self) -> Pages:
@@ -146,6 +158,11 @@ def _check_pages(config: CompareConfig, log: ExposureLog, test: ExposureLog) -> 
     different = schema_differences(log.schema, test.schema)
     if different:
         raise CompareError(f"the test log is not of the schema of data.log: {'; '.join(different)}")
+    if not (log.clicks > 0).any():
+        raise CompareError(
+            f"data.log: none of its {len(log.clicks)} shown slots is clicked, so that neither "
+            "re-rankers nor judges can learn anything"
+        )
     if config.data.validation is Validation.TIME:
         return  # tomorrow's pages are of the same people
     shared = set(map(str, log.person_ids)) & set(map(str, test.person_ids))

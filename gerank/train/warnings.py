@@ -95,6 +95,23 @@ def too_few_pages(pages: int, numbers: int) -> RunWarning | None:
     )
 
 
+def too_few_to_compare(pages: int) -> RunWarning | None:
+    """Re-rankers and judges that learn from few pages differ by chance.
+
+    Args:
+        pages: Training pages.
+    """
+    if pages >= FEWEST_PAGES:
+        return None
+    return RunWarning(
+        "too few pages",
+        pages,
+        FEWEST_PAGES,
+        f"{pages} pages teach the re-rankers, and fewer the judges; {FEWEST_PAGES} would be few.",
+        "Do not choose by these tables; log more pages.",
+    )
+
+
 def auc_of_a_coin(auc: float | None) -> RunWarning | None:
     """The evaluator does not know which slot of a page is clicked.
 

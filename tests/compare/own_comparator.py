@@ -35,12 +35,14 @@ class Fails(NeedsMore):
     """Fails as a mistake in it would."""
 
     name = "fails"
-    grid = MappingProxyType({"how": ("value", "kill")})
+    grid = MappingProxyType({"how": ("value", "kill", "mistake")})
 
     def fit(self, pages: Pages) -> None:
         """Fails in the way that is set."""
         if self.settings["how"] == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.settings["how"] == "mistake":
+            raise TypeError("an int is no str")
         raise ValueError("this comparator always fails")
 
 
@@ -54,3 +56,18 @@ class Picky(LoggedPage):
         """Refuses in a bad mood."""
         if self.settings["mood"] == "bad":
             raise UnfitPagesError("the mood is bad")
+
+
+class Wrong(LoggedPage):
+    """The logged page, but for one slot of one page."""
+
+    name = "wrong"
+    grid = MappingProxyType({"how": ("outside", "twice", "gap", "short")})
+
+    def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
+        """Slates that are none, in the way that is set."""
+        found = super().slates(log, rows, slots)
+        if self.settings["how"] == "short":
+            return found[:, :-1]
+        found[1, 0] = {"outside": 99, "twice": int(found[1, 2]), "gap": -1}[self.settings["how"]]
+        return found

@@ -164,4 +164,6 @@ def test_the_command_names_file_and_version(compared: Compared, tmp_path: Path) 
     result = gerank(*words(compared, "--resume", "--export", f"trees={path}"))
     assert result.code == 1 and "lambdamart cannot be exported" in result.err
     result = gerank(*words(compared, "--export", f"a={path}", "--export", f"a={path}"))
-    assert result.code == 2 and "a name is there twice" in result.err
+    assert result.code == 2 and "'a' is there twice" in result.err
+    result = gerank(*words(compared, "--slates", f"ours={path}", "--export", f"ours={path}"))
+    assert result.code == 2 and "'ours' names slates of a file" in result.err

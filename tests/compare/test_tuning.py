@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,6 +49,17 @@ def test_the_first_of_the_highest_scores_is_chosen(
     scores: list[float | None], wanted: int | None
 ) -> None:
     assert best_trial(scores) == wanted
+
+
+def test_a_table_of_settings_is_that_of_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "all.toml"
+    path.write_text(
+        '[data]\nlog = "train"\n[comparators.gerank.settings]\nreward.likes = {min = 0.0}\n'
+        "generator.epochs = 2\n[comparators.gerank.grid.evaluator]\nsteps = [5, 6]\n"
+    )
+    row = read_compare_config(path).comparators["gerank"]
+    assert row.settings == {"generator.epochs": 2, "reward": {"likes": {"min": 0.0}}}
+    assert row.grid == {"evaluator.steps": [5, 6]}
 
 
 @pytest.mark.parametrize(

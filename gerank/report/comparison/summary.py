@@ -23,6 +23,10 @@ def summary_section(comparison: Comparison) -> Section:
     """The verdict, the same by every measure, disagreements, who was left out, and facts."""
     words = [
         _verdict(comparison),
+        *(
+            Paragraph(f"{each.text} {each.advice}", each.name, Mood.WARNING)
+            for each in comparison.space.warnings
+        ),
         Paragraph(_WHAT_IS_SURE),
         *(_by_measure(found) for found in _first_comes_first(comparison)),
         *_disagreements(comparison),
