@@ -68,6 +68,7 @@ class ComparatorConfig:
     grid: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "grid", _flat(self.grid))
         for setting, values in self.grid.items():
             if not isinstance(values, list) or not values:
                 raise ConfigError(f"grid.{setting}: {values!r} is not a list of one value or more")
@@ -167,11 +168,13 @@ def _flat_row(name: str, row: ComparatorConfig) -> ComparatorConfig:
         known = comparator_class(row.comparator or name).grid
     except UnknownComparatorError:
         return row  # which is told with all else that is wrong
-    settings, grid = _flat(row.settings, known), _flat(row.grid, known)
-    return dataclasses.replace(row, settings=settings, grid=grid)
+    try:
+        return dataclasses.replace(row, settings=_flat(row.settings, known))
+    except ConfigError as error:
+        raise ConfigError(f"comparators.{name}.{error}") from None
 
 
-def _flat(settings: dict[str, Any], known: Container[str]) -> dict[str, Any]:
+def _flat(settings: dict[str, Any], known: Container[str] = ()) -> dict[str, Any]:
     found = {}
     for name, value in settings.items():
         if isinstance(value, dict) and name not in known:

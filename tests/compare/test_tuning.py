@@ -79,6 +79,11 @@ def test_a_table_of_settings_is_that_of_the_run(tmp_path: Path) -> None:
             'reference = "mmr"\n[comparators.mmr]\ngrid.window = [1]\nsettings.window = 1',
             r"comparators.mmr.grid.window: settings.window says what it is",
         ),
+        (
+            'reference = "gerank"\n[comparators.gerank]\ngrid.generator.epochs = [1]\n'
+            "settings.generator.epochs = 1",
+            r"comparators.gerank.grid.generator.epochs: settings.generator.epochs says what it is",
+        ),
         ('reference = "a b"\n[comparators."a b"]', "comparators: 'a b' is not letters, digits"),
         ("seeds = [1, 1]", r"seeds: \(1, 1\) is not a list of distinct seeds"),
         ("seeds = []", r"seeds: \(\) is not a list of distinct seeds"),
