@@ -175,7 +175,7 @@ def _flat_row(name: str, row: ComparatorConfig) -> ComparatorConfig:
 
 
 def _flat(settings: dict[str, Any], known: Container[str] = ()) -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for name, value in settings.items():
         if isinstance(value, dict) and name not in known:
             found |= {f"{name}.{inner}": each for inner, each in value.items()}
