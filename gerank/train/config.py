@@ -288,7 +288,7 @@ class TrainConfig:
         normalise: Whether weights are of utilities divided by their spread over the slates of a
             logged page, so that equal weights pull equally. With one utility nothing is divided.
         seed: Seeds initial parameters, batches and samples.
-        threads: Threads of torch; 0 leaves torch's own choice.
+        threads: Threads of torch, at most 1024; 0 leaves torch's own choice.
         train: On what networks learn, in which numbers, and in how many parts of a batch.
     """
 
@@ -306,4 +306,4 @@ class TrainConfig:
     def __post_init__(self) -> None:
         require("a table with a utility or more", bool, self, "reward")
         seed_in_range(self)
-        require(">= 0", lambda threads: threads >= 0, self, "threads")
+        require("in 0..1024", lambda threads: 0 <= threads <= 1024, self, "threads")

@@ -249,6 +249,7 @@ BAD_VALUES = [
     ("seed", "-3"),
     ("seed", "1.5"),
     ("threads", "-1"),
+    ("threads", "1025"),
     ("reward.clicks.utility", "3"),
     ("reward.clicks.options", "3"),
     ("data.calibrated", '"ctr"'),
