@@ -45,14 +45,12 @@ class BatchPart(NamedTuple):
         return len(self.places) / self.whole if self.counts else 0.0
 
     def split(self, count: int) -> list[BatchPart]:
-        """The same pages in `count` parts that differ by a page at most; none of them is empty."""
+        """The same pages in `count` parts that differ by a page at most, or one by one if fewer."""
         if not self.counts:
             return [self]
-        bounds = part_bounds(len(self.places), count)
         return [
             BatchPart(self.places[begin:end], self.first + begin, self.whole)
-            for begin, end in bounds
-            if begin < end
+            for begin, end in filled_bounds(len(self.places), count)
         ]
 
 
@@ -60,6 +58,11 @@ def part_bounds(pages: int, count: int) -> list[tuple[int, int]]:
     """Where each of `count` parts of so many pages begins and ends; parts may be empty."""
     cuts = [pages * part // count for part in range(count + 1)]
     return list(itertools.pairwise(cuts))
+
+
+def filled_bounds(pages: int, count: int) -> list[tuple[int, int]]:
+    """The same, but in parts of which none is empty: there are as many as pages, at most."""
+    return part_bounds(pages, min(count, pages)) if pages else []
 
 
 def own_part(batch: Places) -> BatchPart:

@@ -16,7 +16,7 @@ from gerank.data.pinned_above import rows_of
 from gerank.nn.generator import Encoded, Generator
 from gerank.nn.random_network import RandomNetworks
 from gerank.rl.slot_credit import at_last_slot
-from gerank.train.batch_parts import BatchPart, own_part, part_bounds
+from gerank.train.batch_parts import BatchPart, filled_bounds, own_part
 from gerank.train.choices import Baseline, Exploration
 from gerank.train.config import GeneratorConfig, UtilityConfig
 from gerank.train.credit import SlateCredit, SupportPrice
@@ -125,7 +125,7 @@ class GeneratorStage(Stage[Generator]):
 
     def _step(self, part: BatchPart, exposures: ExposureBatch, batch: RerankBatch) -> StepMetrics:
         """Learns from a part of a batch, and with other processes from all of it."""
-        bounds = [b for b in part_bounds(len(part.places), self._accumulate) if b[0] < b[1]]
+        bounds = filled_bounds(len(part.places), self._accumulate)
         batches = [rows_of(batch, *b) for b in bounds]
         with torch.set_grad_enabled(len(batches) == 1):
             encoded = self.model.encode_batch(batch)

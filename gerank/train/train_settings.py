@@ -19,8 +19,9 @@ class TrainSettings:
             another device than it began on.
         evaluator_precision: `bfloat16` multiplies matrices so (autocast) while the evaluator, its
             residual and its heads of feedback are fitted. Judges always learn in `float32`.
-        accumulate: In how many parts a process works through its pages of a step: the same
-            gradients but for rounding, for less memory. A run may go on with another number.
+        accumulate: In how many parts a process works through its pages of a step, one for each page
+            at most: the same gradients but for rounding, for less memory. A run may go on with
+            another number.
     """
 
     device: Device = Device.AUTO
