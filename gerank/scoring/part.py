@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,12 +78,13 @@ def _score(job: ScoringJob, name: str, scorer: Scorer) -> PartResult:
     source, slates, bad = job.source_of(name), 0, list[BadRow]()
     facts = job.facts_of(name)
     with open_regular(source) as file, whole_file(job.target_of(name)) as draft:
-        requests = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
+        with _reading(source):
+            requests = pq.ParquetFile(file, buffer_size=_BUFFER_BYTES)
         schema = slate_schema(requests.schema_arrow)
         schema = schema.with_metadata({METADATA_KEY: json.dumps(facts)})
         with _Slates(draft, schema) as written:
             first = 0
-            for rows in _pieces(requests):
+            for rows in _pieces(requests, source):
                 for scored in scorer.score(rows, first):
                     written.add(scored.slates)
                     slates += scored.slates.num_rows
@@ -96,12 +98,27 @@ def _score(job: ScoringJob, name: str, scorer: Scorer) -> PartResult:
     return PartResult(name, slates, len(bad))
 
 
-def _pieces(requests: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+@contextmanager
+def _reading(source: Path) -> Iterator[None]:
+    """Names the file in errors of its pages, which name none, in one line."""
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise ScoringError(f"{source}: {' '.join(str(error).split())}") from error
+
+
+def _pieces(requests: pq.ParquetFile, source: Path) -> Iterator[pa.RecordBatch]:
     """The rows, so many at once as are `_PIECE_BYTES`."""
     groups = (requests.metadata.row_group(i) for i in range(requests.metadata.num_row_groups))
     of_row = max((g.total_byte_size / g.num_rows for g in groups if g.num_rows), default=1.0)
     at_once = max(1, min(_MOST_ROWS, int(_PIECE_BYTES / max(of_row, 1.0))))
-    return requests.iter_batches(batch_size=at_once, use_threads=False)  # type: ignore[no-any-return]
+    batches = requests.iter_batches(batch_size=at_once, use_threads=False)
+    while True:
+        with _reading(source):
+            rows = next(batches, None)
+        if rows is None:
+            return
+        yield rows
 
 
 class _Slates:

@@ -161,6 +161,24 @@ def test_a_file_that_is_no_parquet_is_named(job: ScoringJob, source: Path) -> No
         score_folder(job, ONE)
 
 
+@pytest.mark.parametrize("skip_bad", [False, True])
+def test_a_file_with_a_damaged_page_is_named_and_not_the_slates(
+    source: Path, model: Path, skip_bad: bool
+) -> None:
+    path = source / "a.parquet"
+    content = bytearray(path.read_bytes())
+    middle = range(len(content) // 3, 2 * len(content) // 3)
+    content[middle.start : middle.stop] = b"\xff" * len(middle)
+    path.write_bytes(content)
+    job = new_job(source, source.parent / "slates", model, skip_bad=skip_bad)
+    with pytest.raises(ScoringError) as caught:
+        score_folder(job, ONE)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert str(job.target) not in message and "\n" not in message
+    assert not job.target_of("a.parquet").exists()
+
+
 def _hold(folder: Path, held: object, done: object) -> None:
     with reserved(folder):
         held.set()  # type: ignore[attr-defined]
