@@ -10,6 +10,9 @@ from gerank.data.request import RequestError
 from gerank.data.schema import Feature, FeatureKind
 from gerank.unknown_features import UnknownFeatures
 
+MISSING_FEATURE = "the feature is missing"
+"""The rule that a request breaks which lacks a feature that has no default."""
+
 _MOST_LISTED = 16
 
 
@@ -43,7 +46,7 @@ def check_names(
                 feature.name,
             )
             written = _as_written(given, blocks)
-            raise RequestError(f"{path}.{name}", written, "the feature is missing")
+            raise RequestError(f"{path}.{name}", written, MISSING_FEATURE)
 
 
 def _as_written(given: Mapping[str, object], blocks: Sequence[Block]) -> list[str]:
