@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gerank.cli.ranges import number_option
-from gerank.cli.rerank_file import by_server, in_process, rerank_file
+from gerank.cli.rerank_file import InputError, by_server, in_process, rerank_file
 from gerank.cli.rerank_folder import FolderOptions, rerank_folder
 from gerank.cli.server_access import TlsAuthority, TokenFile
 from gerank.scoring.engine_choice import ScoringEngine
@@ -79,6 +79,8 @@ def rerank(
     ):
         if value and not server:
             raise typer.BadParameter(f"{option} is of no use without --server, got '{value}'")
+    if not input_file.exists():
+        raise InputError(f"--input: {input_file}: no such file or folder")
     of_folder = FolderOptions(engine, workers, ray_address, overwrite)
     if input_file.is_dir():
         rerank_folder(

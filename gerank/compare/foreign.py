@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +29,15 @@ def read_slates(path: Path, log: ExposureLog, slots: int) -> NDArray[np.int64]:
         [E, N] int64, -1 behind the end.
 
     Raises:
-        ForeignSlatesError: A line is malformed, a page is unknown, missing or there twice, or an
-            order names a candidate that the page has not, or twice.
+        ForeignSlatesError: The file is missing, a line is malformed, a page is unknown, missing or
+            there twice, or an order names a candidate that the page has not, or twice.
         OSError: The file cannot be read.
     """
     row_of = {str(page): row for row, page in enumerate(log.page_ids)}
     lengths = np.diff(log.candidate_offsets)
     slates = np.full((len(log), slots), -1, np.int64)
     line_of: dict[int, int] = {}
-    with path.open(encoding="utf-8") as lines:
+    with _opened(path) as lines:
         for number, line in enumerate(lines, start=1):
             where = f"{path}, line {number}"
             page, order = _parsed(line, where)
@@ -56,6 +56,13 @@ def read_slates(path: Path, log: ExposureLog, slots: int) -> NDArray[np.int64]:
             f"{missing!r}"
         )
     return slates
+
+
+def _opened(path: Path) -> TextIO:
+    try:
+        return path.open(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        raise ForeignSlatesError(f"--slates: {path}: no such file") from None
 
 
 def _parsed(line: str, where: str) -> tuple[str, list[Any]]:

@@ -148,9 +148,14 @@ def reserved(folder: Path) -> Iterator[None]:
     """Keeps other jobs out of a folder of slates, and clears away what killed workers began.
 
     Raises:
-        ScoringError: Another job of this machine, or of the same file system, writes into it.
+        ScoringError: Another job of this machine, or of the same file system, writes into it, or
+            it is a file, or lies below one.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        raise ScoringError(f"--output: {folder}: {there} is no folder") from None
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:

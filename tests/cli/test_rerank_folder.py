@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from tests.cli.command import done, gerank
 from tests.cli.conftest import Journey
+
+Refused = Callable[..., str]
 
 
 @pytest.fixture
@@ -41,10 +44,33 @@ def test_options_of_a_folder_are_of_no_use_for_a_file(
     tmp_path: Path, option: str, value: str | None
 ) -> None:
     given = (option,) if value is None else (option, value)
+    (tmp_path / "in").write_text("")
     files = ("--input", tmp_path / "in", "--output", tmp_path / "out")
     refused = gerank("rerank", "--model", "m.gerank", *given, *files)
     assert refused.code == 2
     assert f"{option} is of no use where --input is no folder, got '{tmp_path}/in'" in refused.err
+
+
+@pytest.mark.parametrize("more", [(), ("--workers", 2)])
+def test_a_missing_input_is_named(refused: Refused, journey: Journey, more: Any) -> None:
+    source, target = journey.folder / "gone", journey.folder / "slates"
+    files = ("--input", source, "--output", target, "--model", journey.model)
+    assert refused("rerank", *files, *more) == f"--input: {source}: no such file or folder\n"
+
+
+def test_a_missing_model_is_named(folder: Path, refused: Refused, tmp_path: Path) -> None:
+    model = tmp_path / "gone.gerank"
+    files = ("--input", folder, "--output", tmp_path / "slates", "--model", model)
+    assert refused("rerank", *files) == f"{model}: no such file\n"
+
+
+def test_an_output_that_is_a_file_is_named(
+    folder: Path, journey: Journey, refused: Refused, tmp_path: Path
+) -> None:
+    target = tmp_path / "slates"
+    target.write_text("kept")
+    files = ("--input", folder, "--output", target, "--model", journey.model)
+    assert refused("rerank", *files) == f"--output: {target}: {target} is no folder\n"
 
 
 def test_a_server_does_not_score_a_folder(folder: Path, tmp_path: Path) -> None:

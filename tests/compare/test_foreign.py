@@ -53,3 +53,8 @@ def test_orders_are_taken_by_page_cut_and_padded(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_named(documents: list[Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ForeignSlatesError, match=message):
         read_slates(written(tmp_path / "s", *documents), LOG, SLOTS)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ForeignSlatesError, match=r"^--slates: .*/gone/s: no such file$"):
+        read_slates(tmp_path / "gone" / "s", LOG, SLOTS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import re
 from pathlib import Path
 
 import numpy as np
@@ -177,6 +178,19 @@ def test_a_file_with_a_damaged_page_is_named_and_not_the_slates(
     assert message.startswith(f"{path}: ")
     assert str(job.target) not in message and "\n" not in message
     assert not job.target_of("a.parquet").exists()
+
+
+@pytest.mark.parametrize("below", [".", "deeper/slates"])
+def test_a_file_is_no_folder_for_slates(
+    source: Path, model: Path, tmp_path: Path, below: str
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("kept")
+    job = new_job(source, file / below, model)
+    message = f"--output: {job.target}: {file} is no folder"
+    with pytest.raises(ScoringError, match=f"^{re.escape(message)}$"):
+        score_folder(job, ONE)
+    assert file.read_text() == "kept"
 
 
 def _hold(folder: Path, held: object, done: object) -> None:
