@@ -6,7 +6,6 @@ that was interrupted goes on where it stood, and never among the slates of anoth
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gerank.only_writer import FolderInUseError, only_writer
 from gerank.scoring.errors import ScoringError
 from gerank.unknown_features import UnknownFeatures
 
@@ -156,17 +156,13 @@ def reserved(folder: Path) -> Iterator[None]:
     except (FileExistsError, NotADirectoryError):
         there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         raise ScoringError(f"--output: {folder}: {there} is no folder") from None
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ScoringError(f"--output: another job writes into {folder}") from None
-        _clear(folder)
-        yield
-        _clear(folder)
-    finally:
-        os.close(descriptor)
+        with only_writer(folder):
+            _clear(folder)
+            yield
+            _clear(folder)
+    except FolderInUseError:
+        raise ScoringError(f"--output: another job writes into {folder}") from None
 
 
 def _clear(folder: Path) -> None:
