@@ -90,13 +90,16 @@ class Comparator(ABC):
             seed: The seed of everything that is drawn.
 
         Raises:
-            ValueError: There is no such setting.
+            ValueError: There is no such setting, or a value is of another type than those that are
+                tried.
         """
         given = dict(settings or {})
         unknown = sorted(given.keys() - self.grid.keys())
         if unknown:
             known = ", ".join(self.grid) or "none"
             raise ValueError(f"{self.name}: no setting {unknown[0]!r}; there are {known}")
+        for name, value in given.items():
+            _check_type(f"{self.name}: {name}", value, self.grid[name])
         self.settings: dict[str, Any] = {name: tried[0] for name, tried in self.grid.items()}
         self.settings |= given
         self.seed = seed
@@ -123,3 +126,19 @@ class Comparator(ABC):
         """
         self.check_served()
         raise NotImplementedError(f"{type(self).__name__}.served")
+
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def _check_type(name: str, value: object, tried: tuple[Any, ...]) -> None:
+    """Raises ValueError unless a value is of the type of one that is tried; an int is a number."""
+    known = {type(each) for each in tried}
+    if type(None) in known or type(value) in known or not known <= _WORDS.keys():
+        return
+    if isinstance(value, str) and str in known:
+        return
+    if type(value) is int and float in known:
+        return
+    wanted = " or ".join(words for kind, words in _WORDS.items() if kind in known)
+    raise ValueError(f"{name}: {value!r} is not {wanted}")

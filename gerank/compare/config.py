@@ -190,8 +190,10 @@ def _check_row(name: str, row: ComparatorConfig) -> None:
         raise ConfigError(f"comparators: {name!r} is not letters, digits, _ and -")
     try:
         kind = comparator_class(row.comparator or name)
-        first = {setting: values[0] for setting, values in row.grid.items()}
-        kind(row.settings | first)
+        kind(row.settings)
+        for setting, values in row.grid.items():
+            for value in values:
+                kind({setting: value})
     except UnknownComparatorError as error:
         raise ConfigError(f"comparators.{name}: {error}") from None
     except ValueError as error:

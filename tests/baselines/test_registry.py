@@ -24,7 +24,7 @@ def test_a_class_of_ones_own_is_named_by_its_path() -> None:
     ("name", "message"),
     [
         ("nmr", "comparator 'nmr' is not one of .*mmr"),
-        ("gerank.baselines.mmr:MMR", "names None, which is no subclass"),
+        ("gerank.baselines.mmr:MMR", "gerank.baselines.mmr has no 'MMR'"),
         ("gerank.baselines.comparator:Comparator", "which is no subclass"),
         ("nowhere:Thing", "comparator 'nowhere:Thing': module 'nowhere' does not import"),
     ],

@@ -84,6 +84,19 @@ def test_a_table_of_settings_is_that_of_the_run(tmp_path: Path) -> None:
             "settings.generator.epochs = 1",
             r"comparators.gerank.grid.generator.epochs: settings.generator.epochs says what it is",
         ),
+        (
+            'reference = "mmr"\n[comparators.mmr.grid]\ntradeoff = [0.5, "a"]',
+            "comparators.mmr: mmr: tradeoff: 'a' is not a number",
+        ),
+        (
+            'reference = "mmr"\n[comparators.mmr.grid]\ntradeoff = [true]',
+            "comparators.mmr: mmr: tradeoff: True is not a number",
+        ),
+        (
+            'reference = "trees"\n[comparators.trees]\ncomparator = "lambdamart"\n'
+            "settings.trees = 1.5",
+            "comparators.trees: lambdamart: trees: 1.5 is not a whole number",
+        ),
         ('reference = "a b"\n[comparators."a b"]', "comparators: 'a b' is not letters, digits"),
         ("seeds = [1, 1]", r"seeds: \(1, 1\) is not a list of distinct seeds"),
         ("seeds = []", r"seeds: \(\) is not a list of distinct seeds"),
