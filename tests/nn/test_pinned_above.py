@@ -121,7 +121,7 @@ def test_parts_of_a_batch_score_as_the_batch_does(seed: int) -> None:
             found = generator.slate_log_prob(generator.encode_batch(some), some, slates[part])
             for ours, theirs in zip(found, whole, strict=True):
                 torch.testing.assert_close(ours, theirs[part])
-    assert not count_above(rows_of(batch, 0, REQUESTS // 7)).any()
+    assert count_above(rows_of(batch, 0, REQUESTS // 7)).max() < count_above(batch).max()
 
 
 def decoded(
