@@ -10,9 +10,6 @@ from gerank.data.request import RequestError
 from gerank.data.schema import Feature, FeatureKind
 from gerank.unknown_features import UnknownFeatures
 
-MISSING_FEATURE = "the feature is missing"
-"""The rule that a request breaks which lacks a feature that has no default."""
-
 _MOST_LISTED = 16
 
 
@@ -46,7 +43,7 @@ def check_names(
                 feature.name,
             )
             written = _as_written(given, blocks)
-            raise RequestError(f"{path}.{name}", written, MISSING_FEATURE)
+            raise RequestError(f"{path}.{name}", written, "the feature is missing")
 
 
 def _as_written(given: Mapping[str, object], blocks: Sequence[Block]) -> list[str]:

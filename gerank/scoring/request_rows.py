@@ -7,13 +7,11 @@ among the features of a user or a candidate as well.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from gerank.data.feature_names import MISSING_FEATURE
 from gerank.data.request import RequestError
 
 JSON_COLUMN = "request"
@@ -21,8 +19,6 @@ JSON_COLUMN = "request"
 
 _OBJECTS = ("user", "pins", "weights")
 _LISTS_OF_OBJECTS = ("candidates", "above", "spacing", "quotas")
-_FEATURE = re.compile(r"(user|candidates|above)(?:\[(\d+)\])?\.(.+)", re.DOTALL)
-"""The path of a feature in a document, as messages say it."""
 
 
 def has_json(schema: pa.Schema) -> bool:
@@ -36,37 +32,13 @@ def row_document(rows: pa.RecordBatch, row: int) -> Mapping[str, Any]:
     Raises:
         RequestError: The row holds no JSON, or text that is no UTF-8.
     """
-    values = _values(rows, row)
-    if has_json(rows.schema):
-        return _parsed(values[JSON_COLUMN])
-    return {name: plain_value(name, value) for name, value in values.items() if value is not None}
-
-
-def error_of_row(error: RequestError, rows: pa.RecordBatch, row: int) -> RequestError:
-    """What is wrong with a row: where its document lacks a feature, the table may hold a null.
-
-    Args:
-        error: What is wrong with its document.
-        rows: The table.
-        row: Its place there.
-    """
-    path = _FEATURE.fullmatch(error.field)
-    if error.rule != MISSING_FEATURE or path is None or has_json(rows.schema):
-        return error
-    key, place, name = path.groups()
-    given: Any = _values(rows, row).get(key)
-    entry = given if place is None else given[int(place)]
-    if not isinstance(entry, dict) or name not in entry:
-        return error
-    return RequestError.shown(error.field, "null", "must be given, as it has no default")
-
-
-def _values(rows: pa.RecordBatch, row: int) -> dict[str, Any]:
     try:
         [values] = rows.slice(row, 1).to_pylist(maps_as_pydicts="lossy")
     except UnicodeDecodeError as error:
         raise RequestError("row", error.object, "must be valid Unicode") from None
-    return dict(values)
+    if has_json(rows.schema):
+        return _parsed(values[JSON_COLUMN])
+    return {name: plain_value(name, value) for name, value in values.items() if value is not None}
 
 
 def plain_value(key: str, value: Any) -> Any:

@@ -18,7 +18,7 @@ from gerank.data.slate import slate_document
 from gerank.ranker import Ranker, slates_from_raw
 from gerank.scoring.errors import NotColumnarError, ScoringError
 from gerank.scoring.request_columns import PageReader, Pages
-from gerank.scoring.request_rows import error_of_row, row_document
+from gerank.scoring.request_rows import row_document
 from gerank.scoring.slate_columns import slate_schema, slates_of_documents, slates_of_pages
 from gerank.unknown_features import UnknownFeatures
 
@@ -129,8 +129,7 @@ class Scorer:
             try:
                 documents.append(self._answer(rows, row))
             except RequestError as error:
-                told = error_of_row(error, rows, row)
-                bad.append(BadRow(first_row + row, str(told)))
+                bad.append(BadRow(first_row + row, str(error)))
         return Scored(slates_of_documents(documents, slate_schema(rows.schema)), bad)
 
     def _answer(self, rows: pa.RecordBatch, row: int) -> dict[str, object]:

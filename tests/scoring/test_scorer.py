@@ -130,6 +130,7 @@ def _same_id(document: Document) -> None:
 
 SPOILS: dict[str, Callable[[Document], None]] = {
     "NaN": _candidate(score=float("nan")),
+    "a missing feature": _candidate(score=None),
     "a missing id": _candidate(id=None),
     "an id out of its range": _candidate(category=5),
     "a list's entry out of its range": _candidate(genres=[77]),
@@ -144,6 +145,7 @@ SPOILS: dict[str, Callable[[Document], None]] = {
     "a pin on nobody": _key(pins={"0": "nobody"}),
     "a rule of no group": _key(spacing=[{"group": "none", "window": 2, "cap": 1}]),
     "no mode": _key(mode="often"),
+    "above without flags": _key(above=[{"seller": "1"}]),
 }
 
 
@@ -160,47 +162,6 @@ def test_a_bad_row_is_told_as_its_document_is(model: Path, name: str, seed: int)
         parse_request(_without_nulls(documents[place]), CONTRACT)
     assert bad == [BadRow(place, str(error.value))]
     assert_same_answers(slates, answers(model, sound))
-
-
-NEEDED = [
-    ("candidates", "score"),
-    ("candidates", "seller"),
-    ("candidates", "embedding"),
-    ("user", "age"),
-    ("user", "taste"),
-    ("above", "category"),
-    ("above", "fresh"),
-]
-
-
-@pytest.mark.parametrize(("side", "name"), NEEDED)
-def test_a_null_without_a_default_is_told_as_a_null(
-    model: Path, documents: list[Document], side: str, name: str
-) -> None:
-    row, field, entry = next(
-        (row, field, entry)
-        for row, document in enumerate(documents)
-        for field, entry in _entries_of(document, side)
-        if row and name in entry and not field.endswith("[0]")
-    )
-    entry[name] = None
-    _, bad = scored(model, table_of(documents))
-    assert bad == [BadRow(row, f"{field}.{name}: must be given, as it has no default, got null")]
-
-
-def _entries_of(document: Document, side: str) -> list[tuple[str, Document]]:
-    if side == "user":
-        return [("user", document["user"])]
-    return [(f"{side}[{place}]", each) for place, each in enumerate(document.get(side, ()))]
-
-
-def test_a_feature_that_no_column_has_is_missing(model: Path, documents: list[Document]) -> None:
-    for document in documents:
-        for candidate in document["candidates"]:
-            del candidate["score"]
-    slates, bad = scored(model, table_of(documents))
-    assert not slates
-    assert bad[0].reason.startswith("candidates[0].score: the feature is missing, got ['")
 
 
 def _without_nulls(document: Document) -> Document:
