@@ -59,11 +59,7 @@ def compare(
     exported = _named_files(export or [], "--export")
     settings = read_compare_config(config)
     for name in exported:
-        if name in named:
-            raise typer.BadParameter(
-                f"{name!r} names slates of a file: there is no model to write",
-                param_hint="--export",
-            )
+        _refuse_slates_of_a_file(name, named)
         check_row(settings, name)
     folder = out_dir or Path("compared") / config.stem
     with ComparisonProgress(settings) as progress:
@@ -94,6 +90,12 @@ def _export(found: Comparison, files: dict[str, Path]) -> dict[Path, str]:
     from gerank.compare.export import export_row
 
     return {path: export_row(found.space, name, path).model_version for name, path in files.items()}
+
+
+def _refuse_slates_of_a_file(name: str, named: dict[str, Path]) -> None:
+    if name in named:
+        told = f"{name!r} names slates of a file: there is no model to write"
+        raise typer.BadParameter(told, param_hint="--export")
 
 
 def _named_files(texts: list[str], option: str) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from gerank.compare.slate_check import wrong_slot
 from gerank.data.exposure_log import ExposureLog
 
 
@@ -46,7 +47,9 @@ def read_slates(path: Path, log: ExposureLog, slots: int) -> NDArray[np.int64]:
                 raise ForeignSlatesError(f"{where}: id {page!r} is no page of the test log")
             if row in line_of:
                 raise ForeignSlatesError(f"{where}: id {page!r} is in line {line_of[row]} already")
-            _check(order, int(lengths[row]), where)
+            if wrong := wrong_slot(order, int(lengths[row])):
+                slot, what = wrong
+                raise ForeignSlatesError(f"{where}: order[{slot}] {what}")
             line_of[row] = number
             slates[row, : min(slots, len(order))] = order[:slots]
     if len(line_of) < len(log):
@@ -78,16 +81,3 @@ def _parsed(line: str, where: str) -> tuple[str, list[Any]]:
     if not isinstance(order, list):
         raise ForeignSlatesError(f"{where}: order is {order!r}, not a list")
     return page, order
-
-
-def _check(order: list[Any], candidates: int, where: str) -> None:
-    seen = set()
-    for slot, place in enumerate(order):
-        if type(place) is not int or not 0 <= place < candidates:
-            raise ForeignSlatesError(
-                f"{where}: order[{slot}] is {place!r}, not the index of a candidate, "
-                f"0..{candidates - 1}"
-            )
-        if place in seen:
-            raise ForeignSlatesError(f"{where}: order[{slot}] is {place}, which stands above it")
-        seen.add(place)

@@ -1,6 +1,8 @@
-"""Whether slates are slates of the pages they were asked for: a comparator may be anybody's."""
+"""Whether slates are slates of their pages: files and comparators may be anybody's."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -14,6 +16,18 @@ class WrongSlatesError(ValueError):
     """Slates that are none of their pages; the message names page, slot and value."""
 
 
+def wrong_slot(order: Sequence[object], candidates: int) -> tuple[int, str] | None:
+    """The first slot of an order that names no candidate, or one twice, and what is wrong there."""
+    seen = set()
+    for slot, place in enumerate(order):
+        if type(place) is not int or not 0 <= place < candidates:
+            return slot, f"is {place!r}, not the index of a candidate, 0..{candidates - 1}"
+        if place in seen:
+            return slot, f"is {place}, which stands above it"
+        seen.add(place)
+    return None
+
+
 def checked_slates(
     slates: Tensor, log: ExposureLog, rows: NDArray[np.int64], slots: int
 ) -> NDArray[np.int64]:
@@ -21,7 +35,7 @@ def checked_slates(
 
     Raises:
         WrongSlatesError: The shape or the numbers are others, a candidate is there twice or is none
-            of the page, or a slot behind an empty one is filled.
+            of the page, or a slot is empty above a filled one.
     """
     wanted = (len(rows), slots)
     shape = tuple(slates.shape) if isinstance(slates, Tensor) else type(slates).__name__
@@ -29,25 +43,12 @@ def checked_slates(
         got = f"{shape} {slates.dtype}" if isinstance(slates, Tensor) else shape
         raise WrongSlatesError(f"slates: must be a tensor {wanted} of int64, got {got}")
     found: NDArray[np.int64] = slates.cpu().numpy()
-    candidates = np.diff(log.candidate_offsets)[rows][:, None]
-    empty = found == -1
-    outside = ~empty & ((found < 0) | (found >= candidates))
-    own = np.where(empty, -1 - np.arange(slots), found)  # empty slots are no repeats
-    order = own.argsort(1, kind="stable")
-    ascending = np.take_along_axis(own, order, 1)
-    repeated = np.zeros_like(empty)
-    again = np.pad(ascending[:, 1:] == ascending[:, :-1], ((0, 0), (1, 0)))
-    np.put_along_axis(repeated, order, again, 1)
-    behind = ~empty & np.pad(empty[:, :-1], ((0, 0), (1, 0))).cumsum(1).astype(bool)
-    for wrong, why in (
-        (outside, "not the index of a candidate"),
-        (repeated, "which stands above it"),
-        (behind, "behind an empty slot"),
-    ):
-        if wrong.any():
-            page, slot = np.argwhere(wrong)[0]
-            raise WrongSlatesError(
-                f"slates: page {str(log.page_ids[rows[page]])!r}, slot {slot} is "
-                f"{found[page, slot]}, {why}"
-            )
+    filled = slots - np.argmax(found[:, ::-1] != -1, axis=1)
+    filled[(found == -1).all(1)] = 0
+    candidates = np.diff(log.candidate_offsets)
+    for row, slate, count in zip(rows.tolist(), found.tolist(), filled.tolist(), strict=True):
+        if wrong := wrong_slot(slate[:count], int(candidates[row])):
+            slot, what = wrong
+            page = str(log.page_ids[row])
+            raise WrongSlatesError(f"slates: page {page!r}, slot {slot} {what}")
     return found

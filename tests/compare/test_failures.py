@@ -73,7 +73,7 @@ def test_a_cell_that_fails_is_named(how: str, message: str, logs: Path, tmp_path
     [
         ("outside", r"slates: page '.+', slot 0 is 99, not the index of a candidate"),
         ("twice", r"slates: page '.+', slot 2 is \d, which stands above it"),
-        ("gap", r"slates: page '.+', slot 1 is \d, behind an empty slot"),
+        ("gap", r"slates: page '.+', slot 0 is -1, not the index of a candidate"),
         ("short", r"slates: must be a tensor \(80, 3\) of int64, got \(80, 2\) torch\.int64"),
     ],
 )
