@@ -6,7 +6,8 @@ page is ranked by models that have not seen its person. The folder of the compar
 that a run which was killed goes on where it was.
 
 On RankLens gerank's generator is also trained for fewer repeated genres, and MMR asked for them,
-each at several weights: which of them keeps NDCG?
+each at several weights: which of them keeps NDCG? These rows are not tuned; gerank's have the
+settings of the RankLens preset.
 
 RankLens is named by the environment variable GERANK_RANKLENS, LETOR by GERANK_LOGS. With `--quick`
 the first log alone is looked at, unless `--only` names another. The result of a log is written when
@@ -40,7 +41,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.ranklens import write_ranklens
 from gerank.data.simulator import Logging, SimulatorConfig, simulate
 from gerank.metrics.ndcg import ndcg_at_k
-from gerank.train.config import DataConfig, EvaluatorConfig, JudgeConfig
+from gerank.train.config import DataConfig, EvaluatorConfig, GeneratorConfig, JudgeConfig
 from gerank.train.config_toml import read_config
 from gerank.train.report import Table
 
@@ -84,13 +85,17 @@ class Setting:
         return dataclasses.replace(config, **changes)
 
 
-def diverse_rows() -> dict[str, ComparatorConfig]:
+def diverse_rows(evaluator: EvaluatorConfig) -> dict[str, ComparatorConfig]:
     """Gerank and MMR at several weights of genres that do not repeat from slot to slot."""
+    preset = {
+        "evaluator.residual": evaluator.residual,
+        "generator.support_price": GeneratorConfig().support_price,
+    }
     rows = {}
     for weight in _DIVERSITY_WEIGHTS:
         limits = {"min": weight, "max": weight, "default": weight}
         diversity = limits | {"options": {"window": 1}}
-        settings = {"reward": {"clicks": {}, "genre_diversity": diversity}}
+        settings = preset | {"reward": {"clicks": {}, "genre_diversity": diversity}}
         rows[f"gerank-diversity-{round(100 * weight)}"] = ComparatorConfig("gerank", settings)
     for tradeoff in _MMR_TRADEOFFS:
         settings = {"tradeoff": tradeoff, "relevance": "logistic_regression"}
@@ -127,7 +132,7 @@ def ranklens(setting: Setting, folder: Path) -> list[Row]:
         tuning = dataclasses.replace(config.tuning, by=TunedBy.NDCG)
         evaluator = dataclasses.replace(config.evaluator, page_slots=preset.evaluator.page_slots)
         rows = (config.comparators or {name: ComparatorConfig() for name in comparators()}) | (
-            {} if setting.quick else diverse_rows()
+            {} if setting.quick else diverse_rows(preset.evaluator)
         )
         config = dataclasses.replace(config, tuning=tuning, evaluator=evaluator, comparators=rows)
         found.append(compared(config, place))
