@@ -69,6 +69,9 @@ install-cpp: build ## What a C++ program needs, into PREFIX: libraries, headers,
 demo: build ## Train on the simulator, export, serve, ask, stop.
 	$(BIN)/gerank demo
 
+# One thread for each of the JOBS processes: more would take the cores from each other. Tests that are
+# about threads ask for them.
+test test-seeds: export OMP_NUM_THREADS ?= 1
 test: build ## All tests, JOBS files side by side; RankLens ones where GERANK_RANKLENS names its events file.
 	$(PY) -m pytest -n $(JOBS) --dist loadfile
 
@@ -166,8 +169,9 @@ bench-trust: build ## Verdicts against the truth, and logs of other systems: som
 	@OMP_NUM_THREADS=1 $(PY) benchmarks/trust.py --workers $(JOBS)
 	@OMP_NUM_THREADS=1 $(PY) benchmarks/foreign_logs.py
 
-bench-compare: build ## Every comparator on four logs: many hours on two cores; goes on where it stopped. Needs GERANK_RANKLENS, GERANK_LOGS.
-	$(PY) benchmarks/side_by_side.py
+bench-compare: build ## Every comparator on four logs, and gerank without each of its parts: many hours on two cores; goes on where it stopped. Needs GERANK_RANKLENS, GERANK_LOGS.
+	@OMP_NUM_THREADS=1 $(PY) benchmarks/side_by_side.py
+	@OMP_NUM_THREADS=1 $(PY) benchmarks/ablations.py
 
 bench-cuda: setup ## The benchmark on this machine's GPU.
 	$(build_cuda)
