@@ -13,7 +13,7 @@ from gerank.compare.differences import Difference, Differences
 from gerank.compare.results import Floats, Policy, Results, fewer_is_better
 from gerank.metrics.intervals import Interval
 from gerank.metrics.off_policy import clipped_ips
-from gerank.train.logged_click_tables import clicks_table
+from gerank.train.logged_click_tables import clicks_table, tested_weight
 from gerank.train.logged_clicks import PageValues
 from gerank.train.report import Cell, Table
 
@@ -85,7 +85,8 @@ def off_policy_tables(
 ) -> list[Table]:
     """Clicks as logged clicks and known propensities estimate them.
 
-    There are no such tables where propensities are unknown, or all pages are of one person.
+    There are no such tables where propensities are unknown, or all pages are of one person, and no
+    estimates of a policy whose slates the log hardly shows.
 
     Args:
         policies: By name.
@@ -104,7 +105,10 @@ def off_policy_tables(
         if policy.weighted is None:
             continue
         found = clipped_ips(clicks, policy.weighted.weights, MOST_WEIGHT, people, seed=seed)
-        rows.append((name, found.value, found.bias, 100 * found.clipped_share))
+        estimates: tuple[Cell, ...] = (found.value, found.bias)
+        if not tested_weight(policy.weighted, people).fits:
+            estimates = (None, None)
+        rows.append((name, *estimates, 100 * found.clipped_share))
     columns = ("slates", "clipped IPS", "minus unclipped", "weights clipped, %")
     clipped = Table(f"Clicks with weights of at most {MOST_WEIGHT:g}", columns, tuple(rows))
     return [clipped] if table is None else [table, clipped]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from gerank.baselines.lambdamart import LambdaMart
 from gerank.compare.cells import Cell, CellKind, read_cell
 from gerank.compare.compare import compare
+from gerank.compare.tables import off_policy_tables
 from gerank.compare.workspace import Workspace
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.simulator import SimulatorTruth
@@ -72,13 +74,35 @@ def test_nobody_is_above_the_best_of_all_slates(compared: Compared) -> None:
 def test_logged_clicks_estimate_what_the_slates_would_earn(compared: Compared) -> None:
     test = ExposureLog.read(compared.folder / "test")
     estimates = table(compared, f"Clicks in the first {SLOTS}, from logged clicks")
-    _, ips, normalised, robust, effective = row(estimates, "logged")
+    _, ips, normalised, robust, effective, mean, told = row(estimates, "logged")
+    assert mean == pytest.approx(1) and told == "yes"
     assert ips.estimate == pytest.approx(test.clicks.sum() / len(test))
     assert normalised.estimate == pytest.approx(ips.estimate)
     assert robust.estimate == pytest.approx(ips.estimate) and effective == len(test)
     assert 1 <= row(estimates, "trees")[4] < len(test)
     clipped = table(compared, "Clicks with weights of at most 20")
     assert all(each[2].estimate <= 0 for each in clipped.rows)
+
+
+def test_slates_that_the_log_never_shows_have_no_estimates(compared: Compared) -> None:
+    """Their weights are 0 but on the few pages that happen to agree, whatever the interval says."""
+    test = ExposureLog.read(compared.folder / "test")
+    people = np.asarray(test.person_ids).astype(np.str_)
+    policies = dict(compared.found.results.policies)
+    rarely = (np.arange(len(test)) % 10 == 0).astype(float)
+    weighted = policies["trees"].weighted
+    assert weighted is not None
+    weighted = dataclasses.replace(
+        weighted,
+        snips=(rarely, rarely),
+        weights=np.broadcast_to(rarely[:, None], weighted.weights.shape),
+    )
+    policies["trees"] = dataclasses.replace(policies["trees"], weighted=weighted)
+    estimates, clipped = off_policy_tables(policies, np.ones((len(test), SLOTS)), people, seed=0)
+    assert row(estimates, "trees")[1:4] == (None, None, None)
+    assert row(estimates, "trees")[5:] == (pytest.approx(0.1), "no")
+    assert row(clipped, "trees")[1:3] == (None, None)
+    assert isinstance(row(clipped, "logged")[1], Interval)
 
 
 def test_tables_are_kept_as_json_with_numbers(compared: Compared, tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def random_order(log: ExposureLog, seed: int) -> Tensor:
 def judged(log: ExposureLog, seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     slates = {
         "logged": exposed_slates(log, WIDTH),
-        "generator": random_order(log, seed),
-        "other": random_order(log, seed + 1),
+        "generator": random_order(log, seed + 1),  # `seed` itself drew the logged slates
+        "other": random_order(log, seed + 2),
     }
     source = torch.Generator().manual_seed(seed)
     predictions = {
@@ -153,6 +153,21 @@ def test_unknown_propensities_leave_the_order_of_clicks_alone(seed: int) -> None
     assert len(ranking_table(values, log.person_ids, WIDTH).rows) == len(slates)
 
 
+def test_a_log_that_always_shows_the_same_estimates_nothing_of_other_slates(seed: int) -> None:
+    log = uniform_log(seed, candidates=(WIDTH, WIDTH))
+    slates, predictions = judged(log, seed)
+    certain = dataclasses.replace(
+        log,
+        placement_propensity=np.ones_like(log.placement_propensity),
+        log_propensity=np.zeros_like(log.log_propensity),
+    )
+    rows = {row[0]: row for row in clicks_of(page_values(slates, predictions, certain), log).rows}
+    for name in ("generator", "other"):
+        assert rows[name][1:4] == (None, None, None)
+        assert rows[name][5:] == (pytest.approx(1 / WIDTH, abs=0.15), "no")
+    assert isinstance(rows["logged"][2], Interval) and rows["logged"][5:] == (1.0, "yes")
+
+
 def test_folds_are_put_together_page_by_page(seed: int) -> None:
     log = uniform_log(seed, candidates=(WIDTH, WIDTH))
     slates, predictions = judged(log, seed)
@@ -188,7 +203,8 @@ def test_tables_have_a_row_per_policy_and_paired_gains(seed: int) -> None:
         interval = row[1]
         assert isinstance(interval, Interval)
         assert interval.estimate == pytest.approx(weighted(values[str(row[0])]).ips.mean())
-        assert len(row) == len(clicks.columns) == 5
+        assert len(row) == len(clicks.columns) == 7
+        assert row[-1] == "yes"
     kept = ~np.isnan(values["generator"].ndcg)
     assert f"{int(kept.sum())} pages with a click" in order.title
     for place, name in ((2, "ndcg"), (4, "recall")):
@@ -215,7 +231,7 @@ def test_a_policy_without_overlap_or_click_model_has_blank_cells(seed: int) -> N
     shown = exposed_slates(log, WIDTH)
     never = {"logged": shown, "generator": shown.roll(1, 1)}
     table = clicks_of(page_values(never, None, log), log)
-    assert table.rows[1] == ("generator", Interval(0.0, 0.0, 0.0, 0.0), None, None, 0.0)
+    assert table.rows[1] == ("generator", None, None, None, 0.0, 0.0, "no")
 
 
 def test_a_log_without_a_click_has_no_order_of_clicks(seed: int) -> None:

@@ -16,7 +16,9 @@ _ESTIMATORS = 3  # columns of the table, behind the names
 _WORDS = (
     "No model has a say here: logged clicks are weighted by how much more often a re-ranker shows "
     "an item at its slot than the log did. The fewer pages that leaves with weight, the less the "
-    "intervals are to be trusted; the effective number of pages is in the table."
+    "intervals are to be trusted; the effective number of pages is in the table. The weights of a "
+    "re-ranker average 1 where the log may show whatever it shows. Where they do not, the log "
+    "cannot tell what it would earn, and there is no estimate."
 )
 
 
