@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gerank.data.contract import WeightRange
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import FeatureSchema
 from gerank.train.device import CPU
 
 
@@ -111,6 +112,20 @@ class Comparator(ABC):
     @abstractmethod
     def slates(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> Tensor:
         """The slates of some pages: [len(rows), N] int64, -1 behind the end."""
+
+    @classmethod
+    def lacks(cls, setting: str, value: object, schema: FeatureSchema, score: str | None) -> str:
+        """What pages lack for one value of a setting; empty where they have it all.
+
+        A comparison does not spend its tuning budget on such a value while there are others.
+
+        Args:
+            setting: One of `grid`'s.
+            value: A value of it.
+            schema: Which features the pages have.
+            score: See `Pages`.
+        """
+        return ""
 
     @classmethod
     def check_served(cls) -> None:

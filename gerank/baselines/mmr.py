@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages
-from gerank.baselines.relevance import Relevance
-from gerank.baselines.similarity import Similarity
+from gerank.baselines.relevance import Relevance, lacking_for_relevance
+from gerank.baselines.similarity import Similarity, lacking_for_similarity
 from gerank.baselines.slotwise import SlotScores, SlotwiseComparator
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import FeatureSchema
 
 
 class Mmr(SlotwiseComparator):
@@ -43,6 +44,13 @@ class Mmr(SlotwiseComparator):
             "window": (0, 1, 3),
         }
     )
+
+    @classmethod
+    def lacks(cls, setting: str, value: object, schema: FeatureSchema, score: str | None) -> str:
+        """See `Comparator`."""
+        if setting == "relevance":
+            return lacking_for_relevance(value, schema, score)
+        return lacking_for_similarity(value, schema) if setting == "similarity" else ""
 
     def fit(self, pages: Pages) -> None:
         """Fits relevance and similarity."""

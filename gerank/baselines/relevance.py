@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages
 from gerank.baselines.logistic_regression import LogisticClicks
-from gerank.baselines.upstream_score import score_column, score_of
+from gerank.baselines.upstream_score import lacking_for_score, score_column, score_of
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import FeatureSchema
 
 
 class RelevanceKind(StrEnum):
@@ -18,6 +19,11 @@ class RelevanceKind(StrEnum):
 
     LOGISTIC_REGRESSION = "logistic_regression"
     UPSTREAM_SCORE = "upstream_score"
+
+
+def lacking_for_relevance(kind: object, schema: FeatureSchema, score: str | None) -> str:
+    """What pages lack for it; empty where they have it all."""
+    return lacking_for_score(schema, score) if kind == RelevanceKind.UPSTREAM_SCORE else ""
 
 
 class Relevance:

@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages, UnfitPagesError
-from gerank.baselines.relevance import Relevance
+from gerank.baselines.relevance import Relevance, lacking_for_relevance
 from gerank.baselines.slotwise import SlotScores, SlotwiseComparator
 from gerank.data.batch import RerankBatch
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import FeatureSchema
 from gerank.train.pages import as_requests
 
 _FIRST = 1e3
@@ -51,17 +52,26 @@ class RulePipeline(SlotwiseComparator):
         }
     )
 
+    @classmethod
+    def lacks(cls, setting: str, value: object, schema: FeatureSchema, score: str | None) -> str:
+        """See `Comparator`."""
+        if setting == "relevance":
+            return lacking_for_relevance(value, schema, score)
+        needed = {"window": ("group keys", schema.groups), "reserved": ("flags", schema.flags)}
+        if not value or setting not in needed:
+            return ""
+        kind, named = needed[setting]
+        return "" if named else f"{setting} is {value}, but candidates have no {kind}"
+
     def fit(self, pages: Pages) -> None:
         """Raises UnfitPagesError for a pass that the schema has no group or flag for."""
-        schema, settings = pages.log.schema, self.settings
+        settings = self.settings
         if settings["penalty"] and not settings["window"]:
             raise UnfitPagesError(f"penalty is {settings['penalty']}, but window is 0")
-        for setting, named in (("window", schema.groups), ("reserved", schema.flags)):
-            if settings[setting] and not named:
-                kind = "group keys" if setting == "window" else "flags"
-                raise UnfitPagesError(
-                    f"{setting} is {settings[setting]}, but candidates have no {kind}"
-                )
+        for setting in ("window", "reserved"):
+            lacking = self.lacks(setting, settings[setting], pages.log.schema, pages.score)
+            if lacking:
+                raise UnfitPagesError(lacking)
         self._relevance, self._slots = Relevance(settings["relevance"], pages), pages.slots
 
     def requests(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> RerankBatch:

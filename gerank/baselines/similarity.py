@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages, UnfitPagesError
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import FeatureSchema
 from gerank.train.page_batches import at_most
 
 
@@ -24,6 +25,12 @@ class SimilarityKind(StrEnum):
     FEATURES = "features"
 
 
+def lacking_for_similarity(kind: object, schema: FeatureSchema) -> str:
+    """What pages lack for it; empty where they have it all."""
+    found = schema.groups if kind == SimilarityKind.GROUPS else schema.candidate_dense
+    return "" if found else f"similarity is {str(kind)!r}, but candidates have no {kind}"
+
+
 class Similarity:
     """A similarity in 0..1 of all pairs of a page's candidates."""
 
@@ -35,10 +42,9 @@ class Similarity:
             UnfitPagesError: The schema has no group keys, or no dense features of the candidates.
         """
         self._kind = SimilarityKind(kind)
-        schema = pages.log.schema
-        found = schema.groups if self._kind is SimilarityKind.GROUPS else schema.candidate_dense
-        if not found:
-            raise UnfitPagesError(f"similarity is {kind!r}, but candidates have no {kind}")
+        lacking = lacking_for_similarity(kind, pages.log.schema)
+        if lacking:
+            raise UnfitPagesError(lacking)
         if self._kind is SimilarityKind.FEATURES:
             batch = pages.log.batch(at_most(pages.train, 10_000))
             values = batch.candidate_dense[batch.candidate_mask].double().numpy()

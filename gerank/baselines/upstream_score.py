@@ -9,6 +9,7 @@ from gerank.baselines.comparator import Pages, ServedModule, UnfitPagesError
 from gerank.baselines.score_network import ScoreNetwork
 from gerank.baselines.slotwise import SlotScores, SlotwiseComparator, fixed
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import FeatureSchema
 
 
 class UpstreamScore(SlotwiseComparator):
@@ -43,14 +44,20 @@ def score_of(pages: Pages) -> str:
     Raises:
         UnfitPagesError: No score is named, or it is no dense feature of the candidates.
     """
-    if pages.score is None:
-        raise UnfitPagesError("score is None: the pages were not sorted by a feature (data.score)")
-    names = [feature.name for feature in pages.log.schema.candidate_dense]
-    if pages.score not in names:
-        raise UnfitPagesError(
-            f"score is {pages.score!r}, not a dense feature of the candidates: {', '.join(names)}"
-        )
+    lacking = lacking_for_score(pages.log.schema, pages.score)
+    if lacking or pages.score is None:
+        raise UnfitPagesError(lacking)
     return pages.score
+
+
+def lacking_for_score(schema: FeatureSchema, score: str | None) -> str:
+    """Why there is no upstream score; empty where there is one."""
+    if score is None:
+        return "score is None: the pages were not sorted by a feature (data.score)"
+    names = [feature.name for feature in schema.candidate_dense]
+    if score not in names:
+        return f"score is {score!r}, not a dense feature of the candidates: {', '.join(names)}"
+    return ""
 
 
 def score_column(log: ExposureLog, rows: NDArray[np.int64], score: str) -> NDArray[np.float64]:

@@ -100,6 +100,7 @@ def compare(
         FolderInUseError: Another process writes into `out`.
     """
     space = Workspace.read(config, test, out)
+    config = space.config
     foreign = {
         name: read_slates(path, space.test, config.data.slots)
         for name, path in (slates or {}).items()

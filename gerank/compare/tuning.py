@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from gerank.baselines.registry import comparator_class
 from gerank.compare.config import ComparatorConfig
+from gerank.data.schema import FeatureSchema
 
 Settings = dict[str, Any]
 
@@ -72,16 +74,43 @@ def trials(name: str, row: ComparatorConfig, budget: int, seed: int) -> list[Set
         budget: How many, >= 1.
         seed: Seeds the draw.
     """
-    kind = comparator_class(row.comparator or name)
-    grid: Mapping[str, Sequence[Any]] = row.grid or {
-        setting: values for setting, values in kind.grid.items() if setting not in row.settings
-    }
+    grid = grid_of(name, row)
     total = math.prod(map(len, grid.values()))
     places = np.arange(min(total, budget))
     if total > budget:
         drawn = np.random.default_rng(seed).choice(total - 1, budget - 1, replace=False) + 1
         places = np.concatenate([[0], np.sort(drawn)])
     return [row.settings | _setting(grid, place) for place in places.tolist()]
+
+
+def grid_of(name: str, row: ComparatorConfig) -> Mapping[str, Sequence[Any]]:
+    """The grid of a row: its own, or that of its comparator but for what is set."""
+    kind = comparator_class(row.comparator or name)
+    return row.grid or {
+        setting: values for setting, values in kind.grid.items() if setting not in row.settings
+    }
+
+
+def usable(
+    name: str, row: ComparatorConfig, schema: FeatureSchema, score: str | None
+) -> ComparatorConfig:
+    """A row whose grid has no value for which the pages lack something.
+
+    A setting without any other value keeps its values: its trials then say what is lacking.
+
+    Args:
+        name: What the comparator is called in the tables.
+        row: What it is.
+        schema: Which features the pages have.
+        score: The feature that pages were sorted by, where there is one.
+    """
+    kind, grid = comparator_class(row.comparator or name), grid_of(name, row)
+    kept = {
+        setting: [v for v in values if not kind.lacks(setting, v, schema, score)] or list(values)
+        for setting, values in grid.items()
+    }
+    lacking = any(len(kept[setting]) < len(values) for setting, values in grid.items())
+    return dataclasses.replace(row, grid=kept) if lacking else row
 
 
 def best_trial(scores: Sequence[float | None]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages
+from gerank.compare.cells import rows_of
 from gerank.compare.config import CompareConfig
 from gerank.compare.identity import identity, known_then
+from gerank.compare.tuning import usable
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema_difference import schema_differences
 from gerank.data.simulator import SimulatorTruth
@@ -35,7 +38,8 @@ class Workspace:
     """A comparison and its pages.
 
     Attributes:
-        config: All settings.
+        config: All settings, with every row named, and grids without values that the pages lack
+            something for.
         out: Its folder.
         log: Pages to learn from.
         test: Pages to be compared on, of other people.
@@ -62,7 +66,11 @@ class Workspace:
         if truth is not None and not np.array_equal(truth.page_ids, pages.page_ids):
             raise CompareError(f"{test}: the truth is of other pages than the log")
         _check_pages(config, log, pages)
-        return cls(config, out, log, pages, truth)
+        rows = {
+            name: usable(name, row, log.schema, config.data.score or None)
+            for name, row in rows_of(config).items()
+        }
+        return cls(dataclasses.replace(config, comparators=rows), out, log, pages, truth)
 
     @cached_property
     def split(self) -> PageSplit:

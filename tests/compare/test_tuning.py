@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gerank.baselines.mmr import Mmr
+from gerank.compare.cells import trials_of
 from gerank.compare.config import ComparatorConfig, CompareConfig, read_compare_config
-from gerank.compare.tuning import best_trial, trials
+from gerank.compare.tuning import best_trial, trials, usable
+from gerank.compare.workspace import Workspace
 from gerank.train.config import DataConfig
 from gerank.train.setting_rules import ConfigError
+from tests.train.uniform_log import BARE, uniform_log
 
 GRID = {"trees": [1, 2, 3], "leaves": [4, 5]}
 
@@ -34,6 +39,36 @@ def test_without_a_grid_the_comparators_own_is_taken_but_for_what_is_set() -> No
     found = trials("mmr", row, 100, seed=0)
     assert len(found) == len(Mmr.grid["similarity"]) * len(Mmr.grid["window"])
     assert all(s["tradeoff"] == 0.3 and s["relevance"] == "upstream_score" for s in found)
+
+
+def test_values_that_pages_lack_something_for_are_not_tried() -> None:
+    row = ComparatorConfig(settings={"tradeoff": 0.5})
+    found = usable("mmr", row, BARE, None)
+    assert (found.settings, found.grid["similarity"]) == (row.settings, ["features"])
+    assert found.grid["relevance"] == ["logistic_regression"]
+    assert found.grid["window"] == list(Mmr.grid["window"])
+    assert usable("mmr", row, BARE, "score").grid["relevance"] == list(Mmr.grid["relevance"])
+    pipeline = usable("rule_pipeline", ComparatorConfig(), BARE, None).grid
+    assert (pipeline["window"], pipeline["reserved"]) == ([0], [0.0])
+    assert usable("seq2slate", ComparatorConfig(), BARE, None) == ComparatorConfig()
+
+
+def test_a_setting_without_a_value_that_fits_keeps_its_values_to_say_so() -> None:
+    row = ComparatorConfig(grid={"similarity": ["groups"], "window": [1, 3]})
+    assert usable("dpp", row, BARE, None) == row
+
+
+def test_the_budget_is_spent_on_what_the_pages_allow(tmp_path: Path, seed: int) -> None:
+    uniform_log(seed).write(tmp_path / "train")
+    test = uniform_log(seed + 1)
+    others = np.array([f"other-{person}" for person in test.person_ids])
+    dataclasses.replace(test, person_ids=others).write(tmp_path / "test")
+    rows = {"mmr": ComparatorConfig()}
+    config = CompareConfig(DataConfig(tmp_path / "train"), comparators=rows, reference="mmr")
+    space = Workspace.read(config, tmp_path / "test", tmp_path / "out")
+    tried = trials_of(space.config, "mmr")
+    assert len(tried) == config.tuning.budget
+    assert {s["similarity"] for s in tried} == {"features"}
 
 
 def test_a_budget_of_one_takes_the_first_values() -> None:
