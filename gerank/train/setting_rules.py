@@ -16,7 +16,8 @@ def require(rule: str, holds: Callable[[Any], bool], settings: object, *names: s
     for name in names:
         value = getattr(settings, name)
         if not holds(value):
-            raise ConfigError(f"{name}: {value!r} is not {rule}")
+            written = list(value) if isinstance(value, tuple) else value  # as the file has it
+            raise ConfigError(f"{name}: {written!r} is not {rule}")
 
 
 def seed_in_range(settings: object) -> None:
