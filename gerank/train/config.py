@@ -122,10 +122,8 @@ class EvaluatorConfig:
         require("in [0, 1)", lambda share: 0 <= share < 1, self, "dropout")
         positive(self, "learning_rate")
         not_negative(self, "weight_decay")
-        channels = tuple(map(str, self.channels))
-        if not channels or len(set(channels)) < len(channels):
-            rule = "a list of one channel or more, all distinct"
-            raise ConfigError(f"channels: {channels} is not {rule}")
+        rule = "a list of one channel or more, all distinct"
+        require(rule, lambda channels: 0 < len(channels) == len(set(channels)), self, "channels")
         require("a list of one form or more", bool, self, "readings")
         require("a list of one number or more", bool, self, "prior_strengths")
         require(

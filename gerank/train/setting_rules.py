@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Any
 
 
@@ -16,8 +17,14 @@ def require(rule: str, holds: Callable[[Any], bool], settings: object, *names: s
     for name in names:
         value = getattr(settings, name)
         if not holds(value):
-            written = list(value) if isinstance(value, tuple) else value  # as the file has it
-            raise ConfigError(f"{name}: {written!r} is not {rule}")
+            raise ConfigError(f"{name}: {_as_written(value)!r} is not {rule}")
+
+
+def _as_written(value: object) -> object:
+    """A value as the file has it: lists for tuples, texts for their choices."""
+    if isinstance(value, tuple):
+        return [_as_written(each) for each in value]
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def seed_in_range(settings: object) -> None:

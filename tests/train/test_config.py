@@ -270,8 +270,7 @@ BAD_VALUES = [
 def test_a_bad_value_is_named_with_its_key(tmp_path: Path, key: str, value: str) -> None:
     text = "" if key in ("data", "data.log") else 'data.log = "pages"\n'
     message = refused(tmp_path, f"{text}{key} = {value}\n")
-    shown = {"true": "True", "-1e-3": "-0.001", "1e9": "1000000000.0", "[]": "()"}
-    shown['["gru", "gru"]'] = "('gru', 'gru')"
+    shown = {"true": "True", "-1e-3": "-0.001", "1e9": "1000000000.0"}
     assert f"{key}: {shown.get(value, value).replace(chr(34), chr(39))} " in message
 
 

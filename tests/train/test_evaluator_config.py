@@ -26,7 +26,7 @@ def refused(folder: Path, text: str) -> str:
 @pytest.mark.parametrize("strengths", ["[1.0, 0.0]", "[-1.0]", "[nan]", "[1.0, nan]", "[inf, 1.0]"])
 def test_strengths_of_the_prior_are_positive_numbers(tmp_path: Path, strengths: str) -> None:
     message = refused(tmp_path, f"[evaluator]\nprior_strengths = {strengths}\n")
-    assert "evaluator.prior_strengths: (" in message
+    assert "evaluator.prior_strengths: [" in message
     assert "is not a list of numbers > 0" in message
 
 
