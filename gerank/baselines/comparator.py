@@ -117,13 +117,23 @@ class Comparator(ABC):
     def lacks(cls, setting: str, value: object, schema: FeatureSchema, score: str | None) -> str:
         """What pages lack for one value of a setting; empty where they have it all.
 
-        A comparison does not spend its tuning budget on such a value while there are others.
+        A comparison does not spend its tuning budget on such a value. `fit` refuses it all the
+        same, with UnfitPagesError.
 
         Args:
             setting: One of `grid`'s.
             value: A value of it.
             schema: Which features the pages have.
             score: See `Pages`.
+        """
+        return ""
+
+    @classmethod
+    def conflict(cls, settings: Mapping[str, Any]) -> str:
+        """Why some settings exclude each other, whatever the pages; empty where none do.
+
+        Args:
+            settings: A value of every setting.
         """
         return ""
 

@@ -9,7 +9,9 @@ the schema. Absolute spacing is a mask of the decoding, as a request's own rules
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -57,22 +59,28 @@ class RulePipeline(SlotwiseComparator):
         """See `Comparator`."""
         if setting == "relevance":
             return lacking_for_relevance(value, schema, score)
-        needed = {"window": ("group keys", schema.groups), "reserved": ("flags", schema.flags)}
+        groups, flags = ("group keys", schema.groups), ("flags", schema.flags)
+        needed = {"window": groups, "penalty": groups, "reserved": flags}
         if not value or setting not in needed:
             return ""
         kind, named = needed[setting]
         return "" if named else f"{setting} is {value}, but candidates have no {kind}"
 
+    @classmethod
+    def conflict(cls, settings: Mapping[str, Any]) -> str:
+        """See `Comparator`."""
+        if not settings["penalty"] or settings["window"]:
+            return ""
+        return f"penalty is {settings['penalty']}, but window is 0: there are no slots to look at"
+
     def fit(self, pages: Pages) -> None:
         """Raises UnfitPagesError for a pass that the schema has no group or flag for."""
-        settings = self.settings
-        if settings["penalty"] and not settings["window"]:
-            raise UnfitPagesError(f"penalty is {settings['penalty']}, but window is 0")
-        for setting in ("window", "reserved"):
-            lacking = self.lacks(setting, settings[setting], pages.log.schema, pages.score)
-            if lacking:
-                raise UnfitPagesError(lacking)
-        self._relevance, self._slots = Relevance(settings["relevance"], pages), pages.slots
+        unfit = self.conflict(self.settings)
+        for setting, value in self.settings.items():
+            unfit = unfit or self.lacks(setting, value, pages.log.schema, pages.score)
+        if unfit:
+            raise UnfitPagesError(unfit)
+        self._relevance, self._slots = Relevance(self.settings["relevance"], pages), pages.slots
 
     def requests(self, log: ExposureLog, rows: NDArray[np.int64], slots: int) -> RerankBatch:
         """The pages with an absolute spacing pass as their rule."""

@@ -53,10 +53,10 @@ def score_of(pages: Pages) -> str:
 def lacking_for_score(schema: FeatureSchema, score: str | None) -> str:
     """Why there is no upstream score; empty where there is one."""
     if score is None:
-        return "score is None: the pages were not sorted by a feature (data.score)"
+        return "data.score names no feature that the pages were sorted by"
     names = [feature.name for feature in schema.candidate_dense]
     if score not in names:
-        return f"score is {score!r}, not a dense feature of the candidates: {', '.join(names)}"
+        return f"data.score is {score!r}, not a dense feature of the candidates: {', '.join(names)}"
     return ""
 
 

@@ -34,6 +34,7 @@ from gerank.rl.rewards import weighted_reward
 from gerank.train.evaluate import default_weights
 from gerank.train.judge import mean_feedback
 from gerank.train.judge_run import judges_of
+from gerank.train.logged_click_tables import propensity_gap
 from gerank.train.page_batches import at_most
 from gerank.train.report import Table, to_json
 from gerank.train.reward import UtilityReward
@@ -66,7 +67,9 @@ class Comparison:
         tables = [measure_table(found) for found in self.differences]
         if self.best is not None:
             tables.append(optimum_table(self.best, self.results))
-        return [*tables, *self.off_policy, settings_table(self.results)]
+        gap = propensity_gap(self.space.test)
+        tables += self.off_policy if gap is None else [gap]
+        return [*tables, settings_table(self.results, self.space.lacking)]
 
     def to_json(self) -> dict[str, Any]:
         """All figures as numbers."""

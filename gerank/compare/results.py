@@ -196,4 +196,5 @@ def _weighted(
         ),
         None if not robust else np.mean(robust, axis=0),
         np.mean([each.weights for each in known], axis=0),
+        np.mean([each.target_slots for each in known], axis=0),
     )

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from gerank.compare.differences import Difference, Differences
 from gerank.compare.results import Floats, Policy, Results, fewer_is_better
 from gerank.metrics.intervals import Interval
-from gerank.metrics.off_policy import clipped_ips
-from gerank.train.logged_click_tables import clicks_table, tested_weight
+from gerank.metrics.off_policy import CanTell, clipped_ips
+from gerank.train.logged_click_tables import clicks_table, overlap_of
 from gerank.train.logged_clicks import PageValues
 from gerank.train.report import Cell, Table
 
@@ -106,7 +106,7 @@ def off_policy_tables(
             continue
         found = clipped_ips(clicks, policy.weighted.weights, MOST_WEIGHT, people, seed=seed)
         estimates: tuple[Cell, ...] = (found.value, found.bias)
-        if not tested_weight(policy.weighted, people).fits:
+        if overlap_of(policy.weighted, people).can_tell is not CanTell.YES:
             estimates = (None, None)
         rows.append((name, *estimates, 100 * found.clipped_share))
     columns = ("slates", "clipped IPS", "minus unclipped", "weights clipped, %")
@@ -114,8 +114,13 @@ def off_policy_tables(
     return [clipped] if table is None else [table, clipped]
 
 
-def settings_table(results: Results) -> Table:
-    """What the validation pages chose, and who could not take part."""
+def settings_table(results: Results, lacking: Mapping[str, tuple[str, ...]]) -> Table:
+    """What the validation pages chose, who could not take part, and what was not tried.
+
+    Args:
+        results: What came out.
+        lacking: Row -> what the pages lack for values of its grid.
+    """
     rows: list[tuple[Cell, ...]] = []
     for name, policy in results.policies.items():
         if policy.settings is None:
@@ -123,9 +128,11 @@ def settings_table(results: Results) -> Table:
             continue
         rows.append((name, results.tunings[name].tried, told_settings(policy)))
     rows += [(name, "left out", reason) for name, reason in results.left_out.items()]
-    return Table(
-        "Settings, chosen on validation pages", ("re-ranker", "tried", "chosen"), tuple(rows)
-    )
+    columns: tuple[str, ...] = ("re-ranker", "tried", "chosen")
+    if lacking:
+        columns = (*columns, "not tried")
+        rows = [(*row, "; ".join(lacking.get(str(row[0]), ()))) for row in rows]
+    return Table("Settings, chosen on validation pages", columns, tuple(rows))
 
 
 def told_settings(policy: Policy) -> str:

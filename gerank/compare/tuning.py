@@ -62,11 +62,26 @@ class Tuning:
         return f"{len(self.trials)}" + (f", {in_vain} left out" if in_vain else "")
 
 
+@dataclass(frozen=True)
+class Usable:
+    """A row as some pages allow it.
+
+    Attributes:
+        row: Its grid has no value that the pages lack something for. Where nothing is left of it,
+            or what is set is such a value, a single trial says so.
+        lacking: What the pages lack, for every value that the grid does not have any more.
+    """
+
+    row: ComparatorConfig
+    lacking: tuple[str, ...] = ()
+
+
 def trials(name: str, row: ComparatorConfig, budget: int, seed: int) -> list[Settings]:
     """The settings that a comparator is tried with, `budget` at most.
 
     The first has the first value of every setting. Where the grid has more than the budget, the
-    others are drawn from it, none twice.
+    others are drawn from it, none twice. Settings that exclude each other are not among them,
+    unless there are no others.
 
     Args:
         name: What the comparator is called in the tables.
@@ -76,11 +91,21 @@ def trials(name: str, row: ComparatorConfig, budget: int, seed: int) -> list[Set
     """
     grid = grid_of(name, row)
     total = math.prod(map(len, grid.values()))
-    places = np.arange(min(total, budget))
+    rng = np.random.default_rng(seed)
+    places = list(range(min(total, budget)))
     if total > budget:
-        drawn = np.random.default_rng(seed).choice(total - 1, budget - 1, replace=False) + 1
-        places = np.concatenate([[0], np.sort(drawn)])
-    return [row.settings | _setting(grid, place) for place in places.tolist()]
+        drawn = rng.choice(total - 1, budget - 1, replace=False) + 1
+        places = [0, *sorted(drawn.tolist())]
+    kind = comparator_class(row.comparator or name)
+    fixed = _first_values(name, row) | row.settings
+    kept = [place for place in places if not kind.conflict(fixed | _setting(grid, place))]
+    if len(kept) < len(places) and total > budget:
+        for place in rng.permutation(total).tolist():
+            if len(kept) == budget:
+                break
+            if place not in places and not kind.conflict(fixed | _setting(grid, place)):
+                kept.append(place)
+    return [row.settings | _setting(grid, place) for place in sorted(kept) or [0]]
 
 
 def grid_of(name: str, row: ComparatorConfig) -> Mapping[str, Sequence[Any]]:
@@ -91,12 +116,8 @@ def grid_of(name: str, row: ComparatorConfig) -> Mapping[str, Sequence[Any]]:
     }
 
 
-def usable(
-    name: str, row: ComparatorConfig, schema: FeatureSchema, score: str | None
-) -> ComparatorConfig:
-    """A row whose grid has no value for which the pages lack something.
-
-    A setting without any other value keeps its values: its trials then say what is lacking.
+def usable(name: str, row: ComparatorConfig, schema: FeatureSchema, score: str | None) -> Usable:
+    """What some pages allow of a row.
 
     Args:
         name: What the comparator is called in the tables.
@@ -105,12 +126,28 @@ def usable(
         score: The feature that pages were sorted by, where there is one.
     """
     kind, grid = comparator_class(row.comparator or name), grid_of(name, row)
-    kept = {
-        setting: [v for v in values if not kind.lacks(setting, v, schema, score)] or list(values)
-        for setting, values in grid.items()
-    }
-    lacking = any(len(kept[setting]) < len(values) for setting, values in grid.items())
-    return dataclasses.replace(row, grid=kept) if lacking else row
+    reasons: dict[str, None] = {}
+    kept: dict[str, list[Any]] = {}
+    for setting, values in grid.items():
+        told = [kind.lacks(setting, value, schema, score) for value in values]
+        kept[setting] = [v for v, lacking in zip(values, told, strict=True) if not lacking]
+        reasons |= dict.fromkeys(filter(None, told))
+    fixed = _first_values(name, row) | row.settings
+    is_unfit = not all(kept.values()) or any(
+        kind.lacks(setting, value, schema, score)
+        for setting, value in fixed.items()
+        if setting not in grid
+    )
+    if is_unfit:
+        return Usable(dataclasses.replace(row, grid={s: list(v[:1]) for s, v in grid.items()}))
+    if not reasons:
+        return Usable(row)
+    return Usable(dataclasses.replace(row, grid=kept), tuple(reasons))
+
+
+def _first_values(name: str, row: ComparatorConfig) -> Settings:
+    grid = comparator_class(row.comparator or name).grid
+    return {setting: values[0] for setting, values in grid.items()}
 
 
 def best_trial(scores: Sequence[float | None]) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +15,9 @@ from numpy.typing import NDArray
 
 from gerank.baselines.comparator import Pages
 from gerank.compare.cells import rows_of
-from gerank.compare.config import CompareConfig
+from gerank.compare.config import ComparatorConfig, CompareConfig
 from gerank.compare.identity import identity, known_then
-from gerank.compare.tuning import usable
+from gerank.compare.tuning import Usable, usable
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema_difference import schema_differences
 from gerank.data.simulator import SimulatorTruth
@@ -44,6 +45,7 @@ class Workspace:
         log: Pages to learn from.
         test: Pages to be compared on, of other people.
         truth: Belongs to the test pages, where they are simulated.
+        lacking: Row -> what the pages lack for values of its grid, which are not tried.
     """
 
     config: CompareConfig
@@ -51,6 +53,7 @@ class Workspace:
     log: ExposureLog
     test: ExposureLog
     truth: SimulatorTruth | None
+    lacking: Mapping[str, tuple[str, ...]]
 
     @classmethod
     def read(cls, config: CompareConfig, test: Path, out: Path) -> Workspace:
@@ -66,11 +69,10 @@ class Workspace:
         if truth is not None and not np.array_equal(truth.page_ids, pages.page_ids):
             raise CompareError(f"{test}: the truth is of other pages than the log")
         _check_pages(config, log, pages)
-        rows = {
-            name: usable(name, row, log.schema, config.data.score or None)
-            for name, row in rows_of(config).items()
-        }
-        return cls(dataclasses.replace(config, comparators=rows), out, log, pages, truth)
+        found = {name: _usable(name, row, config, log) for name, row in rows_of(config).items()}
+        rows = {name: each.row for name, each in found.items()}
+        lacking = {name: each.lacking for name, each in found.items() if each.lacking}
+        return cls(dataclasses.replace(config, comparators=rows), out, log, pages, truth, lacking)
 
     @cached_property
     def split(self) -> PageSplit:
@@ -158,6 +160,13 @@ class Workspace:
                 )
         rows = before["rows"] | now["rows"]
         write_text(path, json.dumps(now | {"rows": rows}, indent=2) + "\n")
+
+
+def _usable(name: str, row: ComparatorConfig, config: CompareConfig, log: ExposureLog) -> Usable:
+    try:
+        return usable(name, row, log.schema, config.data.score or None)
+    except Exception as error:  # code of one's own may raise anything
+        raise CompareError(f"comparators.{name}: its `lacks` failed: {error!r}") from error
 
 
 def _check_pages(config: CompareConfig, log: ExposureLog, test: ExposureLog) -> None:

@@ -52,23 +52,23 @@ def self_normalised(
     Args:
         clicks: [E, N]. As in `ips`.
         weights: [E, N] or [E, 1]. As in `ips`.
-        target_slots: [E]. How many of the N slots the target fills, where it is not all of
-            them. Ignored for [E, 1] weights.
+        target_slots: [E]. How many of the N slots the target fills, 0..N, where it is not all
+            of them. Ignored for [E, 1] weights.
 
     Returns:
         (numerators [E], denominators [E]).
 
     Raises:
-        ValueError: Shapes, NaN, infinity, a negative weight, or slots outside 1..N.
+        ValueError: Shapes, NaN, infinity, a negative weight, or slots outside 0..N.
     """
     feedback, spread = weighted_feedback("self_normalised", clicks, weights)
     filled = float(feedback.shape[1])
     if target_slots is not None and np.shape(weights)[1] > 1:
         slots = real_array("self_normalised: target_slots", target_slots, "E")
         check_same_shape(clicks=feedback.shape[:1], target_slots=slots.shape)
-        outside = (slots < 1) | (slots > feedback.shape[1])
-        reject("self_normalised: target_slots", slots, outside, f"outside 1..{feedback.shape[1]}")
-        filled = float(slots.mean())
+        outside = (slots < 0) | (slots > feedback.shape[1])
+        reject("self_normalised: target_slots", slots, outside, f"outside 0..{feedback.shape[1]}")
+        filled = float(slots.mean()) or 1.0  # Who fills no slot has no weight to be normalised.
     return np.sum(spread * feedback, axis=1), np.sum(spread, axis=1) / filled
 
 

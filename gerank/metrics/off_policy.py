@@ -19,8 +19,8 @@ Fewer assumptions cost more variance. A target that does not draw has `placement
 `prefix_weights`. `self_normalised` and `slot_normalised` trade a little bias for less variance,
 `doubly_robust` and `cascade_doubly_robust` use a click model as control variate, and `clipped_ips`
 bounds the weights and says what that takes away. `effective_sample_size` says how many pages an
-estimate rests on, `mean_weight` whether the log can tell of the target at all, and every interval
-draws people, not pages, anew.
+estimate rests on, `overlap` whether the log can tell of the target at all, and every interval draws
+people, not pages, anew.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ from gerank.metrics.importance_weights import (
     prefix_weights,
 )
 from gerank.metrics.intervals import Interval, mean_interval, ratio_interval, ratios_interval
-from gerank.metrics.mean_weight import MeanWeight, mean_weight
+from gerank.metrics.overlap import CanTell, Overlap, overlap
 
 __all__ = [
+    "CanTell",
     "ClickDependence",
     "ClippedIps",
     "Interval",
-    "MeanWeight",
+    "Overlap",
     "cascade_doubly_robust",
     "choice_weights",
     "clipped_ips",
@@ -64,7 +65,7 @@ __all__ = [
     "effective_sample_size",
     "ips",
     "mean_interval",
-    "mean_weight",
+    "overlap",
     "placement_weights",
     "prefix_weights",
     "ratio_interval",

@@ -28,7 +28,7 @@ from gerank.train.judge import (
 from gerank.train.judge_run import judges_of
 from gerank.train.judges import PageJudge
 from gerank.train.log_of_run import check_log
-from gerank.train.logged_click_tables import clicks_table, ranking_table
+from gerank.train.logged_click_tables import clicks_table, propensity_gap, ranking_table
 from gerank.train.logged_clicks import known_propensity, page_values
 from gerank.train.orders import (
     exposed_slates,
@@ -244,4 +244,5 @@ def _logged_clicks(
     slots = slates["logged"].size(1)
     clicks = clicks_table(values, log.person_ids, slots)
     ranking = ranking_table(values, log.person_ids, slots)
-    return [ranking] if clicks is None else [clicks, ranking]
+    told = [table for table in (clicks, propensity_gap(log)) if table is not None]
+    return [*told, ranking]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from gerank.metrics.importance_weights import effective_sample_size
-from gerank.metrics.mean_weight import MeanWeight, mean_weight
-from gerank.train.logged_clicks import Floats, PageValues, WeightedValues
+from gerank.data.exposure_log import ExposureLog
+from gerank.metrics.overlap import CanTell, Overlap, overlap
+from gerank.train.logged_clicks import (
+    Floats,
+    PageValues,
+    Propensity,
+    WeightedValues,
+    known_propensity,
+)
 from gerank.train.report import Cell, Table, mean_cell, ratio_cell
 
-TOLD = {True: "yes", False: "no"}
-"""Whether the weights average 1, as a cell."""
 _SEED = 0
 
 
@@ -20,37 +24,49 @@ def clicks_table(
 ) -> Table | None:
     """Clicks in the slate by three estimators, with intervals by person, and what they rest on.
 
-    The effective sample size is the mean over slots: an estimate from few pages can be anything,
-    whatever its interval says. Slates of which the log cannot tell have no estimates, but their
-    mean weight. There is no table where propensities are unknown.
+    Slates of which the log cannot tell have no estimates: see `gerank.metrics.overlap`. There is no
+    table where propensities are unknown.
     """
     rows: list[tuple[Cell, ...]] = []
     for name, page in values.items():
         if page.weighted is None:
             return None
-        weighted = page.weighted
-        pages = float(effective_sample_size(weighted.weights).mean())
-        mean = tested_weight(weighted, people)
-        rows.append((name, *_estimates(weighted, people, mean), pages, mean.value, TOLD[mean.fits]))
+        found = overlap_of(page.weighted, people)
+        estimates = _estimates(page.weighted, people, found.can_tell)
+        told = (found.effective_pages, found.mean_weight, str(found.can_tell))
+        rows.append((name, *estimates, *told))
+    title = f"Clicks in the first {slots}, from logged clicks"
     columns = (
         *("slates", "IPS", "self-normalised", "doubly robust"),
         *("effective pages", "mean weight", "the log can tell"),
     )
-    return Table(f"Clicks in the first {slots}, from logged clicks", columns, tuple(rows))
+    return Table(title, columns, tuple(rows))
 
 
-def tested_weight(weighted: WeightedValues, people: NDArray[np.str_]) -> MeanWeight:
-    """The mean weight of a policy; pages [E] of a single person are not enough for a test."""
-    weights = weighted.snips[1]
-    if len(np.unique(people)) < 2:
-        return MeanWeight(float(weights.mean()), fits=True)
-    return mean_weight(weights, people, seed=_SEED)
+def propensity_gap(log: ExposureLog) -> Table | None:
+    """Why there are no estimates, where some pages have propensities and others have none."""
+    if known_propensity(log) is not None:
+        return None
+    pages = np.repeat(np.arange(len(log)), np.diff(log.slate_offsets))
+    complete = max(
+        len(log) - len(np.unique(pages[np.isnan(getattr(log, propensity))]))
+        for propensity in Propensity
+    )
+    if not complete:
+        return None
+    title = "No estimates from logged clicks, for some pages lack propensities"
+    return Table(title, ("pages", "with all their propensities"), ((len(log), complete),))
+
+
+def overlap_of(weighted: WeightedValues, people: NDArray[np.str_]) -> Overlap:
+    """Whether the log can tell of the slates of pages [E] of some people [E]."""
+    return overlap(weighted.weights, weighted.target_slots, people, seed=_SEED)
 
 
 def _estimates(
-    weighted: WeightedValues, people: NDArray[np.str_], mean: MeanWeight
+    weighted: WeightedValues, people: NDArray[np.str_], can_tell: CanTell
 ) -> tuple[Cell, Cell, Cell]:
-    if not mean.fits:
+    if can_tell is not CanTell.YES:
         return None, None, None
     robust = weighted.doubly_robust
     return (

@@ -44,12 +44,14 @@ class WeightedValues:
         snips: Numerator and denominator of the self-normalised estimate.
         doubly_robust: None where no click model was given.
         weights: [E, N]. How much each logged slot counts.
+        target_slots: [E]. How many slots the slates fill.
     """
 
     ips: Floats
     snips: tuple[Floats, Floats]
     doubly_robust: Floats | None
     weights: Floats
+    target_slots: Floats
 
     @classmethod
     def concatenate(cls, parts: list[WeightedValues]) -> WeightedValues:
@@ -63,6 +65,7 @@ class WeightedValues:
             ),
             np.concatenate(robust) if len(robust) == len(parts) else None,
             np.concatenate([part.weights for part in parts]),
+            np.concatenate([part.target_slots for part in parts]),
         )
 
 
@@ -164,11 +167,13 @@ def _weighted(
     robust = None
     if expected is not None:
         robust = counterfactual.doubly_robust(clicks, weights, expected, expected)
+    target_slots = (order >= 0).sum(axis=1).astype(np.float64)
     return WeightedValues(
         counterfactual.ips(clicks, weights),
-        counterfactual.self_normalised(clicks, weights, filled.sum(1)),
+        counterfactual.self_normalised(clicks, weights, target_slots),
         robust,
         weights,
+        target_slots,
     )
 
 

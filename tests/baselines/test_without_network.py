@@ -282,8 +282,8 @@ def test_a_quota_pass_reserves_slots_for_flagged_items(seed: int) -> None:
 @pytest.mark.parametrize(
     ("kind", "settings", "message"),
     [
-        (UpstreamScore, {}, "score is None"),
-        (Mmr, {"relevance": "upstream_score"}, "score is None"),
+        (UpstreamScore, {}, "data.score names no feature"),
+        (Mmr, {"relevance": "upstream_score"}, "data.score names no feature"),
         (RulePipeline, {"penalty": 0.1}, "penalty is 0.1, but window is 0"),
     ],
 )

@@ -13,6 +13,7 @@ from torch import Tensor
 from gerank.baselines.comparator import Comparator, Pages, UnfitPagesError
 from gerank.baselines.logged import LoggedPage
 from gerank.data.exposure_log import ExposureLog
+from gerank.data.schema import FeatureSchema
 
 
 class NeedsMore(Comparator):
@@ -56,6 +57,17 @@ class Picky(LoggedPage):
         """Refuses in a bad mood."""
         if self.settings["mood"] == "bad":
             raise UnfitPagesError("the mood is bad")
+
+
+class LacksRaises(Picky):
+    """Has a mistake where it tells what pages lack."""
+
+    name = "lacks_raises"
+
+    @classmethod
+    def lacks(cls, setting: str, value: object, schema: FeatureSchema, score: str | None) -> str:
+        """Raises as a mistake would."""
+        raise KeyError(setting)
 
 
 class Wrong(LoggedPage):

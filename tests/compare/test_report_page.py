@@ -15,6 +15,7 @@ from gerank.compare.compare import Comparison, compare
 from gerank.compare.differences import Differences, Told
 from gerank.compare.results import TRUE_CLICKS
 from gerank.report import report_page
+from gerank.report.comparison.promised_gains import readable
 from gerank.report.comparison.slate_pages import slates_section
 from gerank.report.comparison.summary import summary_section
 from gerank.train.report import show_cell
@@ -127,6 +128,25 @@ def test_what_there_is_nothing_for_is_left_out(compared: Compared, tmp_path: Pat
     gone = {"Promised and kept gains", "Distance to the best slates"}
     assert page.sections == [title for title in SECTIONS if title not in gone]
     assert f"By NDCG@{SLOTS} of logged clicks" in page.text
+
+
+def test_a_comparison_of_which_the_log_cannot_tell_has_a_page(compared: Compared) -> None:
+    """As every one on a log without exploration has it."""
+    first, *others = compared.found.off_policy
+    blank = tuple((row[0], None, None, None, *row[4:]) for row in first.rows)
+    told = [dataclasses.replace(first, rows=blank), *others]
+    page = Page.of(dataclasses.replace(compared.found, off_policy=told))
+    assert page.sections == SECTIONS
+    assert "There is none here." in page.text
+
+
+def test_names_that_would_cover_each_other_are_not_all_written() -> None:
+    """The first is, and so is who stands apart."""
+    crowd = {f"name {n}": (0.001 * n, 0.001 * n) for n in range(9)}
+    points = {"first": (0.0005, 0.0), **crowd, "far": (1.0, 1.0), "further": (-2.0, 0.5)}
+    named = readable(points, "first")
+    assert named[0] == "first" and {"far", "further"} < set(named)
+    assert not set(named) & set(crowd)
 
 
 def test_a_judge_is_believed_where_the_truth_is_unknown(compared: Compared, tmp_path: Path) -> None:

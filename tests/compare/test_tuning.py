@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,16 @@ import numpy as np
 import pytest
 
 from gerank.baselines.mmr import Mmr
+from gerank.baselines.rule_pipeline import RulePipeline
 from gerank.compare.cells import trials_of
 from gerank.compare.config import ComparatorConfig, CompareConfig, read_compare_config
-from gerank.compare.tuning import best_trial, trials, usable
-from gerank.compare.workspace import Workspace
+from gerank.compare.tuning import Usable, best_trial, trials, usable
+from gerank.compare.workspace import CompareError, Workspace
 from gerank.train.config import DataConfig
 from gerank.train.setting_rules import ConfigError
 from tests.train.uniform_log import BARE, uniform_log
 
+Raises = ComparatorConfig("tests.compare.own_comparator:LacksRaises")
 GRID = {"trees": [1, 2, 3], "leaves": [4, 5]}
 
 
@@ -43,19 +46,47 @@ def test_without_a_grid_the_comparators_own_is_taken_but_for_what_is_set() -> No
 
 def test_values_that_pages_lack_something_for_are_not_tried() -> None:
     row = ComparatorConfig(settings={"tradeoff": 0.5})
-    found = usable("mmr", row, BARE, None)
+    found, lacking = usable("mmr", row, BARE, None).row, usable("mmr", row, BARE, None).lacking
     assert (found.settings, found.grid["similarity"]) == (row.settings, ["features"])
     assert found.grid["relevance"] == ["logistic_regression"]
     assert found.grid["window"] == list(Mmr.grid["window"])
-    assert usable("mmr", row, BARE, "score").grid["relevance"] == list(Mmr.grid["relevance"])
-    pipeline = usable("rule_pipeline", ComparatorConfig(), BARE, None).grid
-    assert (pipeline["window"], pipeline["reserved"]) == ([0], [0.0])
-    assert usable("seq2slate", ComparatorConfig(), BARE, None) == ComparatorConfig()
+    assert lacking == (
+        "data.score names no feature that the pages were sorted by",
+        "similarity is 'groups', but candidates have no groups",
+    )
+    scored = usable("mmr", row, BARE, "score").row
+    assert scored.grid["relevance"] == list(Mmr.grid["relevance"])
+    pipeline = usable("rule_pipeline", ComparatorConfig(), BARE, None).row
+    assert (pipeline.grid["window"], pipeline.grid["reserved"]) == ([0], [0.0])
+    assert len(trials("rule_pipeline", pipeline, 9, seed=0)) == 1
+    assert usable("seq2slate", ComparatorConfig(), BARE, None) == Usable(ComparatorConfig())
 
 
-def test_a_setting_without_a_value_that_fits_keeps_its_values_to_say_so() -> None:
-    row = ComparatorConfig(grid={"similarity": ["groups"], "window": [1, 3]})
-    assert usable("dpp", row, BARE, None) == row
+@pytest.mark.parametrize(
+    "row",
+    [
+        ComparatorConfig(grid={"similarity": ["groups"], "window": [1, 3]}),
+        ComparatorConfig(grid={"window": [1, 3]}),  # where nothing is said, groups come first
+        ComparatorConfig(settings={"similarity": "groups"}),
+    ],
+)
+def test_one_trial_says_what_the_pages_lack_for_all(row: ComparatorConfig) -> None:
+    found = usable("dpp", row, BARE, None)
+    assert len(trials("dpp", found.row, 9, seed=0)) == 1 and not found.lacking
+
+
+def test_settings_that_exclude_each_other_are_not_tried(seed: int) -> None:
+    for budget in (4, 17, 1000):
+        found = trials("rule_pipeline", ComparatorConfig(), budget, seed=seed)
+        assert all(each["window"] or not each["penalty"] for each in found)
+        distinct = {json.dumps(each) for each in found}
+        assert len(distinct) == len(found) == min(budget, 2 * 2 * (1 + 3 * 3))
+
+
+def test_where_all_settings_exclude_each_other_one_trial_says_so() -> None:
+    row = ComparatorConfig(grid={"penalty": [0.1, 0.3]})
+    assert trials("rule_pipeline", row, 4, seed=0) == [{"penalty": 0.1}]
+    assert "window is 0" in RulePipeline.conflict({"penalty": 0.1, "window": 0})
 
 
 def test_the_budget_is_spent_on_what_the_pages_allow(tmp_path: Path, seed: int) -> None:
@@ -69,6 +100,10 @@ def test_the_budget_is_spent_on_what_the_pages_allow(tmp_path: Path, seed: int) 
     tried = trials_of(space.config, "mmr")
     assert len(tried) == config.tuning.budget
     assert {s["similarity"] for s in tried} == {"features"}
+    assert list(space.lacking) == ["mmr"]
+    named = dataclasses.replace(config, comparators={"own": Raises}, reference="own")
+    with pytest.raises(CompareError, match=r"comparators\.own: its `lacks` failed: KeyError"):
+        Workspace.read(named, tmp_path / "test", tmp_path / "out")
 
 
 def test_a_budget_of_one_takes_the_first_values() -> None:

@@ -235,7 +235,7 @@ ONE, TWO = [[1.0, 0.0]], [[0.5, 2.0]]
         (lambda: ips(ONE, [[0.5, -1.0]]), r"ips: weights\[0, 1\] is -1.0, negative"),
         (lambda: ips(ONE, [[1.0, 1.0, 1.0]]), r"weights: shape \[1, 3\] is not that of clicks"),
         (lambda: ips([1.0], [[1.0]]), r"clicks: shape \[1\] has not the axes \[E, N\]"),
-        (lambda: self_normalised(ONE, TWO, [3]), r"target_slots\[0\] is 3.0, outside 1..2"),
+        (lambda: self_normalised(ONE, TWO, [3]), r"target_slots\[0\] is 3.0, outside 0..2"),
         (lambda: self_normalised(ONE, TWO, [1, 2]), r"target_slots: shape \[2\]"),
         (lambda: doubly_robust(ONE, TWO, [[0.5]], TWO), r"predicted_logged: shape \[1, 1\]"),
         (lambda: doubly_robust(ONE, TWO, ONE, [[0.1, np.nan]]), r"predicted_target\[0, 1\] is nan"),

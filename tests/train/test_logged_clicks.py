@@ -10,13 +10,15 @@ from torch import Tensor
 
 from gerank.data.exposure_log import ExposureLog
 from gerank.metrics.intervals import Interval
-from gerank.train.logged_click_tables import clicks_table, ranking_table
+from gerank.metrics.overlap import CanTell
+from gerank.train.logged_click_tables import clicks_table, propensity_gap, ranking_table
 from gerank.train.logged_clicks import PageValues, WeightedValues, page_values
 from gerank.train.orders import exposed_slates
 from gerank.train.report import Table
 from tests.train.uniform_log import uniform_log
 
 WIDTH = 4
+LOGGED = "log_propensity"
 
 
 def random_order(log: ExposureLog, seed: int) -> Tensor:
@@ -164,8 +166,30 @@ def test_a_log_that_always_shows_the_same_estimates_nothing_of_other_slates(seed
     rows = {row[0]: row for row in clicks_of(page_values(slates, predictions, certain), log).rows}
     for name in ("generator", "other"):
         assert rows[name][1:4] == (None, None, None)
-        assert rows[name][5:] == (pytest.approx(1 / WIDTH, abs=0.15), "no")
+        assert rows[name][5:] == (pytest.approx(1 / WIDTH, abs=0.15), CanTell.OTHER_SLATES)
     assert isinstance(rows["logged"][2], Interval) and rows["logged"][5:] == (1.0, "yes")
+
+
+def test_shorter_slates_are_estimated_by_the_slots_that_they_fill(seed: int) -> None:
+    log = uniform_log(seed, 400, people=80, candidates=(WIDTH, WIDTH))
+    slates, _ = judged(log, seed)
+    slates["other"][:, 2:] = -1
+    rows = {row[0]: row for row in clicks_of(page_values(slates, None, log), log).rows}
+    _, ips, ratio, _, _, mean, told = rows["other"]
+    assert told == CanTell.YES and mean == pytest.approx(1, abs=0.35)
+    assert isinstance(ips, Interval) and isinstance(ratio, Interval)
+    assert ratio.estimate == pytest.approx(ips.estimate / mean)
+
+
+def test_pages_without_propensities_among_others_are_told(seed: int) -> None:
+    log = uniform_log(seed)
+    assert propensity_gap(log) is None
+    missing = {name: np.copy(getattr(log, name)) for name in ("placement_propensity", LOGGED)}
+    missing["placement_propensity"][0] = missing[LOGGED][0] = missing[LOGGED][-1] = math.nan
+    gap = propensity_gap(dataclasses.replace(log, **missing))
+    assert gap is not None and gap.rows == ((len(log), len(log) - 1),)
+    nothing = {name: np.full_like(values, math.nan) for name, values in missing.items()}
+    assert propensity_gap(dataclasses.replace(log, **nothing)) is None
 
 
 def test_folds_are_put_together_page_by_page(seed: int) -> None:
@@ -177,7 +201,7 @@ def test_folds_are_put_together_page_by_page(seed: int) -> None:
         part = ({n: t[rows] for n, t in of.items()} for of in (slates, predictions))
         parts.append(page_values(*part, log.select(rows))["generator"])
     joined = PageValues.concatenate(parts)
-    for name in ("ips", "snips", "doubly_robust", "weights"):
+    for name in ("ips", "snips", "doubly_robust", "weights", "target_slots"):
         ours, theirs = (getattr(weighted(each), name) for each in (joined, whole))
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(joined.ndcg, whole.ndcg)
@@ -194,7 +218,7 @@ def test_a_fold_without_a_click_model_leaves_no_doubly_robust_estimate(seed: int
 
 
 def test_tables_have_a_row_per_policy_and_paired_gains(seed: int) -> None:
-    log = uniform_log(seed, candidates=(WIDTH, WIDTH))
+    log = uniform_log(seed, 400, people=80, candidates=(WIDTH, WIDTH))
     slates, predictions = judged(log, seed)
     values = page_values(slates, predictions, log)
     clicks, order = clicks_of(values, log), ranking_table(values, log.person_ids, WIDTH)
@@ -221,9 +245,8 @@ def test_the_effective_pages_are_all_for_the_logged_policy_and_fewer_for_others(
     slates, _ = judged(log, seed)
     pages = {row[0]: row[4] for row in clicks_of(page_values(slates, None, log), log).rows}
     assert pages["logged"] == pytest.approx(len(log))
-    shown = slates["logged"]
-    matches = (slates["other"] == shown).sum(0).double().mean().item()  # equal weights
-    assert pages["other"] == pytest.approx(matches)
+    matches = (slates["other"] == slates["logged"]).sum(1).double()  # equal weights
+    assert pages["other"] == pytest.approx((matches.sum() ** 2 / (matches**2).sum()).item())
 
 
 def test_a_policy_without_overlap_or_click_model_has_blank_cells(seed: int) -> None:
@@ -231,7 +254,7 @@ def test_a_policy_without_overlap_or_click_model_has_blank_cells(seed: int) -> N
     shown = exposed_slates(log, WIDTH)
     never = {"logged": shown, "generator": shown.roll(1, 1)}
     table = clicks_of(page_values(never, None, log), log)
-    assert table.rows[1] == ("generator", None, None, None, 0.0, 0.0, "no")
+    assert table.rows[1] == ("generator", None, None, None, 0.0, 0.0, CanTell.OTHER_SLATES)
 
 
 def test_a_log_without_a_click_has_no_order_of_clicks(seed: int) -> None:

@@ -14,11 +14,12 @@ from gerank.train.report import Cell, Table
 
 _ESTIMATORS = 3  # columns of the table, behind the names
 _WORDS = (
-    "No model has a say here: logged clicks are weighted by how much more often a re-ranker shows "
-    "an item at its slot than the log did. The fewer pages that leaves with weight, the less the "
-    "intervals are to be trusted; the effective number of pages is in the table. The weights of a "
-    "re-ranker average 1 where the log may show whatever it shows. Where they do not, the log "
-    "cannot tell what it would earn, and there is no estimate."
+    "Logged clicks are weighted by how much more often a re-ranker shows an item at its slot than "
+    "the log did or, where the log tells the probabilities of its choices alone, the items from "
+    "the top down to that slot. The doubly robust estimate begins with what a judge predicts. "
+    "The weights average 1 where the log may show whatever the re-ranker shows. Where they do not, "
+    "or few pages carry them, the log cannot tell what the re-ranker would earn, and there is no "
+    "estimate: see the table of effective pages and mean weights."
 )
 
 
@@ -27,7 +28,10 @@ def off_policy_section(comparison: Comparison) -> Section | None:
     if not comparison.off_policy:
         return None
     table = comparison.off_policy[0]
-    return Section("Estimates from logged clicks", (_WORDS,), figures=[_drawing(comparison, table)])
+    told = any(row[1] is not None for row in table.rows)
+    figures = [_drawing(comparison, table)] if told else []
+    words = (_WORDS,) if told else (_WORDS, "There is none here.")
+    return Section("Estimates from logged clicks", words, figures=figures)
 
 
 def _drawing(comparison: Comparison, table: Table) -> Drawing:
@@ -59,3 +63,6 @@ def _paint_estimate(panel: Axes, row: int, cell: Cell) -> None:
         panel.plot([cell.estimate], [row], color=BEFORE, marker="o")
     elif isinstance(cell, float):
         panel.plot([cell], [row], color=BEFORE, marker="o")
+    else:
+        place = panel.get_yaxis_transform()
+        panel.annotate("no estimate", (0.02, row), xycoords=place, va="center", color=GREY)

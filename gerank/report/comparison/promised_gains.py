@@ -29,6 +29,7 @@ from gerank.train.report import Cell, Table, mean_cell
 
 _PAGES = 1000
 _EVALUATOR = "evaluator that tunes"
+_LABEL = np.array([0.25, 0.03])  # Width and height of a name, as shares of a panel.
 _WORDS = (
     "The gain in expected clicks over the logged pages, as predicted and as it is. The evaluator "
     "learnt from the pages that the re-rankers learnt from, and chooses their settings; the judges "
@@ -121,15 +122,13 @@ def _drawing(comparison: Comparison, gains: _Gains) -> Drawing:
 
     def paint(axes: list[Axes]) -> None:
         for panel, (by, told) in zip(axes, gains.predicted.items(), strict=True):
-            for name, across in real.items():
-                is_reference = name == reference
-                colour, marker = (AFTER, "D") if is_reference else (BEFORE, "o")
-                up = float(told[name].mean())
-                panel.plot([across], [up], color=colour, marker=marker, linestyle="")
-                label = shortened(name, 18)
-                panel.annotate(
-                    label, (across, up), (3, 3), textcoords="offset points", fontsize=6.5
-                )
+            points = {name: (across, float(told[name].mean())) for name, across in real.items()}
+            for name, point in points.items():
+                colour, marker = (AFTER, "D") if name == reference else (BEFORE, "o")
+                panel.plot(*([place] for place in point), color=colour, marker=marker, linestyle="")
+            for name in readable(points, reference):
+                label, place = shortened(name, 18), points[name]
+                panel.annotate(label, place, (3, 3), textcoords="offset points", fontsize=6.5)
             ends = [*panel.get_xlim(), *panel.get_ylim()]
             panel.plot([min(ends), max(ends)], [min(ends), max(ends)], color=GREY, linewidth=1.0)
             panel.axhline(0.0, color=GREY, linewidth=0.6)
@@ -138,9 +137,30 @@ def _drawing(comparison: Comparison, gains: _Gains) -> Drawing:
 
     caption = (
         "Predicted gains in clicks per page over the logged ones, against gains by "
-        f"{gains.base}. On the grey diagonal promises are kept; the diamond is {reference}."
+        f"{gains.base}. On the grey diagonal promises are kept; the diamond is {reference}. Names "
+        "that would cover each other are left out; the table has them all."
     )
     return draw(paint, caption, panels=len(gains.predicted), columns=2, panel_in=(5.0, 4.2))
+
+
+def readable(points: Mapping[str, tuple[float, float]], first: str) -> list[str]:
+    """The names of points that can be read beside each other: `first`, then the outermost.
+
+    Args:
+        points: Name -> across and up.
+        first: Is named in any case.
+    """
+    places = np.array(list(points.values()))
+    spread = np.ptp(places, axis=0)
+    scaled = (places - np.median(places, axis=0)) / np.where(spread > 0, spread, 1.0)
+    names = list(points)
+    outwards = sorted(range(len(names)), key=lambda n: -float(np.abs(scaled[n]).max()))
+    found: list[int] = []
+    for n in [names.index(first), *outwards]:
+        apart = np.abs(scaled[found] - scaled[n]) > _LABEL  # [names so far, 2]
+        if n not in found and bool(apart.any(axis=1).all()):
+            found.append(n)
+    return [names[n] for n in found]
 
 
 def _summary_table(gains: _Gains) -> Table:

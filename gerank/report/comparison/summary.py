@@ -96,7 +96,8 @@ def _left_out(comparison: Comparison) -> Iterator[Paragraph]:
 def _facts(comparison: Comparison) -> Table:
     space, results = comparison.space, comparison.results
     config, log = space.config, space.test
-    tries = sum(len(tuning.trials) for tuning in results.tunings.values())
+    tried = [trial for tuning in results.tunings.values() for trial in tuning.trials]
+    tries = sum(not trial.left_out for trial in tried)
     rows: tuple[tuple[Cell, ...], ...] = (
         ("comparison", str(space.out)),
         ("log of the training", str(config.data.log)),
