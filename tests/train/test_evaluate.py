@@ -227,7 +227,7 @@ def bare_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 def test_known_propensities_add_estimates_from_logged_clicks(
     bare_run: RunFolder, seed: int, slots: int | None
 ) -> None:
-    log = uniform_log(seed, pages=100, candidates=(3, 6), slots=slots)
+    log = uniform_log(seed, pages=600, people=100, candidates=(3, 6), slots=slots)
     found = evaluate(bare_run, log, None)
     clicks = titled(found, f"Clicks in the first {SLOTS}, from logged clicks")
     assert [row[0] for row in clicks.rows] == [row[0] for row in titled(found, CLICKED).rows]
