@@ -88,11 +88,12 @@ class Workspace:
 
     @cached_property
     def warnings(self) -> list[RunWarning]:
-        """What may be wrong with the pages that teach."""
+        """What may be wrong with the pages that teach, and with the settings."""
         taught = self.log.select(self.split.train)
         found = [
             warnings.one_class_feedback(int((taught.clicks > 0).sum()), len(taught.clicks)),
             warnings.too_few_to_compare(len(taught)),
+            warnings.too_few_resamples(self.config.resamples, len(rows_of(self.config)) - 1),
         ]
         return [warning for warning in found if warning is not None]
 

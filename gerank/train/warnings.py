@@ -112,6 +112,25 @@ def too_few_to_compare(pages: int) -> RunWarning | None:
     )
 
 
+def too_few_resamples(resamples: int, comparisons: int) -> RunWarning | None:
+    """Of many comparisons none can be told apart where few resamples bound their p-values.
+
+    Args:
+        resamples: R; no p-value is below 2 / (R + 1).
+        comparisons: How many are corrected together.
+    """
+    fewest = 40 * comparisons  # 2 / (R + 1) times the comparisons is then below 5 %
+    if resamples >= fewest:
+        return None
+    return RunWarning(
+        "too few resamples",
+        resamples,
+        fewest,
+        f"With {resamples} resamples no p-value of {comparisons} comparisons can be below 5 %.",
+        f"Set resamples to {10 * fewest} or more.",
+    )
+
+
 def auc_of_a_coin(auc: float | None) -> RunWarning | None:
     """The evaluator does not know which slot of a page is clicked.
 

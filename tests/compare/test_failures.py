@@ -109,6 +109,8 @@ def test_few_pages_and_few_clicks_are_told(compared: Compared, tmp_path: Path) -
     rare = dataclasses.replace(space, log=dataclasses.replace(log, clicks=clicks))
     names = [warning.name for warning in rare.warnings]
     assert names == ["one-class feedback", "too few pages"]
+    hasty = dataclasses.replace(space, config=dataclasses.replace(space.config, resamples=100))
+    assert [warning.name for warning in hasty.warnings] == ["too few pages", "too few resamples"]
 
 
 def test_a_name_cannot_be_a_comparator_and_a_file(compared: Compared, tmp_path: Path) -> None:

@@ -51,6 +51,10 @@ CHECKS: dict[str, tuple[Callable[[], RunWarning | None], Callable[[], RunWarning
         lambda: warnings.too_few_pages(1999, 2000 * warnings.NUMBERS_PER_PAGE),
         lambda: warnings.too_few_pages(2000, 2000 * warnings.NUMBERS_PER_PAGE),
     ),
+    "too few resamples": (
+        lambda: warnings.too_few_resamples(759, 19),
+        lambda: warnings.too_few_resamples(760, 19),
+    ),
     "unseen above": (
         lambda: warnings.unseen_above(0.01, "a.module:Network"),
         lambda: warnings.unseen_above(0.0, "a.module:Network"),
