@@ -15,6 +15,7 @@ result of a log is written when that log is done.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,24 +94,26 @@ def without_ranks(log: ExposureLog) -> ExposureLog:
 
 
 _TUNED = {"evaluator.residual": False, "generator.support_price": 0.1}
-_QUICK = ("gerank", "ppo", "without-local-context", "two-utilities-linear")
+_WITHOUT_RANKS = "without-ranks"
+_QUICK = ("gerank", "ppo", "without-local-context", "two-utilities-linear", _WITHOUT_RANKS)
 
 
-def ablated(logging: Logging, setting: Setting, folder: Path) -> list[Row]:
-    """The variants on one kind of log; nothing is tuned."""
+def ablated(logging: Logging, setting: Setting, folder: Path, variants: Sequence[str]) -> list[Row]:
+    """Some variants on one kind of log; nothing is tuned."""
     sizes = {"train": setting.pages, "test": 100 if setting.quick else 2000}
     for seed, (name, pages) in enumerate(sizes.items()):
         log, truth = simulate(SimulatorConfig(pages, seed=seed, logging=logging))
         log.write(folder / name)
         truth.write(folder / name)
     short = {"generator.epochs": 1, "generator.min_steps": 0, "evaluator.steps": 20}
+    common = _TUNED | (short if setting.quick else {})
     rows = {
-        name: ComparatorConfig("gerank", _TUNED | (short if setting.quick else {}) | changes)
+        name: ComparatorConfig("gerank", common | changes)
         for name, changes in VARIANTS.items()
-        if not setting.quick or name in _QUICK
+        if name in variants
     }
-    without = _TUNED | (short if setting.quick else {})
-    rows["without-ranks"] = ComparatorConfig("ablations:WithoutRanks", without)
+    if _WITHOUT_RANKS in variants:
+        rows[_WITHOUT_RANKS] = ComparatorConfig("ablations:WithoutRanks", common)
     data = DataConfig(folder / "train", slots=10, score="ctr_score")
     config = setting.config(data, comparators=rows, optimum_pages=0)
     return rows_of(f"{logging} log", compared(config, folder).tables)
@@ -120,14 +123,17 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--out", type=Path, default=OUT, help="kept comparisons")
     parser.add_argument("--only", choices=[str(log) for log in LOGS])
+    known = [*VARIANTS, _WITHOUT_RANKS]
+    parser.add_argument("--variants", nargs="+", choices=known, help="some of them, beside gerank")
     arguments = parser.parse_args()
     setting = Setting(SEEDS[:3], 1, 10_000, quick=False)
     if arguments.quick:
         setting = Setting((0,), 1, 400, quick=True)
+    variants = arguments.variants or (_QUICK if arguments.quick else known)
     rows = []
     for logging in LOGS:
         if arguments.only in (None, str(logging)):
-            found = ablated(logging, setting, arguments.out / logging)
+            found = ablated(logging, setting, arguments.out / logging, ["gerank", *variants])
             rows += found
             if not arguments.quick:
                 commit_part("ablations", found)
