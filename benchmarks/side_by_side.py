@@ -41,7 +41,7 @@ from gerank.data.exposure_log import ExposureLog
 from gerank.data.ranklens import write_ranklens
 from gerank.data.simulator import Logging, SimulatorConfig, simulate
 from gerank.metrics.ndcg import ndcg_at_k
-from gerank.train.config import DataConfig, EvaluatorConfig, GeneratorConfig, JudgeConfig
+from gerank.train.config import DataConfig, EvaluatorConfig, JudgeConfig, TrainConfig
 from gerank.train.config_toml import read_config
 from gerank.train.report import Table
 
@@ -85,17 +85,17 @@ class Setting:
         return dataclasses.replace(config, **changes)
 
 
-def diverse_rows(evaluator: EvaluatorConfig) -> dict[str, ComparatorConfig]:
+def diverse_rows(preset: TrainConfig) -> dict[str, ComparatorConfig]:
     """Gerank and MMR at several weights of genres that do not repeat from slot to slot."""
-    preset = {
-        "evaluator.residual": evaluator.residual,
-        "generator.support_price": GeneratorConfig().support_price,
+    untuned = {
+        "evaluator.residual": preset.evaluator.residual,
+        "generator.support_price": preset.generator.support_price,
     }
     rows = {}
     for weight in _DIVERSITY_WEIGHTS:
         limits = {"min": weight, "max": weight, "default": weight}
         diversity = limits | {"options": {"window": 1}}
-        settings = preset | {"reward": {"clicks": {}, "genre_diversity": diversity}}
+        settings = untuned | {"reward": {"clicks": {}, "genre_diversity": diversity}}
         rows[f"gerank-diversity-{round(100 * weight)}"] = ComparatorConfig("gerank", settings)
     for tradeoff in _MMR_TRADEOFFS:
         settings = {"tradeoff": tradeoff, "relevance": "logistic_regression"}
@@ -132,7 +132,7 @@ def ranklens(setting: Setting, folder: Path) -> list[Row]:
         tuning = dataclasses.replace(config.tuning, by=TunedBy.NDCG)
         evaluator = dataclasses.replace(config.evaluator, page_slots=preset.evaluator.page_slots)
         rows = (config.comparators or {name: ComparatorConfig() for name in comparators()}) | (
-            {} if setting.quick else diverse_rows(preset.evaluator)
+            {} if setting.quick else diverse_rows(preset)
         )
         config = dataclasses.replace(config, tuning=tuning, evaluator=evaluator, comparators=rows)
         found.append(compared(config, place))

@@ -22,7 +22,7 @@ class RelevanceKind(StrEnum):
 
 
 def lacking_for_relevance(kind: object, schema: FeatureSchema, score: str | None) -> str:
-    """What pages lack for it; empty where they have it all."""
+    """What pages lack for a kind of relevance; empty where they have it all."""
     return lacking_for_score(schema, score) if kind == RelevanceKind.UPSTREAM_SCORE else ""
 
 

@@ -26,7 +26,7 @@ class SimilarityKind(StrEnum):
 
 
 def lacking_for_similarity(kind: object, schema: FeatureSchema) -> str:
-    """What pages lack for it; empty where they have it all."""
+    """What pages lack for a kind of similarity; empty where they have it all."""
     found = schema.groups if kind == SimilarityKind.GROUPS else schema.candidate_dense
     return "" if found else f"similarity is {str(kind)!r}, but candidates have no {kind}"
 

@@ -62,8 +62,16 @@ def compare(
         _refuse_slates_of_a_file(name, named)
         check_row(settings, name)
     folder = out_dir or Path("compared") / config.stem
-    with ComparisonProgress(settings) as progress:
-        found = run(settings, data, folder, slates=named, resume=resume, watch=progress.watch)
+    with ComparisonProgress() as progress:
+        found = run(
+            settings,
+            data,
+            folder,
+            slates=named,
+            resume=resume,
+            plan=progress.plan,
+            watch=progress.watch,
+        )
     if report is not None:
         from gerank.report.comparison.page import comparison_page
 

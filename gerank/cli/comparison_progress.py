@@ -12,16 +12,13 @@ from gerank.cli.console import err, say
 
 if TYPE_CHECKING:
     from gerank.compare.cells import Cell
-    from gerank.compare.config import CompareConfig
 
 
 class ComparisonProgress:
     """A context in which `watch` is told of cells; it writes to standard error."""
 
-    def __init__(self, config: CompareConfig) -> None:
-        from gerank.compare.cells import cells_of
-
-        self._cells = list(cells_of(config))
+    def __init__(self) -> None:
+        self._cells: list[Cell] = []
         self._done: set[Cell] = set()
         self._running: set[Cell] = set()
         self._live = Live(console=err, get_renderable=self._table, refresh_per_second=2)
@@ -39,6 +36,10 @@ class ComparisonProgress:
     ) -> None:
         if err.is_terminal:
             self._live.stop()
+
+    def plan(self, cells: list[Cell]) -> None:
+        """All cells of the comparison, before the first begins."""
+        self._cells = cells
 
     def watch(self, cell: Cell, is_done: bool) -> None:
         """A cell begins, or is done."""

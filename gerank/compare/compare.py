@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of
+from gerank.compare.cells import Cell, CellKind, cells_of, read_cell, rows_of, seeds_of
 from gerank.compare.config import CompareConfig
 from gerank.compare.differences import Differences, differences
 from gerank.compare.foreign import read_slates
@@ -83,6 +83,7 @@ def compare(
     *,
     slates: Mapping[str, Path] | None = None,
     resume: bool = False,
+    plan: Callable[[list[Cell]], None] = lambda cells: None,
     watch: Callable[[Cell, bool], None] = lambda cell, is_done: None,
 ) -> Comparison:
     """Trains, tunes and judges re-rankers, each in cells that are kept as they are done.
@@ -93,6 +94,7 @@ def compare(
         out: Folder of the comparison.
         slates: Name -> file of slates that another system chose for the test pages.
         resume: Go on with the comparison that `out` holds.
+        plan: Is told of all cells before the first begins.
         watch: Is told of every cell that begins (False) and that is done (True).
 
     Raises:
@@ -113,6 +115,7 @@ def compare(
             raise CompareError(f"slates {name!r}: a comparator has this name; choose another one")
     with only_writer(out):
         space.begin(resume=resume)
+        plan(list(cells_of(config)))
         run_cells(config, test, out, watch)
         results = gather(space, foreign)
         comparison = _compared(space, results)

@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gerank.baselines.registry import comparator_class
 from gerank.compare.cells import Cell, CellKind, read_cell, rows_of, seeds_of
 from gerank.compare.judging import logged_ndcg
-from gerank.compare.tuning import Tuning
+from gerank.compare.tuning import Tuning, first_values
 from gerank.compare.work import PREDICTED, SLATES, TRUTH, judged, shown_slates
 from gerank.compare.workspace import Workspace
 from gerank.train.logged_clicks import PageValues, WeightedValues, page_values
@@ -153,9 +152,8 @@ def _policy(
 
 
 def _first_values(space: Workspace, name: str) -> dict[str, Any]:
-    """The first value of every setting of a row's comparator, as JSON has it."""
-    grid = comparator_class(rows_of(space.config)[name].comparator or name).grid
-    firsts: dict[str, Any] = json.loads(json.dumps({key: tried[0] for key, tried in grid.items()}))
+    """The first values of a row, as the cells have them."""
+    firsts: dict[str, Any] = json.loads(json.dumps(first_values(name, rows_of(space.config)[name])))
     return firsts
 
 

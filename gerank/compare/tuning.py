@@ -97,7 +97,7 @@ def trials(name: str, row: ComparatorConfig, budget: int, seed: int) -> list[Set
         drawn = rng.choice(total - 1, budget - 1, replace=False) + 1
         places = [0, *sorted(drawn.tolist())]
     kind = comparator_class(row.comparator or name)
-    fixed = _first_values(name, row) | row.settings
+    fixed = first_values(name, row) | row.settings
     kept = [place for place in places if not kind.conflict(fixed | _setting(grid, place))]
     if len(kept) < len(places) and total > budget:
         for place in rng.permutation(total).tolist():
@@ -132,7 +132,7 @@ def usable(name: str, row: ComparatorConfig, schema: FeatureSchema, score: str |
         told = [kind.lacks(setting, value, schema, score) for value in values]
         kept[setting] = [v for v, lacking in zip(values, told, strict=True) if not lacking]
         reasons |= dict.fromkeys(filter(None, told))
-    fixed = _first_values(name, row) | row.settings
+    fixed = first_values(name, row) | row.settings
     is_unfit = not all(kept.values()) or any(
         kind.lacks(setting, value, schema, score)
         for setting, value in fixed.items()
@@ -145,7 +145,13 @@ def usable(name: str, row: ComparatorConfig, schema: FeatureSchema, score: str |
     return Usable(dataclasses.replace(row, grid=kept), tuple(reasons))
 
 
-def _first_values(name: str, row: ComparatorConfig) -> Settings:
+def first_values(name: str, row: ComparatorConfig) -> Settings:
+    """The first value of every setting of a row's comparator.
+
+    Args:
+        name: What the comparator is called in the tables.
+        row: What it is.
+    """
     grid = comparator_class(row.comparator or name).grid
     return {setting: values[0] for setting, values in grid.items()}
 

@@ -17,7 +17,7 @@ from gerank.baselines.comparator import Pages
 from gerank.compare.cells import rows_of
 from gerank.compare.config import ComparatorConfig, CompareConfig
 from gerank.compare.identity import identity, known_then
-from gerank.compare.tuning import Usable, usable
+from gerank.compare.tuning import Usable, trials, usable
 from gerank.data.exposure_log import ExposureLog
 from gerank.data.schema_difference import schema_differences
 from gerank.data.simulator import SimulatorTruth
@@ -165,9 +165,12 @@ class Workspace:
 
 def _usable(name: str, row: ComparatorConfig, config: CompareConfig, log: ExposureLog) -> Usable:
     try:
-        return usable(name, row, log.schema, config.data.score or None)
+        found = usable(name, row, log.schema, config.data.score or None)
+        trials(name, found.row, config.tuning.budget, config.seed)
     except Exception as error:  # code of one's own may raise anything
-        raise CompareError(f"comparators.{name}: its `lacks` failed: {error!r}") from error
+        told = "its `lacks` or `conflict` failed"
+        raise CompareError(f"comparators.{name}: {told}: {error!r}") from error
+    return found
 
 
 def _check_pages(config: CompareConfig, log: ExposureLog, test: ExposureLog) -> None:

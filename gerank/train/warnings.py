@@ -113,7 +113,7 @@ def too_few_to_compare(pages: int) -> RunWarning | None:
 
 
 def too_few_resamples(resamples: int, comparisons: int) -> RunWarning | None:
-    """Of many comparisons none can be told apart where few resamples bound their p-values.
+    """Few resamples bound the p-values of many comparisons, so that none can be told apart.
 
     Args:
         resamples: R; no p-value is below 2 / (R + 1).

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,17 @@ class Picky(LoggedPage):
             raise UnfitPagesError("the mood is bad")
 
 
+class Choosy(Picky):
+    """Says beforehand that all pages are nothing for its bad mood."""
+
+    name = "choosy"
+
+    @classmethod
+    def lacks(cls, setting: str, value: object, schema: FeatureSchema, score: str | None) -> str:
+        """Is content with any pages in a good mood."""
+        return "there is no cake" if value == "bad" else ""
+
+
 class LacksRaises(Picky):
     """Has a mistake where it tells what pages lack."""
 
@@ -68,6 +81,17 @@ class LacksRaises(Picky):
     def lacks(cls, setting: str, value: object, schema: FeatureSchema, score: str | None) -> str:
         """Raises as a mistake would."""
         raise KeyError(setting)
+
+
+class ConflictRaises(Picky):
+    """Has a mistake where it tells which settings exclude each other."""
+
+    name = "conflict_raises"
+
+    @classmethod
+    def conflict(cls, settings: Mapping[str, Any]) -> str:
+        """Raises as a mistake would."""
+        raise KeyError("mood")
 
 
 class Wrong(LoggedPage):

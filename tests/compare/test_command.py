@@ -59,7 +59,8 @@ def test_what_cannot_go_on_is_one_line_on_stderr(compared: Compared, tmp_path: P
 
 
 def test_the_live_table_counts_cells(compared: Compared) -> None:
-    progress = ComparisonProgress(compared.config)
+    progress = ComparisonProgress()
+    progress.plan(list(cells_of(compared.config)))
     progress.watch(Cell(CellKind.TRIAL, "trees", 0), False)
     progress.watch(Cell(CellKind.TRIAL, "trees", 0), True)
     progress.watch(Cell(CellKind.TRIAL, "trees", 1), False)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +11,16 @@ import pytest
 
 from gerank.baselines.mmr import Mmr
 from gerank.baselines.rule_pipeline import RulePipeline
-from gerank.compare.cells import trials_of
+from gerank.compare.cells import Cell, trials_of
+from gerank.compare.compare import compare
 from gerank.compare.config import ComparatorConfig, CompareConfig, read_compare_config
 from gerank.compare.tuning import Usable, best_trial, trials, usable
 from gerank.compare.workspace import CompareError, Workspace
 from gerank.train.config import DataConfig
 from gerank.train.setting_rules import ConfigError
+from tests.compare.conftest import Compared, row
 from tests.train.uniform_log import BARE, uniform_log
 
-Raises = ComparatorConfig("tests.compare.own_comparator:LacksRaises")
 GRID = {"trees": [1, 2, 3], "leaves": [4, 5]}
 
 
@@ -101,9 +103,38 @@ def test_the_budget_is_spent_on_what_the_pages_allow(tmp_path: Path, seed: int) 
     assert len(tried) == config.tuning.budget
     assert {s["similarity"] for s in tried} == {"features"}
     assert list(space.lacking) == ["mmr"]
-    named = dataclasses.replace(config, comparators={"own": Raises}, reference="own")
-    with pytest.raises(CompareError, match=r"comparators\.own: its `lacks` failed: KeyError"):
-        Workspace.read(named, tmp_path / "test", tmp_path / "out")
+
+
+def test_the_cells_that_are_planned_are_those_that_are_done(
+    compared: Compared, tmp_path: Path
+) -> None:
+    """Though a value of the grid is not tried; the last table says so."""
+    shutil.copytree(compared.out, tmp_path / "out")
+    rows = compared.config.comparators | {
+        "own": ComparatorConfig("tests.compare.own_comparator:Choosy")
+    }
+    planned: list[Cell] = []
+    done: list[Cell] = []
+    found = compare(
+        dataclasses.replace(compared.config, comparators=rows),
+        compared.folder / "test",
+        tmp_path / "out",
+        resume=True,
+        plan=planned.extend,
+        watch=lambda cell, is_done: done.append(cell) if is_done else None,
+    )
+    assert sorted(map(str, planned)) == sorted(map(str, done))
+    settings = found.tables[-1]
+    assert settings.columns[-1] == "not tried"
+    assert row(settings, "own")[1:] == ("1", 'mood = "good"', "there is no cake")
+
+
+@pytest.mark.parametrize("kind", ["LacksRaises", "ConflictRaises"])
+def test_the_row_is_named_whose_own_code_fails(compared: Compared, kind: str) -> None:
+    rows = {"own": ComparatorConfig(f"tests.compare.own_comparator:{kind}")}
+    config = dataclasses.replace(compared.config, comparators=rows, reference="own")
+    with pytest.raises(CompareError, match=r"comparators\.own: its `lacks` or .* failed: KeyError"):
+        Workspace.read(config, compared.folder / "test", compared.out)
 
 
 def test_a_budget_of_one_takes_the_first_values() -> None:

@@ -227,6 +227,12 @@ def test_on_a_sampled_log_all_three_estimates_lie_near_the_truth(seed: int) -> N
 ONE, TWO = [[1.0, 0.0]], [[0.5, 2.0]]
 
 
+def test_a_page_on_which_the_target_fills_no_slot_counts_as_one_without_weight() -> None:
+    numerators, denominators = self_normalised([[1, 0], [1, 1]], [[2, 0], [0, 0]], [2, 0])
+    assert numerators.tolist() == [2, 0] and denominators.tolist() == [2, 0]
+    assert self_normalised([[1, 0]], [[0, 0]], [0])[1].tolist() == [0]
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
